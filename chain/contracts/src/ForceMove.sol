@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {StatusManager} from './StatusManager.sol';
+import {IForceMove} from './interfaces/IForceMove.sol';
+import {IForceMoveApp} from './interfaces/IForceMoveApp.sol';
+import {NitroUtils} from './libraries/NitroUtils.sol';
+
+/// @title Deciding which state of a channel counts when its participants do not agree
+/// @dev Spec section 7. The order of the checks is part of the behaviour that clients rely on.
+contract ForceMove is IForceMove, StatusManager {
+    function unpackStatus(
+        bytes32 channelId
+    ) external view returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint) {
+        return _unpackStatus(channelId);
+    }
+
+    /// @inheritdoc IForceMove
+    /// @dev Anybody may send the transaction, but a participant must have signed the challenge itself, so that
+    /// an observer who got hold of a supported state cannot start the clock. See spec section 7.1.
+    function challenge(
+        FixedPart memory fixedPart,
+        SignedVariablePart[] memory proof,
+        SignedVariablePart memory candidate,
+        Signature memory challengerSig
+    ) external virtual override {
+        bytes32 channelId = NitroUtils.getChannelId(fixedPart);
+        uint48 turnNum = candidate.variablePart.turnNum;
+
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpackStatus(channelId);
+        ChannelMode mode = _modeAt(finalizesAt);
+        require(mode != ChannelMode.Finalized, 'Channel finalized.');
+        if (mode == ChannelMode.Open) {
+            require(turnNum >= turnNumRecord, 'turnNumRecord decreased.');
+        } else {
+            require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+        }
+
+        bytes32 stateHash = _requireStateSupported(channelId, fixedPart, proof, candidate);
+        _requireChallengerIsParticipant(stateHash, fixedPart.participants, challengerSig);
+
+        finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
+        statusOf[channelId] = _packStatus(
+            turnNum,
+            finalizesAt,
+            _generateFingerprint(stateHash, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+        );
+        emit ChallengeRegistered(channelId, finalizesAt, proof, candidate);
+    }
+
+    /// @inheritdoc IForceMove
+    /// @dev Spec section 7.2.
+    function checkpoint(
+        FixedPart memory fixedPart,
+        SignedVariablePart[] memory proof,
+        SignedVariablePart memory candidate
+    ) external virtual override {
+        bytes32 channelId = NitroUtils.getChannelId(fixedPart);
+        uint48 turnNum = candidate.variablePart.turnNum;
+
+        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpackStatus(channelId);
+        ChannelMode mode = _modeAt(finalizesAt);
+        require(mode != ChannelMode.Finalized, 'Channel finalized.');
+        require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+
+        _requireStateSupported(channelId, fixedPart, proof, candidate);
+
+        statusOf[channelId] = _packStatus(turnNum, 0, _generateFingerprint(0, 0));
+        if (mode == ChannelMode.Open) {
+            emit Checkpointed(channelId, turnNum);
+        } else {
+            emit ChallengeCleared(channelId, turnNum);
+        }
+    }
+
+    /// @inheritdoc IForceMove
+    function conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate) external virtual override {
+        _conclude(fixedPart, candidate);
+    }
+
+    /// @dev Spec section 7.3. The app has no say, nor has the turn number: whatever everyone signed as final is
+    /// final. The state hash is left out of the fingerprint, since the outcome is all that matters from here on.
+    function _conclude(
+        FixedPart memory fixedPart,
+        SignedVariablePart memory candidate
+    ) internal returns (bytes32 channelId) {
+        channelId = NitroUtils.getChannelId(fixedPart);
+        require(_mode(channelId) != ChannelMode.Finalized, 'Channel finalized.');
+        require(candidate.variablePart.isFinal, 'State must be final');
+
+        bytes32 stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
+        uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
+        require(
+            NitroUtils.getClaimedSignersNum(signedBy) == fixedPart.participants.length,
+            '!unanimous'
+        );
+
+        uint48 finalizesAt = uint48(block.timestamp);
+        statusOf[channelId] = _packStatus(
+            0,
+            finalizesAt,
+            _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+        );
+        emit Concluded(channelId, finalizesAt);
+    }
+
+    /// @dev A challenge is signed over its own hash, so that the signature on a state can not be used as one.
+    function _requireChallengerIsParticipant(
+        bytes32 supportedStateHash,
+        address[] memory participants,
+        Signature memory challengerSig
+    ) internal pure {
+        address challenger = NitroUtils.recoverSigner(
+            keccak256(abi.encode(supportedStateHash, 'forceMove')),
+            challengerSig
+        );
+        require(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
+    }
+
+    function _isAddressInArray(address suspect, address[] memory addresses) internal pure returns (bool) {
+        for (uint256 i = 0; i < addresses.length; ++i) {
+            if (suspect == addresses[i]) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    /// @dev Reverts with the app's reason unless the app supports the candidate. Returns the candidate's hash.
+    function _requireStateSupported(
+        bytes32 channelId,
+        FixedPart memory fixedPart,
+        SignedVariablePart[] memory proof,
+        SignedVariablePart memory candidate
+    ) internal view returns (bytes32 stateHash) {
+        (bool supported, string memory reason, bytes32 hash) = _stateIsSupported(
+            channelId,
+            fixedPart,
+            proof,
+            candidate
+        );
+        require(supported, reason);
+        return hash;
+    }
+
+    /// @dev Proof states are recovered before the candidate. An address without code reverts without a reason.
+    function _stateIsSupported(
+        bytes32 channelId,
+        FixedPart memory fixedPart,
+        SignedVariablePart[] memory proof,
+        SignedVariablePart memory candidate
+    ) internal view returns (bool supported, string memory reason, bytes32 stateHash) {
+        RecoveredVariablePart[] memory recoveredProof = new RecoveredVariablePart[](proof.length);
+        for (uint256 i = 0; i < proof.length; ++i) {
+            recoveredProof[i].variablePart = proof[i].variablePart;
+            recoveredProof[i].signedBy = _recoverSignedBy(
+                NitroUtils.hashState(channelId, proof[i].variablePart),
+                fixedPart.participants,
+                proof[i].sigs
+            );
+        }
+        stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
+        (supported, reason) = IForceMoveApp(fixedPart.appDefinition).stateIsSupported(
+            fixedPart,
+            recoveredProof,
+            RecoveredVariablePart(
+                candidate.variablePart,
+                _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs)
+            )
+        );
+    }
+
+    /// @dev Spec section 3, signedBy. A signature by a stranger counts for nothing, a repeated one counts once, and
+    /// one that recovers to nobody reverts. A signer listed twice is credited with the first position only.
+    function _recoverSignedBy(
+        bytes32 stateHash,
+        address[] memory participants,
+        Signature[] memory sigs
+    ) internal pure returns (uint256 signedBy) {
+        for (uint256 s = 0; s < sigs.length; ++s) {
+            address signer = NitroUtils.recoverSigner(stateHash, sigs[s]);
+            for (uint256 i = 0; i < participants.length; ++i) {
+                if (signer == participants[i]) {
+                    // An exponent above 255 panics here; a shift would silently credit nobody.
+                    signedBy |= 2 ** i;
+                    break;
+                }
+            }
+        }
+    }
+}
