@@ -87,12 +87,27 @@ impl fmt::Debug for Amount {
     }
 }
 
+/// Decimal digits and nothing else: an empty text is a mistake of the caller, not zero.
 impl FromStr for Amount {
-    type Err = alloy_primitives::ruint::ParseError;
+    type Err = ParseAmountError;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        U256::from_str_radix(text, 10).map(Self)
+        if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ParseAmountError::Digits);
+        }
+        U256::from_str_radix(text, 10).map(Self).map_err(|_| ParseAmountError::TooLarge)
     }
+}
+
+/// Why a text is not an amount.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParseAmountError {
+    /// Not decimal, or empty.
+    #[error("amount is not a decimal number")]
+    Digits,
+    /// 2^256 or more.
+    #[error("amount does not fit 256 bits")]
+    TooLarge,
 }
 
 /// Big-endian without leading zeros: small amounts are small on the wire, and there is one encoding.
@@ -133,5 +148,96 @@ impl Asset {
 impl fmt::Display for Asset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(&self.0, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bincode::config;
+    use bincode::serde::{decode_from_slice, encode_to_vec};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Of any size: as many significant bytes as the length says, and zeros before them.
+    fn any_amount() -> impl Strategy<Value = Amount> {
+        prop::collection::vec(any::<u8>(), 0..=32)
+            .prop_map(|bytes| Amount(U256::from_be_slice(&bytes)))
+    }
+
+    fn encode(bytes: &[u8]) -> Vec<u8> {
+        encode_to_vec(Bytes(bytes.to_vec()), config::standard()).unwrap()
+    }
+
+    fn decode(encoded: &[u8]) -> Option<Amount> {
+        let (amount, read) = decode_from_slice(encoded, config::standard()).ok()?;
+        assert_eq!(read, encoded.len());
+        Some(amount)
+    }
+
+    proptest! {
+        #[test]
+        fn encodes_in_as_few_bytes_as_it_needs(amount in any_amount()) {
+            let encoded = encode_to_vec(amount, config::standard()).unwrap();
+            let significant = amount.0.bit_len().div_ceil(8);
+            prop_assert_eq!(encoded.len(), significant.checked_add(1).unwrap());
+            prop_assert_eq!(decode(&encoded), Some(amount));
+        }
+
+        #[test]
+        fn has_one_encoding(
+            zeros in 0_usize..3,
+            rest in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let bytes = [&[0, 0][..zeros], &rest].concat();
+            let encoded = encode(&bytes);
+            if let Some(amount) = decode(&encoded) {
+                prop_assert_eq!(encode_to_vec(amount, config::standard()).unwrap(), encoded);
+            } else {
+                prop_assert!(bytes.len() > 32 || bytes[0] == 0);
+            }
+        }
+
+        #[test]
+        fn text_is_read_back(amount in any_amount()) {
+            prop_assert_eq!(amount.to_string().parse(), Ok(amount));
+        }
+
+        #[test]
+        fn a_sum_is_taken_apart_again(one in any_amount(), other in any_amount()) {
+            match one.checked_add(other) {
+                Some(sum) => prop_assert_eq!(sum.checked_sub(other), Some(one)),
+                None => prop_assert!(one > Amount(U256::MAX).checked_sub(other).unwrap()),
+            }
+            let rest = one.checked_sub(other);
+            prop_assert_eq!(rest.is_none(), one < other);
+            prop_assert_eq!(one.saturating_sub(other), rest.unwrap_or_default());
+        }
+    }
+
+    #[test]
+    fn refuses_leading_zeros_and_too_many_bytes() {
+        assert_eq!(decode(&encode(&[])), Some(Amount::ZERO));
+        assert_eq!(decode(&encode(&[0])), None);
+        assert_eq!(decode(&encode(&[0, 1])), None);
+        assert_eq!(decode(&encode(&[1; 32])), Some(Amount(U256::from_be_bytes([1; 32]))));
+        assert_eq!(decode(&encode(&[1; 33])), None);
+    }
+
+    #[test]
+    fn refuses_texts_that_are_no_decimal_number() {
+        for text in ["", "_", "1_000", "+1", "-1", " 1", "0x10", "1e3", "1.5"] {
+            assert_eq!(text.parse::<Amount>(), Err(ParseAmountError::Digits), "{text:?}");
+        }
+        let above = format!("{}0", U256::MAX);
+        assert_eq!(above.parse::<Amount>(), Err(ParseAmountError::TooLarge));
+    }
+
+    #[test]
+    fn sums_stop_at_the_last_number() {
+        let last = Amount(U256::MAX);
+        assert_eq!(Amount::checked_sum([last, Amount::ZERO]), Some(last));
+        assert_eq!(Amount::checked_sum([last, 1_u64.into()]), None);
+        assert_eq!(Amount::checked_sum([]), Some(Amount::ZERO));
     }
 }

@@ -7,7 +7,7 @@ mod time;
 
 pub use alloy_primitives::{Address, B256, U256};
 
-pub use amount::{Amount, Asset};
+pub use amount::{Amount, Asset, ParseAmountError};
 pub use bytes::Bytes;
 pub(crate) use bytes::fixed_bytes;
 pub use id::{CallId, ChannelId, Destination, FrameToken, MessageId, ObjectiveId, RequestId};
