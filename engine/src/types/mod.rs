@@ -11,4 +11,4 @@ pub use amount::{Amount, Asset, ParseAmountError};
 pub use bytes::Bytes;
 pub(crate) use bytes::fixed_bytes;
 pub use id::{CallId, ChannelId, Destination, FrameToken, MessageId, ObjectiveId, RequestId};
-pub use time::{BlockNumber, Timestamp, TurnNumber};
+pub use time::{BlockNumber, Timestamp, TurnNumber, TurnNumberTooLarge};
