@@ -66,7 +66,7 @@ pub enum ReclaimError {
     /// There is no allocation at that index.
     #[error("no allocation at the index of the guarantee")]
     NoGuarantee,
-    /// The guarantee's metadata is not left ‖ right.
+    /// The guarantee's metadata does not begin with left ‖ right.
     #[error("guarantee metadata is not two destinations")]
     Metadata,
     /// The target channel has fewer than two allocations.
@@ -110,7 +110,8 @@ pub fn reclaim_effects(
 }
 
 fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
-    let words: &[u8; 64] = guarantee.metadata.0.as_slice().try_into().ok()?;
+    // The contract decodes two words and ignores what follows them.
+    let words = guarantee.metadata.0.first_chunk::<64>()?;
     let (left, right) = words.split_at(32);
     Some((Destination(B256::from_slice(left)), Destination(B256::from_slice(right))))
 }
@@ -126,4 +127,226 @@ fn credit(
     };
     entry.amount = entry.amount.checked_add(amount).ok_or(ReclaimError::Total)?;
     Ok(Some(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::types::{ChannelId, U256};
+
+    fn any_amount() -> impl Strategy<Value = Amount> {
+        prop_oneof![
+            (0_u64..20).prop_map(Amount::from),
+            any::<u128>().prop_map(Amount::from),
+            Just(Amount::from(U256::MAX)),
+        ]
+    }
+
+    fn any_allocations() -> impl Strategy<Value = Vec<Allocation>> {
+        let allocation = (0_u8..4, any_amount())
+            .prop_map(|(payee, amount)| Allocation::simple(destination(payee), amount));
+        prop::collection::vec(allocation, 0..6)
+    }
+
+    /// Holdings, allocations, and some of their indices in ascending order.
+    fn any_payout() -> impl Strategy<Value = (Amount, Vec<Allocation>, Vec<u64>)> {
+        let subset = prop::collection::btree_set(0_u64..8, 0..5);
+        (any_amount(), any_allocations(), subset)
+            .prop_map(|(holdings, all, some)| (holdings, all, some.into_iter().collect()))
+    }
+
+    fn destination(number: u8) -> Destination {
+        Destination(B256::with_last_byte(number))
+    }
+
+    fn simple(number: u8, amount: u64) -> Allocation {
+        Allocation::simple(destination(number), amount.into())
+    }
+
+    fn guarantee(amount: Amount, left: u8, right: u8) -> Allocation {
+        let target = ChannelId(B256::repeat_byte(9));
+        Allocation::guarantee(target, amount, destination(left), destination(right))
+    }
+
+    fn total<'a>(allocations: impl IntoIterator<Item = &'a Allocation>) -> Option<Amount> {
+        Amount::checked_sum(allocations.into_iter().map(|allocation| allocation.amount))
+    }
+
+    /// The share of one allocation: what those before it leave of the holdings.
+    fn share(holdings: Amount, all: &[Allocation], position: usize) -> Amount {
+        let before = total(&all[..position]).unwrap_or_else(|| U256::MAX.into());
+        all[position].amount.min(holdings.saturating_sub(before))
+    }
+
+    proptest! {
+        #[test]
+        fn a_transfer_conserves_value((holdings, all, indices) in any_payout()) {
+            let effects = transfer_effects(holdings, &all, &indices).unwrap();
+            prop_assert_eq!(total(&effects.exits), Some(effects.paid));
+            prop_assert!(effects.paid <= holdings);
+            prop_assert_eq!(effects.remaining.len(), all.len());
+            let mut exits = effects.exits.iter();
+            for (position, (before, after)) in (0_u64..).zip(all.iter().zip(&effects.remaining)) {
+                let paid = if indices.is_empty() || indices.contains(&position) {
+                    let exit = exits.next().unwrap();
+                    prop_assert_eq!(exit.destination, before.destination);
+                    exit.amount
+                } else {
+                    Amount::ZERO
+                };
+                prop_assert_eq!(after.destination, before.destination);
+                prop_assert_eq!(after.amount.checked_add(paid), Some(before.amount));
+            }
+            prop_assert_eq!(exits.next(), None);
+            let nothing_left = effects.remaining.iter().all(|left| left.amount.is_zero());
+            prop_assert_eq!(effects.exhausted, nothing_left);
+        }
+
+        #[test]
+        fn earlier_allocations_keep_their_share((holdings, all, indices) in any_payout()) {
+            let effects = transfer_effects(holdings, &all, &indices).unwrap();
+            let positions: Vec<usize> = (0..all.len())
+                .filter(|at| indices.is_empty() || indices.contains(&(*at as u64)))
+                .collect();
+            let shares: Vec<_> = positions.iter().map(|at| share(holdings, &all, *at)).collect();
+            let paid: Vec<_> = effects.exits.iter().map(|exit| exit.amount).collect();
+            prop_assert_eq!(paid, shares);
+        }
+
+        /// No payee gains by being paid before the others.
+        #[test]
+        fn the_order_of_payouts_changes_nothing((holdings, all, first) in any_payout()) {
+            let early = transfer_effects(holdings, &all, &first).unwrap();
+            let left = holdings.checked_sub(early.paid).unwrap();
+            let late = transfer_effects(left, &early.remaining, &[]).unwrap();
+            let at_once = transfer_effects(holdings, &all, &[]).unwrap();
+            prop_assert_eq!(late.remaining, at_once.remaining);
+            prop_assert_eq!(early.paid.checked_add(late.paid), Some(at_once.paid));
+        }
+
+        #[test]
+        fn a_transfer_pays_no_guarantee((holdings, all, indices) in any_payout(), at: usize) {
+            let mut all = all;
+            let at = at.checked_rem(all.len()).unwrap_or(0);
+            all.insert(at, guarantee(6_u64.into(), 0, 1));
+            let selected = indices.is_empty() || indices.contains(&(at as u64));
+            let found = transfer_effects(holdings, &all, &indices);
+            prop_assert_eq!(found.is_err(), selected);
+        }
+
+        #[test]
+        fn a_reclaim_conserves_value(
+            balances: [u64; 2],
+            shares: [u64; 2],
+            others in any_allocations(),
+            place in 0_usize..=2,
+        ) {
+            let target = [simple(7, shares[0]), simple(8, shares[1])];
+            let locked = total(&target).unwrap();
+            let mut ledger = vec![simple(0, balances[0]), simple(1, balances[1])];
+            ledger.insert(place, guarantee(locked, 0, 1));
+            ledger.extend(others.iter().cloned());
+            let after = reclaim_effects(&ledger, &target, place).unwrap();
+            let sums = [0, 1].map(|side| {
+                Amount::from(balances[side]).checked_add(shares[side].into()).unwrap()
+            });
+            prop_assert_eq!(&after[0], &Allocation::simple(destination(0), sums[0]));
+            prop_assert_eq!(&after[1], &Allocation::simple(destination(1), sums[1]));
+            prop_assert_eq!(&after[2..], &others);
+            prop_assert_eq!(total(&after), total(&ledger));
+        }
+
+        #[test]
+        fn a_reclaim_never_makes_value(
+            ledger in any_allocations(),
+            target in any_allocations(),
+            locked in any_amount(),
+            index in 0_usize..8,
+        ) {
+            let mut ledger = ledger;
+            ledger.push(guarantee(locked, 0, 1));
+            if let Ok(after) = reclaim_effects(&ledger, &target, index) {
+                prop_assert_eq!(after.len().checked_add(1), Some(ledger.len()));
+                prop_assert_eq!(total(&after), total(&ledger));
+            }
+        }
+    }
+
+    #[test]
+    fn indices_out_of_range_or_order_pay_nothing() {
+        let all = [simple(0, 5), simple(1, 5)];
+        let paid_to = |indices: &[u64]| -> BTreeSet<Destination> {
+            let effects = transfer_effects(10_u64.into(), &all, indices).unwrap();
+            effects.exits.iter().map(|exit| exit.destination).collect()
+        };
+        assert_eq!(paid_to(&[2]), BTreeSet::new());
+        assert_eq!(paid_to(&[0, u64::MAX]), [destination(0)].into());
+        assert_eq!(paid_to(&[1, 0]), [destination(1)].into());
+        assert_eq!(paid_to(&[]), [destination(0), destination(1)].into());
+    }
+
+    #[test]
+    fn nothing_is_exhausted_from_the_start() {
+        let effects = transfer_effects(3_u64.into(), &[], &[]).unwrap();
+        assert!(effects.exhausted);
+        assert!(effects.paid.is_zero());
+    }
+
+    #[test]
+    fn a_reclaim_for_one_destination_gives_it_both_shares() {
+        let ledger = [simple(0, 2), guarantee(6_u64.into(), 0, 0)];
+        let target = [simple(7, 1), simple(8, 5)];
+        assert_eq!(reclaim_effects(&ledger, &target, 1), Ok(vec![simple(0, 8)]));
+    }
+
+    #[test]
+    fn a_reclaim_credits_the_first_allocation_and_looks_at_two_of_the_target() {
+        let ledger = [simple(0, 2), simple(0, 3), simple(1, 4), guarantee(6_u64.into(), 0, 1)];
+        let target = [simple(7, 1), simple(8, 5), simple(9, 100)];
+        let after = vec![simple(0, 3), simple(0, 3), simple(1, 9)];
+        assert_eq!(reclaim_effects(&ledger, &target, 3), Ok(after));
+    }
+
+    #[test]
+    fn a_reclaim_reads_two_words_of_metadata() {
+        let target = [simple(7, 1), simple(8, 5)];
+        let with_length = |length: usize| {
+            let mut lock = guarantee(6_u64.into(), 0, 1);
+            lock.metadata.0.resize(length, 0xee);
+            reclaim_effects(&[simple(0, 0), simple(1, 0), lock], &target, 2)
+        };
+        for length in [0, 32, 63] {
+            assert_eq!(with_length(length), Err(ReclaimError::Metadata), "{length} bytes");
+        }
+        for length in [64, 65, 96] {
+            assert_eq!(with_length(length), Ok(vec![simple(0, 1), simple(1, 5)]), "{length} bytes");
+        }
+    }
+
+    #[test]
+    fn refuses_a_reclaim_that_does_not_add_up() {
+        let lock = guarantee(6_u64.into(), 0, 1);
+        let ledger = [simple(0, 2), simple(1, 2), lock.clone()];
+        let target = [simple(7, 1), simple(8, 5)];
+        let refused = |ledger: &[Allocation], target: &[Allocation], index| {
+            reclaim_effects(ledger, target, index).unwrap_err()
+        };
+        assert_eq!(refused(&ledger, &target, 3), ReclaimError::NoGuarantee);
+        assert_eq!(refused(&[], &target, 0), ReclaimError::NoGuarantee);
+        assert_eq!(refused(&ledger, &target, 0), ReclaimError::Metadata);
+        assert_eq!(refused(&ledger, &target[..1], 2), ReclaimError::TargetAllocations);
+        assert_eq!(refused(&[simple(1, 2), lock.clone()], &target, 1), ReclaimError::LeftNotFound);
+        assert_eq!(refused(&[simple(0, 2), lock.clone()], &target, 1), ReclaimError::RightNotFound);
+        assert_eq!(refused(&ledger, &[simple(7, 1), simple(8, 4)], 2), ReclaimError::Total);
+        // Sums that only fit when they wrap around.
+        let huge = Allocation::simple(destination(7), U256::MAX.into());
+        assert_eq!(refused(&ledger, &[huge.clone(), simple(8, 7)], 2), ReclaimError::Total);
+        let lock = guarantee(U256::MAX.into(), 0, 1);
+        let ledger = [simple(0, 2), simple(1, 2), lock];
+        assert_eq!(refused(&ledger, &[huge, simple(8, 0)], 2), ReclaimError::Total);
+    }
 }
