@@ -62,3 +62,22 @@ impl fmt::Debug for LocalSigner {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("secret key is zero or not below the curve order")]
 pub struct InvalidSecretKey;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refuses_keys_outside_the_curve_order() {
+        assert_eq!(LocalSigner::new([0; 32]).unwrap_err(), InvalidSecretKey);
+        assert_eq!(LocalSigner::new([0xff; 32]).unwrap_err(), InvalidSecretKey);
+    }
+
+    #[test]
+    fn shows_its_address_and_no_secret() {
+        let signer = LocalSigner::new([0x5e; 32]).unwrap();
+        let shown = format!("{signer:?}");
+        assert!(shown.contains(&format!("{:?}", signer.address())), "{shown}");
+        assert!(!shown.contains("5e5e5e"), "{shown}");
+    }
+}

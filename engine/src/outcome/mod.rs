@@ -103,3 +103,26 @@ impl SingleAssetExit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::U256;
+
+    #[test]
+    fn totals_that_do_not_fit_are_none() {
+        let payee = Destination(B256::with_last_byte(1));
+        let other = Destination(B256::with_last_byte(2));
+        let allocations = vec![
+            Allocation::simple(payee, U256::MAX.into()),
+            Allocation::simple(payee, 1_u64.into()),
+            Allocation::simple(other, 1_u64.into()),
+        ];
+        let outcome = Outcome::single(Asset::NATIVE, allocations);
+        assert_eq!(outcome.0[0].total(), None);
+        assert_eq!(outcome.0[0].total_for(payee), None);
+        assert_eq!(outcome.0[0].total_for(other), Some(1_u64.into()));
+        assert_eq!(outcome.0[0].deposit_safety_threshold(payee), Some(Amount::ZERO));
+        assert_eq!(outcome.0[0].deposit_safety_threshold(other), None);
+    }
+}

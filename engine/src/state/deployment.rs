@@ -48,3 +48,39 @@ impl Deployment {
         nonce >> 32 == u64::from(self.tag())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment() -> Deployment {
+        Deployment {
+            chain_id: 0x7a69,
+            adjudicator: Address::repeat_byte(0xad),
+            consensus_app: Address::repeat_byte(0xca),
+            payment_app: Address::repeat_byte(0xfa),
+        }
+    }
+
+    #[test]
+    fn the_tag_begins_the_hash_of_chain_and_adjudicator() {
+        let mut words = [0; 64];
+        words[30..32].copy_from_slice(&[0x7a, 0x69]);
+        words[44..].fill(0xad);
+        assert_eq!(deployment().tag().to_be_bytes(), keccak256(words)[..4]);
+    }
+
+    #[test]
+    fn owns_its_own_nonces_only() {
+        let ours = deployment();
+        let other_chain = Deployment { chain_id: 1, ..ours };
+        let other_adjudicator = Deployment { adjudicator: Address::ZERO, ..ours };
+        for random in [0, 1, u32::MAX] {
+            let nonce = ours.nonce(random);
+            assert!(ours.owns(nonce));
+            assert!(!other_chain.owns(nonce));
+            assert!(!other_adjudicator.owns(nonce));
+            assert_eq!(nonce & u64::from(u32::MAX), u64::from(random));
+        }
+    }
+}

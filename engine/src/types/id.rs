@@ -157,3 +157,41 @@ pub struct RequestId(pub u64);
 /// A frame of a peer that waits for its acknowledgement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FrameToken(pub u64);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objective_ids_are_read_back() {
+        let channel = ChannelId(B256::repeat_byte(0xab));
+        let ids = [
+            (ObjectiveId::DirectFund(channel), "DirectFunding-0xabab"),
+            (ObjectiveId::DirectDefund(channel), "DirectDefunding-0xabab"),
+            (ObjectiveId::VirtualFund(channel), "VirtualFund-0xabab"),
+            (ObjectiveId::VirtualDefund(channel), "VirtualDefund-0xabab"),
+        ];
+        for (id, beginning) in ids {
+            assert!(id.to_string().starts_with(beginning), "{id}");
+            assert_eq!(id.to_string().parse(), Ok(id));
+            assert_eq!(id.channel(), channel);
+        }
+    }
+
+    #[test]
+    fn refuses_texts_that_are_no_objective_id() {
+        let channel = ChannelId::default();
+        let texts =
+            ["", "DirectFunding", "DirectFunding-", "DirectFunding-0x00", "VirtualFund-0xzz"];
+        let unknown = [format!("directfunding-{channel}"), format!("Swap-{channel}")];
+        for text in texts.into_iter().chain(unknown.iter().map(String::as_str)) {
+            assert_eq!(text.parse::<ObjectiveId>(), Err(ParseObjectiveIdError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn ids_are_short_in_logs() {
+        let channel = ChannelId(B256::repeat_byte(0xab));
+        assert_eq!(format!("{channel:?}"), "0xabababab…");
+    }
+}
