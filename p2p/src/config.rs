@@ -1,0 +1,105 @@
+//! What an operator may choose, and why the defaults are what they are.
+
+use std::time::Duration;
+
+use libp2p::Multiaddr;
+use serde::{Deserialize, Serialize};
+
+/// The port of the reference implementation, so that firewalls need no new rule.
+const DEFAULT_PORT: u16 = 3005;
+/// A connection costs at most a few hundred KiB idle and about 2 MiB under attack, which
+/// keeps the worst case of the default within a small machine's memory.
+const DEFAULT_MAX_CONNECTIONS: u32 = 256;
+/// Two peers that dial each other at once have two; a third covers a reconnect in progress.
+const DEFAULT_MAX_CONNECTIONS_PER_PEER: u32 = 3;
+/// Handshakes in progress; each is bounded in time, so a flood delays newcomers only.
+const DEFAULT_MAX_PENDING: u32 = 64;
+/// Longer than any honest commit, short enough to notice a stuck peer within one payment.
+const DEFAULT_RESPONSE_TIMEOUT_MS: u64 = 15_000;
+/// A first retry that a person does not notice.
+const DEFAULT_RETRY_BASE_MS: u64 = 100;
+/// A peer that is back is used again within seconds.
+const DEFAULT_RETRY_MAX_MS: u64 = 10_000;
+/// A search costs other nodes work, so it starts slower than a resend.
+const DEFAULT_SEARCH_BASE_MS: u64 = 1_000;
+/// An absent peer is asked for once a minute.
+const DEFAULT_SEARCH_MAX_MS: u64 = 60_000;
+/// Well below the life of an address record, so that two lost publications do no harm.
+const DEFAULT_REPUBLISH_SECS: u64 = 3_600;
+/// Peers behind a router cannot be dialled again, so their connections are kept long.
+const DEFAULT_IDLE_TIMEOUT_SECS: u64 = 3_600;
+
+/// Settings of the network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct P2pConfig {
+    /// Where to listen; port 0 lets the system choose. Empty means outgoing only.
+    pub listen: Vec<Multiaddr>,
+    /// Addresses under which others reach this node when they differ from those listened on.
+    pub external_addresses: Vec<Multiaddr>,
+    /// First contacts, each with a trailing `/p2p/<peer id>`; retried for ever.
+    pub boot_peers: Vec<Multiaddr>,
+    /// Addresses of peers known in advance, each with a trailing `/p2p/<peer id>`; dialled
+    /// only when there is something to send.
+    pub peers: Vec<Multiaddr>,
+    /// Connections held in all.
+    pub max_connections: u32,
+    /// Connections held with one peer.
+    pub max_connections_per_peer: u32,
+    /// Handshakes in progress, for each direction.
+    pub max_pending_connections: u32,
+    /// How long a peer may take to commit and acknowledge a frame before it is sent again.
+    pub response_timeout_ms: u64,
+    /// First wait before a frame is sent again.
+    pub retry_base_ms: u64,
+    /// Longest wait before a frame is sent again.
+    pub retry_max_ms: u64,
+    /// First wait before a peer that could not be reached is searched for again.
+    pub search_base_ms: u64,
+    /// Longest wait before a peer that could not be reached is searched for again.
+    pub search_max_ms: u64,
+    /// How often the own address record is published again.
+    pub republish_secs: u64,
+    /// How long a connection without any traffic is kept.
+    pub idle_timeout_secs: u64,
+}
+
+impl Default for P2pConfig {
+    fn default() -> Self {
+        let any = Multiaddr::from(std::net::Ipv4Addr::UNSPECIFIED);
+        let tcp = any.clone().with(libp2p::multiaddr::Protocol::Tcp(DEFAULT_PORT));
+        let quic = any
+            .with(libp2p::multiaddr::Protocol::Udp(DEFAULT_PORT))
+            .with(libp2p::multiaddr::Protocol::QuicV1);
+        Self {
+            listen: vec![tcp, quic],
+            external_addresses: Vec::new(),
+            boot_peers: Vec::new(),
+            peers: Vec::new(),
+            max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_connections_per_peer: DEFAULT_MAX_CONNECTIONS_PER_PEER,
+            max_pending_connections: DEFAULT_MAX_PENDING,
+            response_timeout_ms: DEFAULT_RESPONSE_TIMEOUT_MS,
+            retry_base_ms: DEFAULT_RETRY_BASE_MS,
+            retry_max_ms: DEFAULT_RETRY_MAX_MS,
+            search_base_ms: DEFAULT_SEARCH_BASE_MS,
+            search_max_ms: DEFAULT_SEARCH_MAX_MS,
+            republish_secs: DEFAULT_REPUBLISH_SECS,
+            idle_timeout_secs: DEFAULT_IDLE_TIMEOUT_SECS,
+        }
+    }
+}
+
+impl P2pConfig {
+    pub(crate) const fn response_timeout(&self) -> Duration {
+        Duration::from_millis(self.response_timeout_ms)
+    }
+
+    pub(crate) const fn republish(&self) -> Duration {
+        Duration::from_secs(self.republish_secs)
+    }
+
+    pub(crate) const fn idle_timeout(&self) -> Duration {
+        Duration::from_secs(self.idle_timeout_secs)
+    }
+}

@@ -1,0 +1,275 @@
+//! Connections: made, lost, searched for, turned away.
+
+use std::{
+    collections::hash_map::Entry,
+    time::{Duration, Instant},
+};
+
+use alloy_primitives::Address;
+use libp2p::{
+    Multiaddr, PeerId,
+    core::ConnectedPoint,
+    ping,
+    swarm::{
+        ConnectionId, DialError, ListenError,
+        dial_opts::{DialOpts, PeerCondition},
+    },
+};
+use tokio::sync::oneshot;
+use tracing::{debug, info, warn};
+
+use super::{EventLoop, Link, frames::peer_entry};
+use crate::{
+    discovery::search::Action,
+    error::{DialFailure, P2pError},
+    event::Event,
+    identity::address_of,
+};
+
+/// Time for a stranger to say what it wants before it may have to make room.
+const STRANGER_TURN: Duration = Duration::from_secs(10);
+
+impl EventLoop {
+    pub(super) fn pin_configured(&mut self, now: Instant) -> Result<(), P2pError> {
+        for full in self.config.boot_peers.clone() {
+            let (address, peer_id) =
+                self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            self.searches.keep(address);
+            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer_id);
+        }
+        for full in self.config.peers.clone() {
+            self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn add_peer(&mut self, full: &Multiaddr) {
+        if let Some((peer, _)) = self.book.pin(full, Instant::now())
+            && self.peers.get(&peer).is_some_and(|known| !known.delivery.is_empty())
+        {
+            self.searches.hurry(peer);
+        }
+    }
+
+    pub(super) fn dial(
+        &mut self,
+        full: Multiaddr,
+        reply: oneshot::Sender<Result<Address, DialFailure>>,
+    ) {
+        let now = Instant::now();
+        let Some((peer, _)) = self.book.pin(&full, now) else {
+            // A caller that has gone needs no answer.
+            drop(reply.send(Err(DialFailure::PeerAddress(full))));
+            return;
+        };
+        if self.is_connected(&peer) {
+            drop(reply.send(Ok(peer)));
+            return;
+        }
+        self.dialers.entry(peer).or_default().push(reply);
+        self.searches.hurry(peer);
+        self.search(now);
+    }
+
+    pub(super) fn is_connected(&self, peer: &Address) -> bool {
+        self.book.peer_id(peer).is_some_and(|id| self.links.contains_key(&id))
+    }
+
+    /// Room for a peer that this node deals with, however many strangers are connected.
+    pub(super) fn prefer(&mut self, peer: Address) {
+        if let Some(peer_id) = self.book.peer_id(&peer) {
+            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer_id);
+        }
+    }
+
+    /// Carries out what the searches ask for.
+    pub(super) fn search(&mut self, now: Instant) {
+        let book = &self.book;
+        let actions = self.searches.handle_tick(now, |peer| !book.locations(peer).is_empty());
+        for action in actions {
+            match action {
+                Action::Dial(peer) => self.dial_known(peer, now),
+                Action::LookUp(peer) => self.look_up(peer, None),
+                Action::Unreachable(peer) => self.handle_unreachable(peer),
+            }
+        }
+    }
+
+    fn dial_known(&mut self, peer: Address, now: Instant) {
+        let Some(peer_id) = self.book.peer_id(&peer) else { return };
+        if self.links.contains_key(&peer_id) {
+            self.searches.handle_connected(&peer);
+            return;
+        }
+        let options = DialOpts::peer_id(peer_id)
+            .condition(PeerCondition::DisconnectedAndNotDialing)
+            .addresses(self.book.locations(&peer))
+            .build();
+        match self.swarm.dial(options) {
+            // Kademlia is dialling the same peer; the outcome of its dial is ours as well.
+            Ok(()) | Err(DialError::DialPeerConditionFalse(_)) => {}
+            Err(error) => {
+                debug!(%peer, %error, "cannot dial");
+                self.searches.handle_dial_failed(&peer, now);
+            }
+        }
+    }
+
+    fn handle_unreachable(&mut self, peer: Address) {
+        self.metrics.searches_failed.increment();
+        if self.searches.is_kept(&peer) {
+            warn!(%peer, addresses = ?self.book.locations(&peer),
+                "first contact unreachable, trying again (setting boot_peers)");
+        } else {
+            info!(%peer, "peer not found, trying again");
+        }
+        for reply in self.dialers.remove(&peer).unwrap_or_default() {
+            let error = "no answer at any known address".to_owned();
+            drop(reply.send(Err(DialFailure::Unreachable(error))));
+        }
+        self.drop_search_without_need(&peer);
+    }
+
+    pub(super) fn handle_connected(
+        &mut self,
+        peer_id: PeerId,
+        connection: ConnectionId,
+        endpoint: &ConnectedPoint,
+        established: u32,
+    ) {
+        let Some(address) = address_of(&peer_id) else {
+            // Nobody could be paid or held to account under such a key.
+            debug!(%peer_id, "peer without an Ethereum address");
+            self.metrics.peers_nameless.increment();
+            self.swarm.close_connection(connection);
+            return;
+        };
+        // Also for peers that the connection limits let pass.
+        if established > self.config.max_connections_per_peer {
+            self.metrics.connections_denied.increment();
+            self.swarm.close_connection(connection);
+            return;
+        }
+        let now = Instant::now();
+        if let ConnectedPoint::Dialer { address: location, .. } = endpoint {
+            self.book.reach(address, peer_id, location, now);
+        } else {
+            self.book.meet(address, peer_id, now);
+        }
+        let Entry::Vacant(link) = self.links.entry(peer_id) else { return };
+        link.insert(Link { address, since: now });
+        info!(peer = %address, is_dialer = endpoint.is_dialer(), "peer up");
+        if peer_entry(&mut self.peers, &self.config, address).is_partner {
+            self.prefer(address);
+        }
+        self.events.push(Event::PeerUp(address));
+        self.searches.handle_connected(&address);
+        for reply in self.dialers.remove(&address).unwrap_or_default() {
+            drop(reply.send(Ok(address)));
+        }
+        self.flush(address, now);
+    }
+
+    pub(super) fn handle_disconnected(&mut self, peer_id: &PeerId) {
+        let Some(link) = self.links.remove(peer_id) else { return };
+        let now = Instant::now();
+        info!(peer = %link.address, "peer down");
+        self.events.push(Event::PeerDown(link.address));
+        self.searches.handle_disconnected(&link.address, now - link.since, now);
+        self.drop_search_without_need(&link.address);
+        self.forget_idle(&link.address);
+    }
+
+    pub(super) fn handle_dial_error(&mut self, peer_id: Option<PeerId>, error: &DialError) {
+        if matches!(error, DialError::DialPeerConditionFalse(_)) {
+            return;
+        }
+        self.metrics.dials_failed.increment();
+        let Some(peer) = peer_id.and_then(|id| address_of(&id)) else { return };
+        debug!(%peer, %error, "dial failed");
+        let now = Instant::now();
+        self.searches.handle_dial_failed(&peer, now);
+        self.search(now);
+    }
+
+    pub(super) fn handle_incoming_error(&mut self, error: &ListenError) {
+        debug!(%error, "incoming connection failed");
+        if matches!(error, ListenError::Denied { .. }) {
+            self.metrics.connections_denied.increment();
+        }
+    }
+
+    /// A connection without answers is as good as none, and blocks the making of a new one.
+    pub(super) fn handle_ping(&mut self, event: &ping::Event) {
+        if let Err(error) = &event.result
+            && !matches!(error, ping::Failure::Unsupported)
+        {
+            debug!(peer = %event.peer, %error, "no answer to a ping");
+            self.swarm.close_connection(event.connection);
+        }
+    }
+
+    /// The node's judgement of a peer.
+    pub(super) fn report(&mut self, peer: Address, weight: u32) {
+        if let Some(peer_id) = self.book.peer_id(&peer) {
+            self.offend(peer_id, weight);
+        }
+    }
+
+    pub(super) fn offend(&mut self, peer_id: PeerId, weight: u32) {
+        self.metrics.offences.increment();
+        if self.offenders.report(peer_id, weight, Instant::now()) {
+            warn!(peer = ?address_of(&peer_id), "peer blocked for its offences");
+            self.metrics.peers_blocked.increment();
+            self.swarm.behaviour_mut().blocked.block_peer(peer_id);
+        }
+    }
+
+    pub(super) fn release_offenders(&mut self, now: Instant) {
+        for peer_id in self.offenders.handle_tick(now) {
+            info!(peer = ?address_of(&peer_id), "peer no longer blocked");
+            self.swarm.behaviour_mut().blocked.unblock_peer(peer_id);
+        }
+    }
+
+    /// Makes room when strangers take most of it: the one connected longest has had its turn.
+    pub(super) fn evict_strangers(&mut self, now: Instant) {
+        let room = self.config.max_connections / 4 * 3;
+        if self.swarm.network_info().connection_counters().num_established() < room.max(1) {
+            return;
+        }
+        let strangers = self.links.iter().filter(|(_, link)| {
+            let peer = self.peers.get(&link.address);
+            let had_its_turn = now.saturating_duration_since(link.since) > STRANGER_TURN;
+            had_its_turn
+                && peer.is_none_or(|peer| !peer.is_partner && peer.inbound.is_none())
+                && !self.searches.is_kept(&link.address)
+        });
+        if let Some((oldest, _)) = strangers.min_by_key(|(_, link)| link.since) {
+            let oldest = *oldest;
+            debug!(peer_id = %oldest, "idle stranger makes room");
+            self.metrics.connections_evicted.increment();
+            // Already closing is as good.
+            let _ = self.swarm.disconnect_peer_id(oldest);
+        }
+    }
+
+    /// Forgets a peer that is gone and owes nothing.
+    pub(super) fn forget_idle(&mut self, address: &Address) {
+        let is_idle = self
+            .peers
+            .get(address)
+            .is_some_and(|peer| peer.delivery.is_empty() && peer.inbound.is_none());
+        if is_idle && !self.is_connected(address) {
+            self.peers.remove(address);
+        }
+    }
+
+    fn drop_search_without_need(&mut self, peer: &Address) {
+        let is_needed = self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
+            || self.dialers.contains_key(peer);
+        if !is_needed {
+            self.searches.forget(peer);
+        }
+    }
+}

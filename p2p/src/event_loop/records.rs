@@ -1,0 +1,281 @@
+//! Address records: our own out, those of others checked, stored and used.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use alloy_primitives::Address;
+use libp2p::{
+    Multiaddr, PeerId, StreamProtocol, identify,
+    kad::{self, store::RecordStore},
+    multiaddr::Protocol,
+};
+use tokio::sync::oneshot;
+use tracing::{debug, info};
+
+use super::{EventLoop, Lookup};
+use crate::{
+    discovery::{
+        KAD_PROTOCOL,
+        record::{self, AddressRecord, RecordError},
+    },
+    handle::Resolved,
+    limits::BAD_RECORD,
+};
+
+/// Expired records are swept out this often; reading checks them anyway.
+const SWEEP: Duration = Duration::from_secs(60);
+
+impl EventLoop {
+    /// Answers from what is known, or asks the table.
+    pub(super) fn resolve(&mut self, peer: Address, reply: oneshot::Sender<Option<Resolved>>) {
+        match self.resolved(&peer) {
+            Some(resolved) => drop(reply.send(Some(resolved))),
+            None => self.look_up(peer, Some(reply)),
+        }
+    }
+
+    /// Asks the table for the record of a peer; one lookup serves everybody who waits.
+    pub(super) fn look_up(
+        &mut self,
+        address: Address,
+        reply: Option<oneshot::Sender<Option<Resolved>>>,
+    ) {
+        let running = self.lookups.values_mut().find(|lookup| lookup.address == address);
+        if let Some(lookup) = running {
+            lookup.waiting.extend(reply);
+            return;
+        }
+        debug!(peer = %address, "looking up the address record");
+        let query = self.swarm.behaviour_mut().kad.get_record(record::key_of(address));
+        self.lookups.insert(query, Lookup { address, waiting: reply.into_iter().collect() });
+    }
+
+    pub(super) fn handle_kad(&mut self, event: kad::Event) {
+        match event {
+            kad::Event::InboundRequest {
+                request: kad::InboundRequest::PutRecord { source, record: Some(record), .. },
+            } => self.handle_put(source, record),
+            kad::Event::OutboundQueryProgressed { id, result, step, .. } => match result {
+                kad::QueryResult::GetRecord(result) => {
+                    self.handle_lookup(id, result, step.last);
+                }
+                kad::QueryResult::PutRecord(result) if self.publication == Some(id) => {
+                    self.publication = None;
+                    self.handle_publication(&result);
+                }
+                // Walks of the table and handovers of the own record need no follow-up.
+                _ => {}
+            },
+            // Provider records are never stored, and the routing table looks after itself.
+            _ => {}
+        }
+    }
+
+    /// Learns where a peer listens and, if it keeps a table, hands it our record.
+    pub(super) fn handle_identify(&mut self, event: identify::Event) {
+        let identify::Event::Received { peer_id, info, .. } = event else { return };
+        let Some(address) = self.links.get(&peer_id).map(|link| link.address) else { return };
+        let now = Instant::now();
+        self.book.claim(address, peer_id, &info.listen_addrs, now);
+        if !info.protocols.contains(&StreamProtocol::new(KAD_PROTOCOL)) {
+            return;
+        }
+        self.route(peer_id, self.book.locations(&address));
+        match &self.own_record {
+            Some(own) => {
+                let record = kad_record(own, self.identity.peer_id);
+                let kad = &mut self.swarm.behaviour_mut().kad;
+                kad.put_record_to(record, std::iter::once(peer_id), kad::Quorum::One);
+            }
+            None => self.publisher.handle_change(now),
+        }
+    }
+
+    /// Signs the own record afresh and publishes it.
+    pub(super) fn publish(&mut self, now: Instant) {
+        let Some(own) = AddressRecord::sign(&self.identity.secret, self.announced(), unix_ms())
+        else {
+            return;
+        };
+        let record = kad_record(&own, self.identity.peer_id);
+        self.own_record = Some(own);
+        match self.swarm.behaviour_mut().kad.put_record(record, kad::Quorum::One) {
+            Ok(query) => self.publication = Some(query),
+            Err(error) => {
+                debug!(%error, "own record not stored");
+                self.publisher.handle_failure(now);
+            }
+        }
+    }
+
+    pub(super) fn sweep_records(&mut self, now: Instant) {
+        self.sweep_at = now + SWEEP;
+        self.swarm.behaviour_mut().kad.store_mut().retain(|_, record| !record.is_expired(now));
+    }
+
+    /// Somebody wants us to keep a record.
+    ///
+    /// Only the owner may: a record is then as hard to plant as a key is to steal, old records
+    /// cannot be brought back by others, and one connection fills one slot of the table.
+    fn handle_put(&mut self, source: PeerId, record: kad::Record) {
+        let checked = record::owner_of(&record.key)
+            .and_then(|owner| AddressRecord::decode(owner, &record.value, unix_ms()));
+        match checked {
+            Ok(checked) if checked.peer_id() == source => self.store(checked, record),
+            Ok(_) => self.refuse_record(source, "not put by its owner"),
+            // A clock that is wrong is no offence.
+            Err(RecordError::Timestamp(_)) => self.metrics.records_refused.increment(),
+            Err(error) => self.refuse_record(source, error),
+        }
+    }
+
+    fn store(&mut self, checked: AddressRecord, record: kad::Record) {
+        let (owner, now, now_ms) = (checked.address(), Instant::now(), unix_ms());
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        let is_newer = store
+            .get(&record.key)
+            .and_then(|known| AddressRecord::decode(owner, &known.value, now_ms).ok())
+            .is_none_or(|known| known.timestamp() < checked.timestamp());
+        let expires = Some(now + checked.remaining(now_ms));
+        let publisher = Some(checked.peer_id());
+        let is_stored = is_newer && store.put(kad::Record { expires, publisher, ..record }).is_ok();
+        if is_stored {
+            debug!(peer = %owner, "address record stored");
+            self.metrics.records_accepted.increment();
+        }
+        self.book.learn(checked, now);
+    }
+
+    fn refuse_record(&mut self, source: PeerId, reason: impl std::fmt::Display) {
+        debug!(%source, %reason, "address record refused");
+        self.metrics.records_refused.increment();
+        self.offend(source, BAD_RECORD);
+    }
+
+    fn handle_lookup(&mut self, id: kad::QueryId, result: kad::GetRecordResult, is_last: bool) {
+        let Some(address) = self.lookups.get(&id).map(|lookup| lookup.address) else { return };
+        let now = Instant::now();
+        if let Ok(kad::GetRecordOk::FoundRecord(found)) = result {
+            self.handle_found(address, &found, now);
+        }
+        if is_last && let Some(lookup) = self.lookups.remove(&id) {
+            self.searches.handle_looked_up(&address, now);
+            let resolved = self.resolved(&address);
+            for reply in lookup.waiting {
+                // A caller that has gone needs no answer.
+                drop(reply.send(resolved.clone()));
+            }
+        }
+        self.search(now);
+    }
+
+    fn handle_found(&mut self, address: Address, found: &kad::PeerRecord, now: Instant) {
+        match AddressRecord::decode(address, &found.record.value, unix_ms()) {
+            Ok(checked) => {
+                if self.book.learn(checked, now) {
+                    self.metrics.records_accepted.increment();
+                    self.searches.handle_found(&address);
+                    self.answer_lookups(&address);
+                }
+            }
+            Err(error) => {
+                debug!(peer = %address, %error, "found record refused");
+                self.metrics.records_refused.increment();
+                if let Some(liar) = found.peer
+                    && !matches!(error, RecordError::Timestamp(_))
+                {
+                    self.offend(liar, BAD_RECORD);
+                }
+            }
+        }
+    }
+
+    /// Tells those who wait as soon as there is something to tell.
+    fn answer_lookups(&mut self, address: &Address) {
+        let Some(resolved) = self.resolved(address) else { return };
+        for lookup in self.lookups.values_mut().filter(|lookup| lookup.address == *address) {
+            for reply in lookup.waiting.drain(..) {
+                drop(reply.send(Some(resolved.clone())));
+            }
+        }
+    }
+
+    fn resolved(&self, address: &Address) -> Option<Resolved> {
+        let addresses = self.book.locations(address);
+        let peer_id = self.book.peer_id(address).filter(|_| !addresses.is_empty())?;
+        Some(Resolved { peer_id, addresses })
+    }
+
+    fn handle_publication(&mut self, result: &kad::PutRecordResult) {
+        let now = Instant::now();
+        match result {
+            Ok(_) => {
+                info!("own address record published");
+                self.metrics.records_published.increment();
+                self.publisher.handle_success(now);
+            }
+            Err(error) => {
+                debug!(%error, "nobody took the own address record");
+                self.publisher.handle_failure(now);
+            }
+        }
+    }
+
+    /// Makes the routing table hold exactly what the book knows, which is bounded: it would
+    /// otherwise keep every address that a peer ever made up.
+    fn route(&mut self, peer_id: PeerId, locations: Vec<Multiaddr>) {
+        let kad = &mut self.swarm.behaviour_mut().kad;
+        let mut full = Vec::with_capacity(locations.len());
+        for location in locations {
+            kad.add_address(&peer_id, location.clone());
+            full.push(location.with(Protocol::P2p(peer_id)));
+        }
+        let stale: Vec<Multiaddr> = kad
+            .kbucket(peer_id)
+            .into_iter()
+            .flat_map(|bucket| {
+                bucket
+                    .iter()
+                    .filter(|entry| *entry.node.key.preimage() == peer_id)
+                    .flat_map(|entry| entry.node.value.iter().cloned().collect::<Vec<_>>())
+                    .collect::<Vec<_>>()
+            })
+            .filter(|known| !full.contains(known))
+            .collect();
+        for location in stale {
+            kad.remove_address(&peer_id, &location);
+        }
+    }
+
+    /// What the record says: configured addresses first, and loopback only when there is
+    /// nothing else, which is the case in a test or a demo on one machine.
+    fn announced(&self) -> Vec<Multiaddr> {
+        let listening: Vec<_> = self.swarm.listeners().cloned().collect();
+        let (local, public): (Vec<_>, Vec<_>) = listening.into_iter().partition(is_loopback);
+        let configured = self.config.external_addresses.iter().cloned();
+        let announced: Vec<_> = configured.chain(public).collect();
+        if announced.is_empty() { local } else { announced }
+    }
+}
+
+fn kad_record(own: &AddressRecord, publisher: PeerId) -> kad::Record {
+    kad::Record {
+        key: record::key_of(own.address()),
+        value: own.encode(),
+        publisher: Some(publisher),
+        expires: Some(Instant::now() + record::MAX_AGE),
+    }
+}
+
+fn is_loopback(address: &Multiaddr) -> bool {
+    match address.iter().next() {
+        Some(Protocol::Ip4(ip)) => ip.is_loopback(),
+        Some(Protocol::Ip6(ip)) => ip.is_loopback(),
+        _ => false,
+    }
+}
+
+/// Milliseconds since 1970; a clock before that is as wrong as any other.
+fn unix_ms() -> u64 {
+    let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,215 @@
+//! The node's end of the network.
+
+use std::{sync::Arc, time::Duration};
+
+use alloy_primitives::{Address, bytes::Bytes};
+use libp2p::{Multiaddr, PeerId};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config::P2pConfig,
+    discovery::address_book,
+    error::{DialFailure, P2pError, ResolveError, SendError, Stopped},
+    event::{Event, FrameToken},
+    event_loop::EventLoop,
+    identity::Identity,
+    limits::EVENT_QUEUE,
+    messages::{MAX_MESSAGE_BYTES, codec::Response},
+    metrics::Metrics,
+};
+
+/// Starts the network.
+#[derive(Debug)]
+pub struct P2p;
+
+impl P2p {
+    /// Listens, and runs the event loop as a task until `shutdown` is cancelled.
+    ///
+    /// When this returns, every listen address is bound and known. The task ends within
+    /// [`P2p::SHUTDOWN_LIMIT`] of the cancellation, and acknowledgements given before it still
+    /// leave. Dropping the event receiver ends the task too: nobody could settle frames.
+    pub async fn start(
+        config: P2pConfig,
+        secret_key: [u8; 32],
+        shutdown: CancellationToken,
+    ) -> Result<(P2pHandle, mpsc::Receiver<Event>, JoinHandle<()>), P2pError> {
+        let identity = Identity::new(secret_key)?;
+        let metrics = Arc::new(Metrics::default());
+        // Unbounded, because sending must neither block nor fail: the sum of what is queued is
+        // the caller's outbox, which the caller bounds.
+        let (command_sender, commands) = mpsc::unbounded_channel();
+        let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
+        let handle = P2pHandle {
+            commands: command_sender,
+            metrics: Arc::clone(&metrics),
+            address: identity.address,
+            peer_id: identity.peer_id,
+        };
+        let mut event_loop =
+            EventLoop::new(config, identity, commands, event_sender, metrics, shutdown)?;
+        event_loop.listen().await?;
+        Ok((handle, events, tokio::spawn(Box::pin(event_loop.run()))))
+    }
+
+    /// The longest that the event loop takes to end.
+    pub const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
+}
+
+/// Talks to the event loop; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct P2pHandle {
+    commands: mpsc::UnboundedSender<Command>,
+    metrics: Arc<Metrics>,
+    address: Address,
+    peer_id: PeerId,
+}
+
+/// What is known of a peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerInfo {
+    /// The peer's name.
+    pub address: Address,
+    /// Its libp2p name, once it is known: it does not follow from the address.
+    pub peer_id: Option<PeerId>,
+    /// Whether a connection is up.
+    pub connected: bool,
+    /// Where it would be dialled.
+    pub addresses: Vec<Multiaddr>,
+    /// Messages that it has not committed yet.
+    pub queued: usize,
+    /// How many of those are in the frame on its way.
+    pub in_flight: usize,
+    /// Points for recent offences; a peer is blocked at a hundred.
+    pub offences: u32,
+    /// Whether it is blocked at present.
+    pub blocked: bool,
+    /// Whether it is a first contact, whose connection is always kept up.
+    pub boot: bool,
+}
+
+/// Where an address leads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The peer to be found there.
+    pub peer_id: PeerId,
+    /// Where it can be dialled.
+    pub addresses: Vec<Multiaddr>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Command {
+    Send(Address, u64, Bytes),
+    SendAll(Address, Vec<(u64, Bytes)>),
+    Settle(FrameToken, Response),
+    Report(Address, u32),
+    AddPeer(Multiaddr),
+    Dial(Multiaddr, oneshot::Sender<Result<Address, DialFailure>>),
+    Resolve(Address, oneshot::Sender<Option<Resolved>>),
+    Peers(oneshot::Sender<Vec<PeerInfo>>),
+    ListenAddresses(oneshot::Sender<Vec<Multiaddr>>),
+}
+
+impl P2pHandle {
+    /// This node's name.
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// This node's libp2p name.
+    pub const fn peer_id(&self) -> PeerId {
+        self.peer_id
+    }
+
+    /// Counters since the start.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Queues a message for a peer, connected or not, known or not.
+    ///
+    /// `id` must grow with every message to the same peer; an id that is not new is ignored,
+    /// so an outbox may be offered again. Never blocks. The message stays queued until
+    /// [`Event::Delivered`] or [`Event::Refused`] covers its id.
+    pub fn send(&self, peer: Address, id: u64, message: impl Into<Bytes>) -> Result<(), SendError> {
+        let message = message.into();
+        check_size(&message)?;
+        Ok(self.command(Command::Send(peer, id, message))?)
+    }
+
+    /// Queues many messages for one peer at once; takes all of them or none.
+    pub fn send_all(&self, peer: Address, messages: Vec<(u64, Bytes)>) -> Result<(), SendError> {
+        messages.iter().try_for_each(|(_, message)| check_size(message))?;
+        Ok(self.command(Command::SendAll(peer, messages))?)
+    }
+
+    /// Tells the sender of a frame that all of it is durable here. Call it after the commit.
+    pub fn ack(&self, token: FrameToken) -> Result<(), Stopped> {
+        self.command(Command::Settle(token, Response::Committed))
+    }
+
+    /// Tells the sender of a frame that it will never be taken; the sender drops its
+    /// messages. Reasons below 16 belong to the frame format.
+    pub fn reject(&self, token: FrameToken, reason: u8) -> Result<(), Stopped> {
+        self.command(Command::Settle(token, Response::Refused(reason)))
+    }
+
+    /// Counts an offence of a peer. Points fade at one a second; at a hundred the peer is
+    /// blocked for ten minutes.
+    pub fn report(&self, peer: Address, weight: u32) -> Result<(), Stopped> {
+        self.command(Command::Report(peer, weight))
+    }
+
+    /// Remembers where a peer is; `address` must end in `/p2p/<peer id>`. Returns its name.
+    pub fn add_peer(&self, address: Multiaddr) -> Result<Address, DialFailure> {
+        let Some((peer, _, _)) = address_book::split(&address) else {
+            return Err(DialFailure::PeerAddress(address));
+        };
+        self.command(Command::AddPeer(address))?;
+        Ok(peer)
+    }
+
+    /// Remembers where a peer is and connects to it now.
+    pub async fn dial(&self, address: Multiaddr) -> Result<Address, DialFailure> {
+        self.ask(|reply| Command::Dial(address, reply)).await?
+    }
+
+    /// Finds a peer id and locations for an address: what is known, or else its record.
+    pub async fn resolve(&self, peer: Address) -> Result<Resolved, ResolveError> {
+        let resolved = self.ask(|reply| Command::Resolve(peer, reply)).await?;
+        resolved.ok_or(ResolveError::NotFound)
+    }
+
+    /// Connected peers, peers with messages waiting, and peers known from the settings.
+    pub async fn peers(&self) -> Result<Vec<PeerInfo>, Stopped> {
+        self.ask(Command::Peers).await
+    }
+
+    /// Full addresses at which this node listens, each with its peer id.
+    pub async fn listen_addresses(&self) -> Result<Vec<Multiaddr>, Stopped> {
+        self.ask(Command::ListenAddresses).await
+    }
+
+    fn command(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).map_err(|_| Stopped)
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<T>) -> Command,
+    ) -> Result<T, Stopped> {
+        let (sender, receiver) = oneshot::channel();
+        self.command(command(sender))?;
+        receiver.await.map_err(|_| Stopped)
+    }
+}
+
+const fn check_size(message: &Bytes) -> Result<(), SendError> {
+    match message.len() {
+        1..=MAX_MESSAGE_BYTES => Ok(()),
+        size => Err(SendError::Size(size)),
+    }
+}
