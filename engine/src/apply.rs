@@ -1,0 +1,147 @@
+//! The only place where engine state changes: live turns and start-up fold the same writes.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::chain::ChainCall;
+use crate::ledger::{CallState, Ledger, LedgerPhase, WithdrawalTurn};
+use crate::objectives::Objective;
+use crate::payment::{PaymentChannel, PaymentPhase};
+use crate::step::{ChainCursor, Paid, Write};
+use crate::types::{
+    Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+};
+
+/// The working set in memory: open channels, running objectives, the outbox, and indexes.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    pub(crate) ledgers: BTreeMap<ChannelId, Ledger>,
+    pub(crate) payments: BTreeMap<ChannelId, PaymentChannel>,
+    pub(crate) paid: BTreeMap<ChannelId, Paid>,
+    pub(crate) objectives: BTreeMap<ObjectiveId, Objective>,
+    pub(crate) outbox: BTreeMap<Address, Backlog>,
+    pub(crate) calls: BTreeMap<CallId, ChainCall>,
+    pub(crate) next_call: CallId,
+    pub(crate) cursor: ChainCursor,
+    /// Index: the one ledger per counterparty and asset.
+    pub(crate) by_peer: BTreeMap<(Address, Asset), ChannelId>,
+    /// Index: what is due when.
+    pub(crate) deadlines: BTreeSet<(Timestamp, Due)>,
+    /// Index: ledgers that go on once a block is applied.
+    pub(crate) awaiting_block: BTreeSet<(BlockNumber, ChannelId)>,
+    /// Index: how many ledgers are opening.
+    pub(crate) opening: usize,
+    /// Index: how many payment channels wait for funds.
+    pub(crate) funding: usize,
+}
+
+/// What a deadline is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// Give an objective up.
+    Objective(ObjectiveId),
+    /// Withdraw from a ledger in the place of participant 0.
+    Withdrawal(ChannelId),
+}
+
+/// Messages that wait for one peer: ids `first..next`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Backlog {
+    pub(crate) first: u64,
+    pub(crate) next: u64,
+}
+
+impl Backlog {
+    pub(crate) const fn len(&self) -> u64 {
+        self.next.saturating_sub(self.first)
+    }
+}
+
+impl State {
+    pub(crate) fn apply(&mut self, write: &Write) {
+        match write {
+            Write::Ledger(id, row) => self.apply_ledger(*id, row.as_deref()),
+            Write::Payment(id, row) => self.apply_payment(*id, row.as_deref()),
+            Write::Paid(id, row) => set(&mut self.paid, *id, *row),
+            Write::Objective(id, row) => self.apply_objective(*id, *row),
+            Write::Message(to, id, row) => self.apply_message(*to, *id, row.is_some()),
+            Write::Call(id, row) => set(&mut self.calls, *id, row.clone()),
+            Write::NextCall(id) => self.next_call = *id,
+            Write::Cursor(cursor) => self.cursor = cursor.clone(),
+            // History is the store's.
+            Write::ArchivedChannel(..) | Write::ArchivedObjective(..) => {}
+        }
+    }
+
+    fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
+        if let Some(old) = self.ledgers.remove(&id) {
+            self.by_peer.remove(&(old.peer(), old.asset));
+            if let CallState::Until(block) = old.call {
+                self.awaiting_block.remove(&(block, id));
+            }
+            if let WithdrawalTurn::After(at) = old.withdrawal {
+                self.deadlines.remove(&(at, Due::Withdrawal(id)));
+            }
+            if old.phase == LedgerPhase::Opening {
+                self.opening = self.opening.saturating_sub(1);
+            }
+        }
+        let Some(new) = row else { return };
+        self.by_peer.insert((new.peer(), new.asset), id);
+        if let CallState::Until(block) = new.call {
+            self.awaiting_block.insert((block, id));
+        }
+        if let WithdrawalTurn::After(at) = new.withdrawal {
+            self.deadlines.insert((at, Due::Withdrawal(id)));
+        }
+        if new.phase == LedgerPhase::Opening {
+            self.opening = self.opening.saturating_add(1);
+        }
+        self.ledgers.insert(id, new.clone());
+    }
+
+    fn apply_payment(&mut self, id: ChannelId, row: Option<&PaymentChannel>) {
+        if self.payments.remove(&id).is_some_and(|old| old.phase == PaymentPhase::Funding) {
+            self.funding = self.funding.saturating_sub(1);
+        }
+        let Some(new) = row else { return };
+        if new.phase == PaymentPhase::Funding {
+            self.funding = self.funding.saturating_add(1);
+        }
+        self.payments.insert(id, new.clone());
+    }
+
+    fn apply_objective(&mut self, id: ObjectiveId, row: Option<Objective>) {
+        if let Some(old) = self.objectives.remove(&id) {
+            self.deadlines.remove(&(old.deadline, Due::Objective(id)));
+        }
+        if let Some(new) = row {
+            self.deadlines.insert((new.deadline, Due::Objective(id)));
+            self.objectives.insert(id, new);
+        }
+    }
+
+    /// Rows are added at the end and removed at the front, so two numbers describe them.
+    fn apply_message(&mut self, to: Address, id: MessageId, present: bool) {
+        let after = id.0.saturating_add(1);
+        let backlog = self.outbox.entry(to).or_insert(Backlog { first: id.0, next: id.0 });
+        if present {
+            if backlog.len() == 0 {
+                backlog.first = id.0;
+            }
+            backlog.next = backlog.next.max(after);
+        } else {
+            backlog.first = backlog.first.max(after);
+        }
+    }
+}
+
+fn set<K: Ord, V>(map: &mut BTreeMap<K, V>, key: K, value: Option<V>) {
+    match value {
+        Some(value) => {
+            map.insert(key, value);
+        }
+        None => {
+            map.remove(&key);
+        }
+    }
+}

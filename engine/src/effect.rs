@@ -1,0 +1,113 @@
+//! What leaves the engine, after the commit.
+
+use crate::chain::ChainCall;
+use crate::error::RequestError;
+use crate::objectives::Objective;
+use crate::query::{LedgerView, PaymentView, StatusView};
+use crate::types::{
+    Address, Amount, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
+};
+use crate::vouchers::Voucher;
+
+/// A side effect. Sends and submissions are also rows of the outbox until they are done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send an encoded message to a peer.
+    Send(Address, MessageId, Vec<u8>),
+    /// Put a call on chain.
+    Submit(CallId, ChainCall),
+    /// Tell the peer that its frame is committed.
+    Ack(FrameToken),
+    /// Answer the application.
+    Reply(RequestId, Result<Response, RequestError>),
+    /// Tell the application what changed.
+    Notify(Update),
+    /// A peer misbehaved.
+    Report(Address, Offence),
+}
+
+/// An answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Response {
+    /// An objective was begun.
+    Started(ObjectiveId),
+    /// A payment was made.
+    Paid {
+        /// The voucher that was sent.
+        voucher: Voucher,
+        /// What can still be paid.
+        remaining: Amount,
+    },
+    /// A voucher was made or taken.
+    Voucher {
+        /// Everything paid so far.
+        total: Amount,
+        /// What this voucher added.
+        delta: Amount,
+        /// The voucher.
+        voucher: Voucher,
+    },
+    /// One ledger channel.
+    Ledger(Box<LedgerView>),
+    /// Ledger channels.
+    Ledgers(Vec<LedgerView>),
+    /// One payment channel.
+    Payment(Box<PaymentView>),
+    /// Payment channels.
+    Payments(Vec<PaymentView>),
+    /// One objective.
+    Objective(Objective),
+    /// Objectives.
+    Objectives(Vec<Objective>),
+    /// The engine's counters.
+    Status(StatusView),
+}
+
+/// Something that the application may want to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Update {
+    /// An objective moved on or ended.
+    Objective(Objective),
+    /// A ledger channel changed; nothing when it is archived.
+    Ledger(Box<LedgerView>),
+    /// A payment channel changed phase.
+    Payment(Box<PaymentView>),
+    /// We paid.
+    Paid {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything paid so far.
+        total: Amount,
+        /// This payment.
+        delta: Amount,
+    },
+    /// We were paid.
+    Received {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything received so far.
+        total: Amount,
+        /// This payment.
+        delta: Amount,
+    },
+    /// The adjudicator runs a challenge against a channel of ours.
+    Challenged {
+        /// Which channel.
+        channel: ChannelId,
+        /// Seconds since the Unix epoch.
+        finalizes_at: u64,
+    },
+}
+
+/// What a peer did wrong. Never a reason to stop: the message is dropped and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Offence {
+    /// A signature over something else than the agreed state, or by somebody else.
+    BadSignature,
+    /// A message about a channel that the peer is not part of, or out of its role.
+    NotAllowed,
+    /// A voucher that cannot be honoured.
+    BadVoucher,
+    /// A proposal or request that no honest node makes.
+    BadProposal,
+}

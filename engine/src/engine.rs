@@ -1,0 +1,78 @@
+//! The engine: decides what an input leads to, and applies what was decided.
+
+use crate::apply::State;
+use crate::crypto::Signer;
+use crate::draft::Draft;
+use crate::handlers;
+use crate::input::Input;
+use crate::policy::Policy;
+use crate::state::Deployment;
+use crate::step::{ChainCursor, Step, Write};
+use crate::types::{Address, Timestamp};
+
+/// The channel machine of one node.
+pub struct Engine {
+    deployment: Deployment,
+    policy: Policy,
+    signer: Box<dyn Signer>,
+    state: State,
+}
+
+impl Engine {
+    /// Restores an engine from its rows, by the same fold that applies live writes.
+    #[must_use]
+    pub fn restore<'a>(
+        deployment: Deployment,
+        policy: Policy,
+        signer: Box<dyn Signer>,
+        rows: impl IntoIterator<Item = &'a Write>,
+    ) -> Self {
+        let mut engine = Self { deployment, policy, signer, state: State::default() };
+        engine.apply(rows);
+        engine
+    }
+
+    /// Handles one input: decides and applies. Nothing may leave before the writes are durable.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Step {
+        let step = self.decide(now, input);
+        self.apply(&step.writes);
+        step
+    }
+
+    /// What an input leads to. Pure.
+    pub fn decide(&self, now: Timestamp, input: Input) -> Step {
+        let mut draft =
+            Draft::new(now, &self.deployment, &self.policy, self.signer.as_ref(), &self.state);
+        handlers::decide(&mut draft, input);
+        draft.finish()
+    }
+
+    /// The only mutator.
+    pub fn apply<'a>(&mut self, writes: impl IntoIterator<Item = &'a Write>) {
+        for write in writes {
+            self.state.apply(write);
+        }
+    }
+
+    /// When [`Input::Deadline`] is due next.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.state.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub fn address(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// How far the chain has been applied: where the watcher goes on after a restart.
+    #[must_use]
+    pub fn cursor(&self) -> &ChainCursor {
+        &self.state.cursor
+    }
+
+    pub(crate) const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+}

@@ -1,0 +1,133 @@
+//! Errors at the engine's edge; others sit beside their noun.
+
+use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
+use crate::vouchers::VoucherError;
+
+/// Why a request is refused. Nothing has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// No such ledger channel, or closed already.
+    #[error("ledger: no open ledger channel {0}")]
+    UnknownLedger(ChannelId),
+    /// No such payment channel, or closed already.
+    #[error("channel: no open payment channel {0}")]
+    UnknownPayment(ChannelId),
+    /// No such objective is running.
+    #[error("objective: no objective {0} is running")]
+    UnknownObjective(ObjectiveId),
+    /// A channel with oneself.
+    #[error("{field}: a channel with oneself is not possible")]
+    Oneself {
+        /// Name of the parameter.
+        field: &'static str,
+    },
+    /// The same address twice, or the zero address.
+    #[error("{field}: {address} appears twice or is the zero address")]
+    Participant {
+        /// Name of the parameter.
+        field: &'static str,
+        /// Which.
+        address: Address,
+    },
+    /// More relays than the policy allows.
+    #[error("relays: {found} participants are more than the {max} that the policy allows")]
+    TooManyParticipants {
+        /// As asked.
+        found: usize,
+        /// As allowed.
+        max: usize,
+    },
+    /// Zero where something must be paid or deposited.
+    #[error("{field}: must be more than zero")]
+    ZeroAmount {
+        /// Name of the parameter.
+        field: &'static str,
+    },
+    /// A sum does not fit into 256 bits.
+    #[error("{field}: the sum does not fit into 256 bits")]
+    Overflow {
+        /// Name of the parameter.
+        field: &'static str,
+    },
+    /// Outside the policy's bounds.
+    #[error("challenge_duration: {found} s is not between {min} s and {max} s")]
+    ChallengeDuration {
+        /// As asked.
+        found: u32,
+        /// Least allowed.
+        min: u32,
+        /// Most allowed.
+        max: u32,
+    },
+    /// One ledger per peer and asset.
+    #[error("peer: ledger channel {ledger} with {peer} for that asset exists already")]
+    LedgerExists {
+        /// The counterparty.
+        peer: Address,
+        /// The ledger.
+        ledger: ChannelId,
+    },
+    /// No ledger to the first participant on the path.
+    #[error("{field}: no ledger channel with {peer} for asset {asset}; open one first")]
+    NoLedger {
+        /// Name of the parameter.
+        field: &'static str,
+        /// The neighbour.
+        peer: Address,
+        /// The asset.
+        asset: Asset,
+    },
+    /// The ledger is opening, closing, disputed, or its deposit was taken back by a reorg.
+    #[error("ledger {0} cannot be changed now: it is opening, closing or disputed")]
+    LedgerNotUsable(ChannelId),
+    /// The ledger has too little left.
+    #[error("amount: ledger channel {ledger} has {available} left on our side, {needed} needed")]
+    InsufficientFunds {
+        /// Which ledger.
+        ledger: ChannelId,
+        /// Free balance.
+        available: Amount,
+        /// As asked.
+        needed: Amount,
+    },
+    /// Payment channels run over the ledger.
+    #[error("ledger: {count} payment channels still run over {ledger}; close them first")]
+    GuaranteesRunning {
+        /// Which ledger.
+        ledger: ChannelId,
+        /// How many.
+        count: usize,
+    },
+    /// Closing has begun already.
+    #[error("channel {0} is closing already")]
+    AlreadyClosing(ChannelId),
+    /// The payment channel is not open yet, or no longer.
+    #[error("channel: {0} is not open")]
+    NotOpen(ChannelId),
+    /// Only the payer pays.
+    #[error("channel: only the payer of {0} can pay")]
+    NotPayer(ChannelId),
+    /// Only the payee is paid.
+    #[error("channel: only the payee of {0} can take vouchers")]
+    NotPayee(ChannelId),
+    /// A voucher rule.
+    #[error("amount: {0}")]
+    Voucher(#[from] VoucherError),
+    /// The random bits hit a channel that exists or existed.
+    #[error("channel id {0} is taken; ask again")]
+    ChannelIdTaken(ChannelId),
+    /// The objective is past the point where one side can stop it.
+    #[error("objective: {0} can no longer be cancelled")]
+    NotCancellable(ObjectiveId),
+    /// Too much waits for the peer.
+    #[error("peer: {waiting} messages wait for {peer}, which does not answer; try again later")]
+    Backlog {
+        /// The peer.
+        peer: Address,
+        /// Messages waiting.
+        waiting: u64,
+    },
+    /// Too many channels are being opened.
+    #[error("too many channels are being opened; wait until some are open")]
+    Busy,
+}

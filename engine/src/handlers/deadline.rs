@@ -1,0 +1,90 @@
+//! What is due at a time.
+
+use crate::apply::Due;
+use crate::draft::Draft;
+use crate::ledger::{Ledger, LedgerPhase, WithdrawalTurn};
+use crate::objectives::{DeclineReason, abort_direct_fund, cancel};
+use crate::payment::{PaymentPhase, Role};
+use crate::types::{Address, ChannelId, ObjectiveId};
+use crate::wire::Message;
+
+pub(super) fn handle(draft: &mut Draft<'_>) {
+    let now = draft.now;
+    let due: Vec<Due> = draft
+        .state()
+        .deadlines
+        .iter()
+        .take_while(|(at, _)| *at <= now)
+        .map(|(_, due)| *due)
+        .collect();
+    for due in due {
+        match due {
+            Due::Objective(id) => expire(draft, id),
+            Due::Withdrawal(id) => withdraw(draft, id),
+        }
+    }
+}
+
+/// Gives up an objective that was not finished in time.
+fn expire(draft: &mut Draft<'_>, objective: ObjectiveId) {
+    give_up(draft, objective, DeclineReason::TimedOut);
+    // Whatever the phase, an objective does not outlive its deadline.
+    let me = draft.me();
+    draft.decline(objective, me, DeclineReason::TimedOut);
+}
+
+/// Gives up an objective on this node's own account; false when it is past stopping.
+pub(super) fn give_up(
+    draft: &mut Draft<'_>,
+    objective: ObjectiveId,
+    reason: DeclineReason,
+) -> bool {
+    let me = draft.me();
+    match objective {
+        ObjectiveId::DirectFund(id) => {
+            let Some(peer) = draft
+                .ledger(id)
+                .filter(|ledger| ledger.phase == LedgerPhase::Opening)
+                .map(Ledger::peer)
+            else {
+                return false;
+            };
+            draft.send(peer, &Message::Decline { objective, reason });
+            abort_direct_fund(draft, id, me, reason);
+            true
+        }
+        ObjectiveId::VirtualFund(id) => {
+            let Some(channel) =
+                draft.payment(id).filter(|channel| channel.phase == PaymentPhase::Funding)
+            else {
+                return false;
+            };
+            if channel.postfund_signed() {
+                // The others may have opened it already: close it instead, with what was paid.
+                request_close(draft, id);
+                draft.decline(objective, me, reason);
+            } else {
+                cancel(draft, id, me, reason);
+            }
+            true
+        }
+        // Final states are signed: late signatures still close the channel.
+        ObjectiveId::DirectDefund(_) | ObjectiveId::VirtualDefund(_) => false,
+    }
+}
+
+/// The payer makes the final state; others ask for it.
+fn request_close(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(channel) = draft.payment(id) else { return };
+    let (role, payer): (Role, Address) = (channel.role(), channel.payer());
+    match role {
+        Role::Payer => crate::objectives::sign_final(draft, id),
+        Role::Relay | Role::Payee => draft.send(payer, &Message::RequestFinal { channel: id }),
+    }
+}
+
+fn withdraw(draft: &mut Draft<'_>, id: ChannelId) {
+    if let Some(ledger) = draft.ledger_mut(id) {
+        ledger.withdrawal = WithdrawalTurn::Due;
+    }
+}

@@ -1,0 +1,360 @@
+//! What peers say about ledger channels.
+
+use crate::draft::Draft;
+use crate::effect::Offence;
+use crate::ledger::{
+    Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
+};
+use crate::objectives::{
+    DeclineReason, WaitingFor, abort_direct_fund, cancel, left_side, may_release_left,
+    start_direct_defund,
+};
+use crate::payment::{PaymentPhase, is_complete};
+use crate::state::FixedPart;
+use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId, TurnNumber};
+use crate::wire::{Evidence, Message, Seal};
+
+/// A peer wants a ledger with us. Everything is checked before anything is signed (gap S16).
+pub(super) fn open(
+    draft: &mut Draft<'_>,
+    from: Address,
+    fixed: FixedPart,
+    asset: Asset,
+    [leader, follower]: [Amount; 2],
+    seal: Seal,
+) {
+    let id = fixed.channel_id();
+    if draft.is_known(id) {
+        return;
+    }
+    let objective = ObjectiveId::DirectFund(id);
+    let mut ledger = Ledger::new(fixed, asset, Side::Follower, leader, follower);
+    if ledger.fixed.participants != [from, draft.me()] || from == draft.me() {
+        return draft.report(from, Offence::NotAllowed);
+    }
+    if !seal.proves(ledger.prefund_hash(), from) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    if let Err(reason) = judge(draft, &ledger) {
+        return draft.send(from, &Message::Decline { objective, reason });
+    }
+    let mine = Seal::sign(ledger.prefund_hash(), draft.signer);
+    ledger.prefund = [Some(seal.signature), Some(mine.signature)];
+    draft.insert_ledger(ledger);
+    let timeout = draft.policy.ledger_funding_timeout;
+    draft.start_objective(objective, WaitingFor::CompleteFunding, timeout);
+    draft.send(from, &Message::LedgerPrefund { ledger: id, seal: mine });
+}
+
+fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
+    let (fixed, policy) = (&ledger.fixed, draft.policy);
+    if !draft.deployment.owns(fixed.nonce) || fixed.app != draft.deployment.consensus_app {
+        return Err(DeclineReason::WrongDeployment);
+    }
+    if !policy.allows_challenge_duration(fixed.challenge_duration) {
+        return Err(DeclineReason::ChallengeDuration);
+    }
+    if ledger.agreed.total().is_none_or(|total| total.is_zero()) {
+        return Err(DeclineReason::Amounts);
+    }
+    if !policy.allows_peer_deposit(ledger.asset, ledger.agreed.follower) {
+        return Err(DeclineReason::Deposit);
+    }
+    if draft.ledger_with(ledger.peer(), ledger.asset).is_some() {
+        return Err(DeclineReason::LedgerExists);
+    }
+    if draft.state().opening >= policy.max_opening_ledgers {
+        return Err(DeclineReason::Busy);
+    }
+    Ok(())
+}
+
+/// A ledger of ours with `from`, or nothing: strangers have no say (gap S10).
+fn shared<'a>(draft: &'a Draft<'_>, from: Address, id: ChannelId) -> Option<&'a Ledger> {
+    draft.ledger(id).filter(|ledger| ledger.peer() == from)
+}
+
+/// The follower's prefund signature.
+pub(super) fn prefund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal: Seal) {
+    let Some(ledger) = shared(draft, from, id).filter(|ledger| ledger.me == Side::Leader) else {
+        return;
+    };
+    if !seal.proves(ledger.prefund_hash(), from) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    if ledger.prefund[1].is_none()
+        && let Some(ledger) = draft.ledger_mut(id)
+    {
+        ledger.prefund[1] = Some(seal.signature);
+    }
+}
+
+/// The peer sees all deposits.
+pub(super) fn postfund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal: Seal) {
+    let Some(ledger) =
+        shared(draft, from, id).filter(|ledger| ledger.phase == LedgerPhase::Opening)
+    else {
+        return;
+    };
+    let theirs = ledger.me.other().index();
+    if !seal.proves(ledger.agreed_hash(), from) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    if let Some(entry) = draft.ledger_mut(id).and_then(|ledger| ledger.signatures.get_mut(theirs)) {
+        *entry = Some(seal.signature);
+    }
+}
+
+/// The peer gives the opening up.
+pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reason: DeclineReason) {
+    if shared(draft, from, id).is_some_and(|ledger| ledger.phase == LedgerPhase::Opening) {
+        abort_direct_fund(draft, id, from, reason);
+    }
+}
+
+/// The peer closes the ledger. Only the agreed outcome can be meant: the hash says so (gap S2).
+pub(super) fn close(
+    draft: &mut Draft<'_>,
+    from: Address,
+    id: ChannelId,
+    turn: TurnNumber,
+    seal: Seal,
+) {
+    let Some(ledger) = shared(draft, from, id) else { return };
+    let objective = ObjectiveId::DirectDefund(id);
+    if ledger.phase == LedgerPhase::Opening && ledger.status().holdings.is_zero() {
+        // Nothing was deposited, so there is nothing to pay out.
+        return;
+    }
+    if ledger.status().mode != ChannelMode::Open {
+        return;
+    }
+    if !ledger.agreed.guarantees.is_empty() {
+        let reason = DeclineReason::GuaranteesRunning;
+        return draft.send(from, &Message::Decline { objective, reason });
+    }
+    if turn <= ledger.agreed.turn || !seal.proves(ledger.final_state(turn).hash(id), from) {
+        draft.report(from, Offence::BadSignature);
+        let reason = DeclineReason::State;
+        return draft.send(from, &Message::Decline { objective, reason });
+    }
+    // An older final state than ours: the peer will join ours.
+    if ledger.closing.is_some_and(|closing| closing.turn > turn) {
+        return;
+    }
+    let (theirs, opening) = (ledger.me.other().index(), ledger.phase == LedgerPhase::Opening);
+    if let Some(ledger) = draft.ledger_mut(id) {
+        let mut closing = ledger
+            .closing
+            .filter(|closing| closing.turn == turn)
+            .unwrap_or(Closing { turn, signatures: [None; 2] });
+        if let Some(entry) = closing.signatures.get_mut(theirs) {
+            *entry = Some(seal.signature);
+        }
+        ledger.closing = Some(closing);
+    }
+    if opening {
+        draft.decline(ObjectiveId::DirectFund(id), from, DeclineReason::Cancelled);
+    }
+    start_direct_defund(draft, id);
+}
+
+/// A leader's proposal, as it arrives.
+pub(super) struct Proposal {
+    pub(super) turn: TurnNumber,
+    pub(super) parent: TurnNumber,
+    pub(super) change: Change,
+    pub(super) seal: Seal,
+    pub(super) evidence: Evidence,
+}
+
+/// The leader proposes; it is answered at once, so no proposal waits behind another (gap L5).
+pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, proposal: &Proposal) {
+    let Some(ledger) = shared(draft, from, id) else { return };
+    if ledger.me != Side::Follower {
+        return draft.report(from, Offence::NotAllowed);
+    }
+    if !ledger.expects(proposal.turn, proposal.parent) {
+        return;
+    }
+    if !proposal.seal.proves(proposal.seal.hash, from) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    let answer = match expected(draft, id, proposal) {
+        Err(reason) => Err(reason),
+        Ok(()) => {
+            let signer = draft.signer;
+            let Some(ledger) = draft.ledger_mut(id) else { return };
+            let Proposal { turn, change, seal, .. } = proposal;
+            ledger.countersign(*turn, change, seal.hash, seal.signature, signer)
+        }
+    };
+    let turn = proposal.turn;
+    match answer {
+        Ok(signature) => {
+            let seal = Seal::new(proposal.seal.hash, signature, draft.me());
+            draft.send(from, &Message::Countersign { ledger: id, turn, seal });
+            draft.touch(proposal.change.target());
+        }
+        Err(reason) => draft.send(from, &Message::Refuse { ledger: id, turn, reason }),
+    }
+}
+
+/// Does the payment channel call for this change? The evidence may complete what we have seen.
+fn expected(
+    draft: &mut Draft<'_>,
+    ledger: ChannelId,
+    proposal: &Proposal,
+) -> Result<(), RefusalReason> {
+    let target = proposal.change.target();
+    let channel = draft.payment(target).ok_or(RefusalReason::NotExpected)?;
+    if channel.left != Some(ledger) && channel.right != Some(ledger) {
+        return Err(RefusalReason::NotExpected);
+    }
+    match proposal.change {
+        Change::Add { guarantee, left_deposit, .. } => {
+            expected_add(draft, ledger, target, guarantee, left_deposit, &proposal.evidence)
+        }
+        Change::Remove { left_amount, .. } => {
+            expected_remove(draft, ledger, target, left_amount, &proposal.evidence)
+        }
+    }
+}
+
+fn expected_add(
+    draft: &mut Draft<'_>,
+    ledger_id: ChannelId,
+    target: ChannelId,
+    guarantee: Guarantee,
+    left_deposit: Amount,
+    evidence: &Evidence,
+) -> Result<(), RefusalReason> {
+    let Some((channel, ledger)) = draft.payment(target).zip(draft.ledger(ledger_id)) else {
+        return Err(RefusalReason::NotExpected);
+    };
+    if channel.phase != PaymentPhase::Funding {
+        return Err(RefusalReason::NotExpected);
+    }
+    if !evidence.proves(channel.prefund_hash(), &channel.fixed.participants) {
+        return Err(RefusalReason::Evidence);
+    }
+    let wanted = Guarantee { amount: channel.capacity, left: left_side(channel, ledger) };
+    if guarantee != wanted || left_deposit != channel.capacity {
+        return Err(RefusalReason::NotExpected);
+    }
+    if ledger.agreed.guarantees.len() >= draft.policy.max_guarantees {
+        return Err(RefusalReason::TooManyGuarantees);
+    }
+    if !is_complete(&channel.prefund)
+        && let Some(channel) = draft.payment_mut(target)
+    {
+        channel.prefund = evidence.signatures.iter().copied().map(Some).collect();
+    }
+    Ok(())
+}
+
+fn expected_remove(
+    draft: &mut Draft<'_>,
+    ledger_id: ChannelId,
+    target: ChannelId,
+    left_amount: Amount,
+    evidence: &Evidence,
+) -> Result<(), RefusalReason> {
+    let Some((channel, ledger)) = draft.payment(target).zip(draft.ledger(ledger_id)) else {
+        return Err(RefusalReason::NotExpected);
+    };
+    match channel.phase {
+        PaymentPhase::Cancelled(_) => {
+            // On our right everything comes back to us; on our left it must be safe to let go.
+            let ours = left_side(channel, ledger) == ledger.me;
+            let safe = ours || may_release_left(draft, target);
+            if safe && left_amount == channel.capacity {
+                return Ok(());
+            }
+            Err(RefusalReason::NotExpected)
+        }
+        PaymentPhase::Closing => {
+            let state = channel.final_state.as_ref().ok_or(RefusalReason::NotExpected)?;
+            let hash = channel.final_hash(state.paid);
+            let rest = channel.capacity.saturating_sub(state.paid);
+            if !evidence.proves(hash, &channel.fixed.participants) {
+                return Err(RefusalReason::Evidence);
+            }
+            if left_amount != rest {
+                return Err(RefusalReason::NotExpected);
+            }
+            if let Some(state) =
+                draft.payment_mut(target).and_then(|channel| channel.final_state.as_mut())
+            {
+                state.signatures = evidence.signatures.iter().copied().map(Some).collect();
+            }
+            Ok(())
+        }
+        PaymentPhase::Funding | PaymentPhase::Open => Err(RefusalReason::NotExpected),
+    }
+}
+
+/// The follower agrees.
+pub(super) fn countersign(
+    draft: &mut Draft<'_>,
+    from: Address,
+    id: ChannelId,
+    turn: TurnNumber,
+    seal: Seal,
+) {
+    if shared(draft, from, id).is_none_or(|ledger| ledger.me != Side::Leader) {
+        return;
+    }
+    if !seal.proves(seal.hash, from) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    let Some(ledger) = draft.ledger_mut(id) else { return };
+    let changes = ledger.countersigned(turn, seal.hash, seal.signature);
+    for change in changes {
+        draft.touch(change.target());
+    }
+}
+
+/// The follower does not agree: what was refused is given up, what was built on it is proposed
+/// again under turns that were never signed.
+pub(super) fn refuse(
+    draft: &mut Draft<'_>,
+    from: Address,
+    id: ChannelId,
+    turn: TurnNumber,
+    reason: RefusalReason,
+) {
+    if shared(draft, from, id).is_none_or(|ledger| ledger.me != Side::Leader) {
+        return;
+    }
+    let Some(ledger) = draft.ledger_mut(id) else { return };
+    let changes = ledger.refused(turn);
+    for (position, change) in changes.into_iter().enumerate() {
+        match change {
+            Change::Add { target, .. } if position == 0 => {
+                refuse_addition(draft, target, reason);
+            }
+            // A removal that is refused leaves the guarantee as it is; asking again at once would
+            // get the same answer.
+            Change::Remove { .. } if position == 0 => {}
+            Change::Add { target, .. } | Change::Remove { target, .. } => draft.touch(target),
+        }
+    }
+}
+
+fn refuse_addition(draft: &mut Draft<'_>, target: ChannelId, reason: RefusalReason) {
+    let Some(phase) = draft.payment(target).map(|channel| channel.phase) else { return };
+    if phase != PaymentPhase::Funding {
+        return draft.touch(target);
+    }
+    let reason = match reason {
+        RefusalReason::InsufficientFunds => DeclineReason::InsufficientFunds,
+        RefusalReason::TooManyGuarantees => DeclineReason::Busy,
+        RefusalReason::NotUsable => DeclineReason::LedgerNotUsable,
+        RefusalReason::NotExpected | RefusalReason::Evidence | RefusalReason::Invalid => {
+            DeclineReason::State
+        }
+    };
+    let me = draft.me();
+    cancel(draft, target, me, reason);
+}

@@ -1,0 +1,38 @@
+//! One file per origin of an input.
+
+mod chain;
+mod deadline;
+mod ledger;
+mod message;
+mod outbox;
+mod payment;
+mod request;
+mod voucher;
+
+pub(crate) use voucher::credit_early as credit_early_voucher;
+
+use crate::draft::Draft;
+use crate::effect::Effect;
+use crate::input::Input;
+
+/// Routes an input to its handler.
+pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
+    match input {
+        Input::Request(id, request) => {
+            let response = request::handle(draft, request);
+            draft.settle();
+            draft.emit(Effect::Reply(id, response));
+        }
+        Input::Frame { token, envelopes } => {
+            for envelope in envelopes {
+                message::handle(draft, envelope);
+                draft.settle();
+            }
+            draft.emit(Effect::Ack(token));
+        }
+        Input::Chain(event) => chain::handle(draft, event),
+        Input::Delivered(peer, up_to) => outbox::delivered(draft, peer, up_to),
+        Input::Settled(call, receipt) => outbox::settled(draft, call, &receipt),
+        Input::Deadline => deadline::handle(draft),
+    }
+}

@@ -1,0 +1,141 @@
+//! Payments: the hot path. One row, one message, one signature.
+
+use crate::draft::Draft;
+use crate::effect::{Offence, Response, Update};
+use crate::error::RequestError;
+use crate::payment::{PaymentPhase, Role};
+use crate::step::Paid;
+use crate::types::{Address, Amount, ChannelId};
+use crate::vouchers::{self, Voucher, VoucherError};
+use crate::wire::Message;
+
+/// Pays by a message to the payee.
+pub(super) fn pay(
+    draft: &mut Draft<'_>,
+    channel: ChannelId,
+    amount: Amount,
+) -> Result<Response, RequestError> {
+    let payee = draft.payment(channel).map(crate::payment::PaymentChannel::payee);
+    if let Some(peer) = payee {
+        let waiting = draft.backlog(peer);
+        if waiting >= draft.policy.max_backlog {
+            return Err(RequestError::Backlog { peer, waiting });
+        }
+    }
+    let (voucher, remaining) = issue(draft, channel, amount)?;
+    let signer = draft.me();
+    if let Some(payee) = payee {
+        draft.send(payee, &Message::Voucher { voucher, signer });
+    }
+    Ok(Response::Paid { voucher, remaining })
+}
+
+/// Pays by a voucher that the application hands over itself.
+pub(super) fn create(
+    draft: &mut Draft<'_>,
+    channel: ChannelId,
+    amount: Amount,
+) -> Result<Response, RequestError> {
+    let (voucher, _) = issue(draft, channel, amount)?;
+    Ok(Response::Voucher { total: voucher.total, delta: amount, voucher })
+}
+
+fn issue(
+    draft: &mut Draft<'_>,
+    id: ChannelId,
+    amount: Amount,
+) -> Result<(Voucher, Amount), RequestError> {
+    let channel = draft.payment(id).ok_or(RequestError::UnknownPayment(id))?;
+    if channel.role() != Role::Payer {
+        return Err(RequestError::NotPayer(id));
+    }
+    if channel.phase != PaymentPhase::Open {
+        return Err(RequestError::NotOpen(id));
+    }
+    let capacity = channel.capacity;
+    let paid = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
+    let total = vouchers::next_total(paid, amount, capacity)?;
+    let voucher = Voucher::sign(id, total, draft.signer);
+    draft.set_paid(id, Paid { total, voucher: Some(voucher) });
+    draft.notify(Update::Paid { channel: id, total, delta: amount });
+    Ok((voucher, capacity.saturating_sub(total)))
+}
+
+/// Takes a voucher that the application got itself.
+pub(super) fn receive(
+    draft: &mut Draft<'_>,
+    voucher: Voucher,
+    signer: Address,
+) -> Result<Response, RequestError> {
+    let id = voucher.channel;
+    let channel = draft.payment(id).ok_or(RequestError::UnknownPayment(id))?;
+    if channel.role() != Role::Payee {
+        return Err(RequestError::NotPayee(id));
+    }
+    if channel.phase != PaymentPhase::Open {
+        return Err(RequestError::NotOpen(id));
+    }
+    let delta = credit(draft, voucher, signer)?;
+    let total = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
+    Ok(Response::Voucher { total, delta, voucher })
+}
+
+/// A voucher as a message. Counts only while the channel is open (gap S12): before, the funds are
+/// not locked; afterwards, the final state is signed.
+pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, signer: Address) {
+    let Some(channel) = draft.payment(voucher.channel) else { return };
+    if channel.payer() != from || channel.role() != Role::Payee {
+        return draft.report(from, Offence::NotAllowed);
+    }
+    match channel.phase {
+        PaymentPhase::Open => {
+            if credit(draft, voucher, signer).is_err() {
+                draft.report(from, Offence::BadVoucher);
+            }
+        }
+        // The payer may have seen the last postfund signature before we do.
+        PaymentPhase::Funding if channel.postfund_signed() && signer == from => {
+            let best = channel.early_voucher.map(|early| early.total).unwrap_or_default();
+            if voucher.total > best
+                && let Some(channel) = draft.payment_mut(voucher.channel)
+            {
+                channel.early_voucher = Some(voucher);
+            }
+        }
+        PaymentPhase::Funding | PaymentPhase::Closing | PaymentPhase::Cancelled(_) => {
+            draft.report(from, Offence::BadVoucher);
+        }
+    }
+}
+
+/// Credits a voucher that came before the channel was open.
+pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(early) = draft.payment(id).and_then(|channel| channel.early_voucher) else { return };
+    let Some(channel) = draft.payment_mut(id) else { return };
+    channel.early_voucher = None;
+    let payer = channel.payer();
+    if credit(draft, early, payer).is_err() {
+        draft.report(payer, Offence::BadVoucher);
+    }
+}
+
+/// Books a voucher of an open channel; returns what it adds.
+fn credit(
+    draft: &mut Draft<'_>,
+    voucher: Voucher,
+    signer: Address,
+) -> Result<Amount, VoucherError> {
+    let id = voucher.channel;
+    let Some(channel) = draft.payment(id) else { return Ok(Amount::ZERO) };
+    if signer != channel.payer() {
+        return Err(VoucherError::WrongSigner);
+    }
+    let best = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
+    let delta = vouchers::credit(best, voucher.total, channel.capacity)?;
+    if !delta.is_zero() {
+        let total = voucher.total;
+        draft.set_paid(id, Paid { total, voucher: Some(voucher) });
+        draft.notify(Update::Received { channel: id, total, delta });
+    }
+    Ok(delta)
+}

@@ -1,0 +1,118 @@
+//! What the engine takes in.
+
+use crate::chain::{ChainEvent, Receipt};
+use crate::types::{
+    Address, Amount, Asset, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
+};
+use crate::vouchers::Voucher;
+use crate::wire::Envelope;
+
+/// One input of a turn.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The application asks for something.
+    Request(RequestId, Request),
+    /// A frame of a peer, opened; acknowledged once everything that follows from it is durable.
+    Frame {
+        /// What the acknowledgement names.
+        token: FrameToken,
+        /// Messages in the order they were sent.
+        envelopes: Vec<Envelope>,
+    },
+    /// Something happened on chain.
+    Chain(ChainEvent),
+    /// A peer has committed all our messages up to this one.
+    Delivered(Address, MessageId),
+    /// A chain call has ended.
+    Settled(CallId, Receipt),
+    /// The time of [`crate::engine::Engine::next_deadline`] has come.
+    Deadline,
+}
+
+/// What the application can ask for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Request {
+    /// Open a ledger channel.
+    OpenLedger {
+        /// The counterparty.
+        peer: Address,
+        /// What is deposited.
+        asset: Asset,
+        /// Our deposit.
+        mine: Amount,
+        /// The counterparty's deposit.
+        theirs: Amount,
+        /// Seconds.
+        challenge_duration: u32,
+        /// Fresh random bits for the channel nonce.
+        random: u32,
+    },
+    /// Close a ledger channel together and pay out.
+    CloseLedger {
+        /// Which.
+        ledger: ChannelId,
+    },
+    /// Open a payment channel; we pay.
+    OpenPayment {
+        /// Who is paid.
+        payee: Address,
+        /// Relays from us to the payee; none when we share a ledger with the payee.
+        relays: Vec<Address>,
+        /// What is paid.
+        asset: Asset,
+        /// What can be paid in all.
+        capacity: Amount,
+        /// Seconds.
+        challenge_duration: u32,
+        /// Fresh random bits for the channel nonce.
+        random: u32,
+    },
+    /// Close a payment channel with what has been paid.
+    ClosePayment {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// Pay: make a voucher and send it.
+    Pay {
+        /// Which channel.
+        channel: ChannelId,
+        /// How much more.
+        amount: Amount,
+    },
+    /// Pay out of band: make a voucher and hand it to the application only.
+    CreateVoucher {
+        /// Which channel.
+        channel: ChannelId,
+        /// How much more.
+        amount: Amount,
+    },
+    /// Take a voucher that came out of band.
+    ReceiveVoucher {
+        /// The voucher.
+        voucher: Voucher,
+        /// Recovered signer, see [`Voucher::hash`].
+        signer: Address,
+    },
+    /// Give up an objective that is not finished.
+    Cancel {
+        /// Which.
+        objective: ObjectiveId,
+    },
+    /// Describe one ledger channel.
+    GetLedger(ChannelId),
+    /// Describe all ledger channels.
+    ListLedgers,
+    /// Describe one payment channel.
+    GetPayment(ChannelId),
+    /// Describe all payment channels, or those over one ledger.
+    ListPayments {
+        /// Only those guaranteed by this ledger.
+        ledger: Option<ChannelId>,
+    },
+    /// Describe one running objective.
+    GetObjective(ObjectiveId),
+    /// Describe all running objectives.
+    ListObjectives,
+    /// Counters and the chain cursor.
+    GetStatus,
+}

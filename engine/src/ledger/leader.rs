@@ -1,0 +1,120 @@
+//! The proposing side of a ledger (protocol.md 8.4).
+
+use serde::{Deserialize, Serialize};
+
+use super::{Balances, Change, ChangeError, Ledger, Side};
+use crate::crypto::{Signature, Signer};
+use crate::types::{Amount, B256, ChannelId, TurnNumber};
+
+/// A proposal that the follower has not answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pending {
+    /// Turn of the resulting state.
+    pub turn: TurnNumber,
+    /// Turn that it builds on.
+    pub parent: TurnNumber,
+    /// What changes.
+    pub change: Change,
+    /// Hash of the resulting state.
+    pub hash: B256,
+    /// Our signature on it.
+    pub signature: Signature,
+}
+
+/// Why nothing can be proposed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProposalError {
+    /// Only the leader proposes.
+    #[error("method may only be called by the channel leader")]
+    NotLeader,
+    /// The ledger is not open, disputed, or its deposit is gone.
+    #[error("ledger channel cannot be changed now")]
+    NotUsable,
+    /// The change does not apply.
+    #[error(transparent)]
+    Change(#[from] ChangeError),
+}
+
+impl Ledger {
+    /// Content after all pending proposals.
+    #[must_use]
+    pub fn proposed(&self) -> Balances {
+        self.pending.iter().fold(self.agreed.clone(), |balances, pending| {
+            // Each applied when it was proposed, on the same base.
+            balances.apply(&pending.change, pending.turn).unwrap_or(balances)
+        })
+    }
+
+    /// What `side` could still give if every pending proposal is agreed.
+    #[must_use]
+    pub fn available(&self, side: Side) -> Amount {
+        self.proposed().of(side)
+    }
+
+    /// True when a change for `target` waits for its answer.
+    #[must_use]
+    pub fn has_pending(&self, target: ChannelId) -> bool {
+        self.pending.iter().any(|pending| pending.change.target() == target)
+    }
+
+    /// Signs a change on top of all pending ones and queues it.
+    ///
+    /// # Errors
+    /// When this node does not lead, the ledger cannot change now, or the change does not apply.
+    pub fn propose(
+        &mut self,
+        change: Change,
+        signer: &dyn Signer,
+    ) -> Result<Pending, ProposalError> {
+        if self.me != Side::Leader {
+            return Err(ProposalError::NotLeader);
+        }
+        if !self.is_usable() {
+            return Err(ProposalError::NotUsable);
+        }
+        let base = self.proposed();
+        let turn = self.next_turn().ok_or(ChangeError::Overflow)?;
+        let next = base.apply(&change, turn)?;
+        let hash = self.state_hash(&next, false);
+        let signature = signer.sign(hash);
+        let pending = Pending { turn, parent: base.turn, change, hash, signature };
+        self.pending.push(pending.clone());
+        self.signed_turn = turn;
+        Ok(pending)
+    }
+
+    /// Takes the follower's signature: this proposal and all before it are agreed. Returns the
+    /// agreed changes; none for an answer that is not, or no longer, waited for.
+    pub fn countersigned(
+        &mut self,
+        turn: TurnNumber,
+        hash: B256,
+        signature: Signature,
+    ) -> Vec<Change> {
+        let Some(position) =
+            self.pending.iter().position(|pending| pending.turn == turn && pending.hash == hash)
+        else {
+            return Vec::new();
+        };
+        let mut agreed = self.agreed.clone();
+        let mut changes = Vec::new();
+        for pending in self.pending.drain(..=position) {
+            agreed = agreed.apply(&pending.change, pending.turn).unwrap_or(agreed);
+            changes.push(pending.change);
+            self.signatures = [Some(pending.signature), Some(signature)];
+        }
+        self.agreed = agreed;
+        changes
+    }
+
+    /// Takes a refusal: the refused proposal and those built on it are off. Returns their changes
+    /// in order; the first is the refused one.
+    pub fn refused(&mut self, turn: TurnNumber) -> Vec<Change> {
+        match self.pending.iter().position(|pending| pending.turn == turn) {
+            Some(position) => {
+                self.pending.drain(position..).map(|pending| pending.change).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! Ledger channels: two parties, funds on chain, changed by proposal and countersignature.
+//!
+//! The leader proposes, the follower answers each proposal at once with a countersignature or a
+//! refusal, so nothing ever waits in a queue behind something stuck (gap L5). Every proposal
+//! names the turn that it builds on; after a refusal the leader goes on from the last agreed turn
+//! with a turn number that it has never signed, so no turn is ever signed twice.
+
+mod balances;
+mod follower;
+mod leader;
+mod onchain;
+
+use serde::{Deserialize, Serialize};
+
+pub use balances::{Balances, Change, ChangeError, Guarantee, Side};
+pub use follower::RefusalReason;
+pub use leader::{Pending, ProposalError};
+pub use onchain::{ChannelMode, OnChain, OnChainStatus};
+
+use crate::chain::ChainCall;
+use crate::crypto::Signature;
+use crate::state::{FixedPart, VariablePart};
+use crate::types::{
+    Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Destination, Timestamp,
+    TurnNumber,
+};
+
+/// Where a ledger is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LedgerPhase {
+    /// Waiting for signatures and deposits.
+    Opening,
+    /// Funded; changes are agreed.
+    Open,
+    /// No more changes: a final state is being signed or paid out.
+    Closing,
+}
+
+/// A final state of the ledger and who has signed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Closing {
+    /// Turn of the final state; its outcome is the last agreed one.
+    pub turn: TurnNumber,
+    /// Leader's and follower's signature.
+    pub signatures: [Option<Signature>; 2],
+}
+
+/// The one chain call that a ledger may have on its way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum CallState {
+    /// None.
+    None,
+    /// Submitted, not settled.
+    InFlight(CallId),
+    /// Settled; the next call waits until the watcher has told of this block, so that what the
+    /// settled call did is seen before anything is concluded from holdings.
+    Until(BlockNumber),
+}
+
+/// When participant 1 withdraws, should participant 0 not have done it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WithdrawalTurn {
+    /// The final state is not signed by both yet.
+    Unset,
+    /// Participant 0 has until then.
+    After(Timestamp),
+    /// Participant 0 had its time.
+    Due,
+}
+
+/// A ledger channel with all evidence of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// Identity.
+    pub id: ChannelId,
+    /// Participants, nonce, app and challenge duration.
+    pub fixed: FixedPart,
+    /// What is held.
+    pub asset: Asset,
+    /// This node's side.
+    pub me: Side,
+    /// Phase of life.
+    pub phase: LedgerPhase,
+    /// Signatures on the prefund state, leader's and follower's.
+    pub prefund: [Option<Signature>; 2],
+    /// Newest agreed content. At turn 1 while the ledger opens.
+    pub agreed: Balances,
+    /// Signatures on the agreed state; on the postfund state while the ledger opens.
+    pub signatures: [Option<Signature>; 2],
+    /// Leader only: proposals signed and not answered yet, oldest first.
+    pub pending: Vec<Pending>,
+    /// Highest turn that this node has signed; no turn at or below is signed with other content.
+    pub signed_turn: TurnNumber,
+    /// The final state, once somebody asked for it.
+    pub closing: Option<Closing>,
+    /// The peer asked to close while proposals of ours were unanswered.
+    pub close_requested: bool,
+    /// View of the chain.
+    pub onchain: OnChain,
+    /// Deposit or withdrawal on its way.
+    pub call: CallState,
+    /// When this node withdraws itself, should participant 0 not have done it (gap S17).
+    pub withdrawal: WithdrawalTurn,
+}
+
+impl Ledger {
+    /// A new ledger at its prefund state, unsigned.
+    #[must_use]
+    pub fn new(fixed: FixedPart, asset: Asset, me: Side, leader: Amount, follower: Amount) -> Self {
+        Self {
+            id: fixed.channel_id(),
+            fixed,
+            asset,
+            me,
+            phase: LedgerPhase::Opening,
+            prefund: [None; 2],
+            agreed: Balances {
+                turn: TurnNumber::POSTFUND,
+                leader,
+                follower,
+                guarantees: std::collections::BTreeMap::new(),
+            },
+            signatures: [None; 2],
+            pending: Vec::new(),
+            signed_turn: TurnNumber::PREFUND,
+            closing: None,
+            close_requested: false,
+            onchain: OnChain::default(),
+            call: CallState::None,
+            withdrawal: WithdrawalTurn::Unset,
+        }
+    }
+
+    /// The counterparty.
+    #[must_use]
+    pub fn peer(&self) -> Address {
+        self.participant(self.me.other())
+    }
+
+    /// The address of a side.
+    #[must_use]
+    pub fn participant(&self, side: Side) -> Address {
+        self.fixed.participants.get(side.index()).copied().unwrap_or_default()
+    }
+
+    fn destinations(&self) -> [Destination; 2] {
+        [Side::Leader, Side::Follower].map(|side| self.participant(side).into())
+    }
+
+    /// The state that stands for some content of this ledger.
+    #[must_use]
+    pub fn state(&self, balances: &Balances, is_final: bool) -> VariablePart {
+        balances.to_state(self.asset, self.destinations(), is_final)
+    }
+
+    /// Hash of [`Ledger::state`], which is what gets signed.
+    #[must_use]
+    pub fn state_hash(&self, balances: &Balances, is_final: bool) -> B256 {
+        self.state(balances, is_final).hash(self.id)
+    }
+
+    /// Hash of the prefund state.
+    #[must_use]
+    pub fn prefund_hash(&self) -> B256 {
+        let balances = Balances { turn: TurnNumber::PREFUND, ..self.agreed.clone() };
+        self.state_hash(&balances, false)
+    }
+
+    /// Hash of the agreed state; of the postfund state while the ledger opens.
+    #[must_use]
+    pub fn agreed_hash(&self) -> B256 {
+        self.state_hash(&self.agreed, false)
+    }
+
+    /// The final state at `turn`, with the agreed outcome: nobody can close with another (gap S2).
+    #[must_use]
+    pub fn final_state(&self, turn: TurnNumber) -> VariablePart {
+        let balances = Balances { turn, ..self.agreed.clone() };
+        self.state(&balances, true)
+    }
+
+    /// The next turn that this node may sign.
+    #[must_use]
+    pub fn next_turn(&self) -> Option<TurnNumber> {
+        self.agreed.turn.max(self.signed_turn).next()
+    }
+
+    /// Where the channel stands on chain.
+    #[must_use]
+    pub fn status(&self) -> OnChainStatus {
+        self.onchain.status(self.asset)
+    }
+
+    /// True when content may be changed: open, nothing disputed on chain (threat A10), and the
+    /// deposits still where they were.
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        let status = self.status();
+        self.phase == LedgerPhase::Open
+            && status.mode == ChannelMode::Open
+            && self.agreed.total().is_some_and(|total| status.holdings >= total)
+    }
+
+    /// What must be on chain before `side` deposits, and what must be there afterwards. The first
+    /// allocation's owner deposits first (protocol.md section 7).
+    #[must_use]
+    pub fn deposit_target(&self, side: Side) -> Option<(Amount, Amount)> {
+        let before = match side {
+            Side::Leader => Amount::ZERO,
+            Side::Follower => self.agreed.leader,
+        };
+        Some((before, before.checked_add(self.agreed.of(side))?))
+    }
+
+    /// The withdrawal with a final state that both have signed.
+    #[must_use]
+    pub fn withdrawal_call(&self) -> Option<ChainCall> {
+        let closing = self.closing.as_ref()?;
+        let [Some(leader), Some(follower)] = closing.signatures else {
+            return None;
+        };
+        Some(ChainCall::ConcludeAndTransfer {
+            fixed: self.fixed.clone(),
+            state: self.final_state(closing.turn),
+            signatures: vec![leader, follower],
+        })
+    }
+}

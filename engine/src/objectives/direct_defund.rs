@@ -1,0 +1,86 @@
+//! Closes a ledger channel together (protocol.md section 12): one final state with the agreed
+//! outcome, signed by both, paid out on chain by either.
+
+use super::WaitingFor;
+use crate::draft::Draft;
+use crate::ledger::{CallState, ChannelMode, Closing, LedgerPhase, Side, WithdrawalTurn};
+use crate::types::{ChannelId, ObjectiveId};
+use crate::wire::{Message, Seal};
+
+/// Begins, or begins again to wait for, the closing of a ledger.
+pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {
+    if let Some(ledger) = draft.ledger_mut(id) {
+        ledger.phase = LedgerPhase::Closing;
+    }
+    let objective = ObjectiveId::DirectDefund(id);
+    if draft.objective(objective).is_none() {
+        let timeout = draft.policy.closing_timeout;
+        draft.start_objective(objective, WaitingFor::Finalization, timeout);
+    }
+}
+
+pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
+    let objective = ObjectiveId::DirectDefund(id);
+    sign_final_state(draft, id);
+    let Some(ledger) = draft.ledger(id) else { return };
+    let Some(withdrawal) = ledger.withdrawal_call() else {
+        return draft.wait_for(objective, WaitingFor::Finalization);
+    };
+    let (call, me, turn) = (ledger.call, ledger.me, ledger.withdrawal);
+    let status = ledger.status();
+    if status.paid_out && status.mode == ChannelMode::Concluded && call == CallState::None {
+        draft.complete(objective);
+        return draft.archive_ledger(id);
+    }
+    draft.wait_for(objective, WaitingFor::Withdraw);
+    if status.paid_out || call != CallState::None {
+        return;
+    }
+    // Participant 0 withdraws at once; if it does not, participant 1 does (gap S17).
+    let due = match (me, turn) {
+        (Side::Leader, _) | (Side::Follower, WithdrawalTurn::Due) => true,
+        (Side::Follower, WithdrawalTurn::After(_)) => false,
+        (Side::Follower, WithdrawalTurn::Unset) => {
+            let at = draft.now.after(draft.policy.withdrawal_delay);
+            if let Some(ledger) = draft.ledger_mut(id) {
+                ledger.withdrawal = WithdrawalTurn::After(at);
+            }
+            false
+        }
+    };
+    if due {
+        draft.submit(id, withdrawal);
+    }
+}
+
+/// Signs a final state unless ours is out already. Waits for unanswered proposals, whose turns are
+/// signed, and for a deposit on its way, which would otherwise land in a closed channel.
+fn sign_final_state(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    let signed = ledger.closing.is_some_and(|closing| {
+        closing.signatures.get(ledger.me.index()).is_some_and(Option::is_some)
+    });
+    let busy = !ledger.pending.is_empty()
+        || matches!(ledger.call, CallState::InFlight(_))
+        || ledger.status().mode != ChannelMode::Open;
+    if signed || busy {
+        return;
+    }
+    // A peer's final state is joined when its turn is still free here, else a later one is made.
+    let offered = ledger.closing.map(|closing| closing.turn);
+    let Some(next) = ledger.next_turn() else { return };
+    let turn = offered.filter(|turn| *turn >= next).unwrap_or(next);
+    let (me, peer) = (ledger.me.index(), ledger.peer());
+    let seal = Seal::sign(ledger.final_state(turn).hash(id), draft.signer);
+    let Some(ledger) = draft.ledger_mut(id) else { return };
+    let mut closing = ledger
+        .closing
+        .filter(|closing| closing.turn == turn)
+        .unwrap_or(Closing { turn, signatures: [None; 2] });
+    if let Some(mine) = closing.signatures.get_mut(me) {
+        *mine = Some(seal.signature);
+    }
+    ledger.closing = Some(closing);
+    ledger.signed_turn = turn;
+    draft.send(peer, &Message::CloseLedger { ledger: id, turn, seal });
+}

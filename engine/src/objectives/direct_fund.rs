@@ -1,0 +1,79 @@
+//! Opens a ledger channel on chain (protocol.md section 7): prefund signatures, deposits in the
+//! order of allocations, postfund signatures.
+
+use super::{DeclineReason, WaitingFor, start_direct_defund};
+use crate::chain::ChainCall;
+use crate::draft::Draft;
+use crate::ledger::{CallState, Ledger, LedgerPhase};
+use crate::types::{Address, Amount, ChannelId, ObjectiveId, TurnNumber};
+use crate::wire::{Message, Seal};
+
+pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
+    let objective = ObjectiveId::DirectFund(id);
+    let Some(ledger) = draft.ledger(id) else { return };
+    if ledger.prefund.iter().any(Option::is_none) {
+        return draft.wait_for(objective, WaitingFor::CompletePrefund);
+    }
+    if let Some(missing) = missing_funds(ledger) {
+        deposit(draft, id);
+        return draft.wait_for(objective, missing);
+    }
+    let (me, peer, hash) = (ledger.me.index(), ledger.peer(), ledger.agreed_hash());
+    if ledger.signatures.get(me).is_none_or(Option::is_none) {
+        let seal = Seal::sign(hash, draft.signer);
+        let Some(ledger) = draft.ledger_mut(id) else { return };
+        if let Some(mine) = ledger.signatures.get_mut(me) {
+            *mine = Some(seal.signature);
+        }
+        ledger.signed_turn = TurnNumber::POSTFUND;
+        draft.send(peer, &Message::LedgerPostfund { ledger: id, seal });
+    }
+    let Some(ledger) = draft.ledger(id) else { return };
+    if ledger.signatures.iter().any(Option::is_none) {
+        return draft.wait_for(objective, WaitingFor::CompletePostfund);
+    }
+    if let Some(ledger) = draft.ledger_mut(id) {
+        ledger.phase = LedgerPhase::Open;
+    }
+    draft.complete(objective);
+}
+
+/// What is missing on chain, if anything is.
+fn missing_funds(ledger: &Ledger) -> Option<WaitingFor> {
+    let holdings = ledger.status().holdings;
+    let total = ledger.agreed.total()?;
+    if holdings >= total {
+        return None;
+    }
+    let (before, _) = ledger.deposit_target(ledger.me)?;
+    Some(if holdings < before { WaitingFor::MyTurnToFund } else { WaitingFor::CompleteFunding })
+}
+
+/// Deposits what is missing up to our target, once everything before it is there.
+fn deposit(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    let holdings = ledger.status().holdings;
+    let Some((before, target)) = ledger.deposit_target(ledger.me) else { return };
+    let amount = target.saturating_sub(holdings);
+    let due = holdings >= before && !amount.is_zero() && ledger.call == CallState::None;
+    // Nothing to deposit of our own: what is missing is the peer's.
+    if !due || ledger.agreed.of(ledger.me).is_zero() {
+        return;
+    }
+    let asset = ledger.asset;
+    let call = ChainCall::Deposit { channel: id, asset, expected_held: holdings, amount };
+    draft.submit(id, call);
+}
+
+/// Gives an opening ledger up. What was deposited goes back by a final state with the opening
+/// outcome: first allocations are paid first, so each depositor gets its own.
+pub(crate) fn abort(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: DeclineReason) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    let (holdings, call) = (ledger.status().holdings, ledger.call);
+    draft.decline(ObjectiveId::DirectFund(id), by, reason);
+    if holdings == Amount::ZERO && call == CallState::None {
+        draft.archive_ledger(id);
+    } else {
+        start_direct_defund(draft, id);
+    }
+}

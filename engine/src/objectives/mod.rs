@@ -1,0 +1,144 @@
+//! Protocols over channels. The channel records hold all evidence; an objective is the handle
+//! under which a run is waited for, reported and timed out.
+//!
+//! Each protocol is a crank: it looks at what has been signed and seen, does what is due, and says
+//! what is missing. Cranking twice changes nothing.
+
+mod direct_defund;
+mod direct_fund;
+mod virtual_defund;
+mod virtual_fund;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub(crate) use direct_defund::{crank as crank_direct_defund, start as start_direct_defund};
+pub(crate) use direct_fund::{abort as abort_direct_fund, crank as crank_direct_fund};
+pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
+pub(crate) use virtual_fund::{
+    cancel, crank as crank_virtual_fund, crank_cancelled, left_side, may_release_left,
+};
+
+use crate::types::{Address, ObjectiveId, Timestamp};
+
+/// A run of a protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// Which protocol over which channel.
+    pub id: ObjectiveId,
+    /// How far it is.
+    pub status: ObjectiveStatus,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it is given up.
+    pub deadline: Timestamp,
+}
+
+/// How far an objective is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ObjectiveStatus {
+    /// Something is missing.
+    Running(WaitingFor),
+    /// Reached.
+    Completed,
+    /// Will not be reached.
+    Declined {
+        /// Who gave up.
+        by: Address,
+        /// Why.
+        reason: DeclineReason,
+    },
+}
+
+/// What an objective waits for (protocol.md 6.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum WaitingFor {
+    /// Signatures on the prefund state.
+    CompletePrefund,
+    /// A deposit that must come before ours.
+    MyTurnToFund,
+    /// Deposits, or guarantees in the ledgers.
+    CompleteFunding,
+    /// Signatures on the postfund state.
+    CompletePostfund,
+    /// The payer's final state.
+    FinalStateFromPayer,
+    /// Signatures on the final state.
+    SupportedFinalState,
+    /// The guarantee on the payer's side to be taken back.
+    DefundingOnMyLeft,
+    /// The guarantee on the payee's side to be taken back.
+    DefundingOnMyRight,
+    /// Both signatures on a ledger's final state.
+    Finalization,
+    /// The payout on chain.
+    Withdraw,
+}
+
+impl fmt::Display for WaitingFor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::CompletePrefund => "WaitingForCompletePrefund",
+            Self::MyTurnToFund => "WaitingForMyTurnToFund",
+            Self::CompleteFunding => "WaitingForCompleteFunding",
+            Self::CompletePostfund => "WaitingForCompletePostFund",
+            Self::FinalStateFromPayer => "WaitingForFinalStateFromPayer",
+            Self::SupportedFinalState => "WaitingForSupportedFinalState",
+            Self::DefundingOnMyLeft => "WaitingForDefundingOnMyLeft",
+            Self::DefundingOnMyRight => "WaitingForDefundingOnMyRight",
+            Self::Finalization => "WaitingForFinalization",
+            Self::Withdraw => "WaitingForWithdraw",
+        })
+    }
+}
+
+/// Why an objective will not be reached. Travels on the wire: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum DeclineReason {
+    /// Not finished in time.
+    #[error("it was not finished in time")]
+    TimedOut,
+    /// The nonce carries another deployment's tag, or the app is another contract.
+    #[error("the channel belongs to another chain, adjudicator or app contract")]
+    WrongDeployment,
+    /// Challenge duration outside the node's policy.
+    #[error("the challenge duration is outside the node's policy")]
+    ChallengeDuration,
+    /// Participants repeat, are zero, too few, too many, or do not fit the message.
+    #[error("the participants are not acceptable")]
+    Participants,
+    /// Amounts are zero or overflow.
+    #[error("the amounts are not acceptable")]
+    Amounts,
+    /// The node does not deposit that much because a peer asks.
+    #[error("the requested deposit is more than the node's policy allows")]
+    Deposit,
+    /// The two already share a ledger for that asset.
+    #[error("a ledger channel for that asset is already shared with that peer")]
+    LedgerExists,
+    /// Neighbours on the path share no open ledger for the asset.
+    #[error("neighbours on the path share no open ledger channel for that asset")]
+    NoLedger,
+    /// A ledger on the path has too little left.
+    #[error("a ledger channel on the path has insufficient funds")]
+    InsufficientFunds,
+    /// The node has too many channels of that kind, or too much waiting for a peer.
+    #[error("the node has too many channels or messages waiting")]
+    Busy,
+    /// A signature was refused: the state behind it is not the agreed one.
+    #[error("a signature does not match the agreed state")]
+    State,
+    /// Guarantees still run in the ledger.
+    #[error("payment channels still run over the ledger channel")]
+    GuaranteesRunning,
+    /// A ledger on the path cannot change now.
+    #[error("a ledger channel on the path cannot be changed now")]
+    LedgerNotUsable,
+    /// The final state pays less than the vouchers that the payee holds.
+    #[error("the final state pays less than the vouchers received")]
+    BelowVouchers,
+    /// The user of a node on the path asked to stop.
+    #[error("a participant cancelled it")]
+    Cancelled,
+}

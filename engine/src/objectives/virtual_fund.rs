@@ -1,0 +1,215 @@
+//! Opens a payment channel through ledgers (protocol.md section 9): everyone's prefund signature,
+//! one guarantee per hop, everyone's postfund signature. All hops are agreed at the same time, so
+//! the time does not grow with the number of relays.
+//!
+//! Also takes back what a channel that never opened has locked. The left side of a hop gets
+//! everything back, so it always agrees; the right side agrees only when the channel can not
+//! pay out on its own right any more.
+
+use super::{DeclineReason, WaitingFor};
+use crate::draft::Draft;
+use crate::ledger::{Change, ChangeError, Guarantee, Ledger, ProposalError, Side};
+use crate::payment::{PaymentChannel, PaymentPhase, Role, is_complete};
+use crate::types::{Address, Amount, ChannelId, ObjectiveId};
+use crate::wire::{Evidence, Message, Seal};
+
+pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
+    let objective = ObjectiveId::VirtualFund(id);
+    let Some(channel) = draft.payment(id) else { return };
+    if !is_complete(&channel.prefund) {
+        return draft.wait_for(objective, WaitingFor::CompletePrefund);
+    }
+    let hops: Vec<ChannelId> = channel.left.into_iter().chain(channel.right).collect();
+    for hop in &hops {
+        if let Err(reason) = guarantee(draft, id, *hop) {
+            return cancel(draft, id, draft.me(), reason);
+        }
+    }
+    if !hops.iter().all(|hop| hop_includes(draft, *hop, id)) {
+        return draft.wait_for(objective, WaitingFor::CompleteFunding);
+    }
+    sign_postfund(draft, id);
+    let Some(channel) = draft.payment(id) else { return };
+    // A relay has done its part: later signatures concern payer and payee.
+    if channel.role() != Role::Relay && !is_complete(&channel.postfund) {
+        return draft.wait_for(objective, WaitingFor::CompletePostfund);
+    }
+    if let Some(channel) = draft.payment_mut(id) {
+        channel.phase = PaymentPhase::Open;
+    }
+    draft.complete(objective);
+    crate::handlers::credit_early_voucher(draft, id);
+}
+
+fn sign_postfund(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(channel) = draft.payment(id).filter(|channel| !channel.postfund_signed()) else {
+        return;
+    };
+    let seal = Seal::sign(channel.postfund_hash(), draft.signer);
+    let (me, others): (_, Vec<Address>) = (usize::from(channel.me), channel.others().collect());
+    if let Some(mine) = draft.payment_mut(id).and_then(|channel| channel.postfund.get_mut(me)) {
+        *mine = Some(seal.signature);
+    }
+    draft.send_all(others, &Message::PaymentPostfund { channel: id, seal });
+}
+
+/// True when both sides of the ledger have agreed on the guarantee.
+pub(crate) fn hop_includes(draft: &Draft<'_>, hop: ChannelId, target: ChannelId) -> bool {
+    draft.ledger(hop).is_some_and(|ledger| ledger.agreed.guarantees.contains_key(&target))
+}
+
+/// Proposes the guarantee if this node leads the hop and has not done so.
+fn guarantee(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId) -> Result<(), DeclineReason> {
+    let Some((channel, ledger)) = draft.payment(id).zip(draft.ledger(hop)) else {
+        return Err(DeclineReason::NoLedger);
+    };
+    if ledger.agreed.guarantees.contains_key(&id)
+        || ledger.has_pending(id)
+        || ledger.me == Side::Follower
+    {
+        return Ok(());
+    }
+    if ledger.proposed().guarantees.len() >= draft.policy.max_guarantees {
+        return Err(DeclineReason::Busy);
+    }
+    let left = left_side(channel, ledger);
+    let evidence = evidence(channel.prefund_hash(), &channel.prefund, channel);
+    let change = Change::Add {
+        target: id,
+        guarantee: Guarantee { amount: channel.capacity, left },
+        left_deposit: channel.capacity,
+    };
+    propose(draft, hop, change, evidence).map_err(|error| match error {
+        ProposalError::NotUsable | ProposalError::NotLeader => DeclineReason::LedgerNotUsable,
+        ProposalError::Change(ChangeError::InsufficientFunds) => DeclineReason::InsufficientFunds,
+        ProposalError::Change(_) => DeclineReason::Amounts,
+    })
+}
+
+/// Which side of a hop stands on the payer's side of the channel.
+pub(crate) fn left_side(channel: &PaymentChannel, ledger: &Ledger) -> Side {
+    if channel.right == Some(ledger.id) { ledger.me } else { ledger.me.other() }
+}
+
+pub(super) fn evidence(
+    hash: crate::types::B256,
+    signatures: &[Option<crate::crypto::Signature>],
+    channel: &PaymentChannel,
+) -> Evidence {
+    let signatures = signatures.iter().copied().flatten().collect();
+    Evidence::new(hash, signatures, channel.fixed.participants.clone())
+}
+
+/// Signs a proposal and sends it to the follower.
+pub(super) fn propose(
+    draft: &mut Draft<'_>,
+    hop: ChannelId,
+    change: Change,
+    evidence: Evidence,
+) -> Result<(), ProposalError> {
+    let signer = draft.signer;
+    let me = signer.address();
+    let Some(ledger) = draft.ledger_mut(hop) else { return Err(ProposalError::NotUsable) };
+    let pending = ledger.propose(change, signer)?;
+    let peer = ledger.peer();
+    let message = Message::Propose {
+        ledger: hop,
+        turn: pending.turn,
+        parent: pending.parent,
+        change,
+        seal: Seal::new(pending.hash, pending.signature, me),
+        evidence,
+    };
+    draft.send(peer, &message);
+    Ok(())
+}
+
+/// Gives a payment channel up before it opens. Everyone is told, except a left neighbour that
+/// must still keep its guarantee for us; see [`crank_cancelled`].
+pub(crate) fn cancel(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: DeclineReason) {
+    let objective = ObjectiveId::VirtualFund(id);
+    let me = draft.me();
+    let Some(channel) = draft.payment_mut(id) else { return };
+    channel.phase = PaymentPhase::Cancelled(reason);
+    let left = usize::from(channel.me)
+        .checked_sub(1)
+        .and_then(|index| channel.fixed.participants.get(index).copied());
+    let others: Vec<Address> = channel.others().filter(|other| Some(*other) != left).collect();
+    if by == me {
+        draft.send_all(others, &Message::Decline { objective, reason });
+    }
+    draft.decline(objective, by, reason);
+}
+
+/// Takes the guarantees of a channel that never opened back, from the payee's side to the payer's.
+pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(channel) = draft.payment(id) else { return };
+    let PaymentPhase::Cancelled(reason) = channel.phase else { return };
+    let (left, right, capacity) = (channel.left, channel.right, channel.capacity);
+    let right_declined =
+        channel.declined_by.get(channel.right_neighbour()).copied().unwrap_or_default();
+    let mut open = false;
+    if let Some(hop) = right {
+        open |= in_ledger(draft, hop, id);
+        if right_declined {
+            give_back(draft, id, hop, capacity);
+        }
+    }
+    if may_release_left(draft, id) {
+        tell_left(draft, id, reason);
+        if let Some(hop) = left {
+            give_back(draft, id, hop, capacity);
+        }
+    }
+    open |= left.is_some_and(|hop| in_ledger(draft, hop, id));
+    if !open {
+        draft.archive_payment(id);
+    }
+}
+
+/// True when releasing the guarantee on our left can not cost us: either the channel can never
+/// pay out on our right because we have not signed that it is funded, and never will, or nothing
+/// is guaranteed on our right any more (invariant 6: a relay never pays more than it gets).
+pub(crate) fn may_release_left(draft: &Draft<'_>, id: ChannelId) -> bool {
+    draft.payment(id).is_some_and(|channel| {
+        matches!(channel.phase, PaymentPhase::Cancelled(_))
+            && (!channel.postfund_signed()
+                || !channel.right.is_some_and(|hop| in_ledger(draft, hop, id)))
+    })
+}
+
+fn in_ledger(draft: &Draft<'_>, hop: ChannelId, target: ChannelId) -> bool {
+    draft.ledger(hop).is_some_and(|ledger| {
+        ledger.agreed.guarantees.contains_key(&target) || ledger.has_pending(target)
+    })
+}
+
+fn tell_left(draft: &mut Draft<'_>, id: ChannelId, reason: DeclineReason) {
+    let Some(channel) = draft.payment(id).filter(|channel| !channel.decline_sent_left) else {
+        return;
+    };
+    let left = usize::from(channel.me)
+        .checked_sub(1)
+        .and_then(|index| channel.fixed.participants.get(index).copied());
+    if let Some(channel) = draft.payment_mut(id) {
+        channel.decline_sent_left = true;
+    }
+    if let Some(left) = left {
+        let objective = ObjectiveId::VirtualFund(id);
+        draft.send(left, &Message::Decline { objective, reason });
+    }
+}
+
+/// Proposes to give a guarantee back to its left side, if this node leads the hop.
+fn give_back(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, capacity: Amount) {
+    let due = draft.ledger(hop).is_some_and(|ledger| {
+        ledger.me == Side::Leader
+            && ledger.agreed.guarantees.contains_key(&id)
+            && !ledger.has_pending(id)
+    });
+    if due {
+        let change = Change::Remove { target: id, left_amount: capacity };
+        // A ledger that cannot change now keeps the guarantee; it is enforceable as it is.
+        let _ = propose(draft, hop, change, Evidence::default());
+    }
+}

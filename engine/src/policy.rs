@@ -1,0 +1,75 @@
+//! What this node agrees to when a peer asks.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::types::{Amount, Asset};
+
+/// Bounds on everything that others may ask for, and on what the user may ask by mistake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Shortest challenge duration in seconds. Too short, and nobody can answer in time: zero
+    /// would make any stale state final at once (gap S9, threat A2).
+    pub min_challenge_duration: u32,
+    /// Longest challenge duration in seconds. Too long, and a silent peer locks funds for ever.
+    pub max_challenge_duration: u32,
+    /// Most that this node deposits, per asset, in a ledger that a peer opens. An asset that is
+    /// not listed is deposited only by the user's own request.
+    pub max_peer_deposit: BTreeMap<Asset, Amount>,
+    /// Participants of a payment channel, payer and payee included. Signatures are checked and
+    /// stored for each.
+    pub max_participants: usize,
+    /// Guarantees in one ledger. Each costs calldata in a challenge, so an unbounded ledger
+    /// could not be enforced.
+    pub max_guarantees: usize,
+    /// Ledgers that peers may have half open at this node (threat D5).
+    pub max_opening_ledgers: usize,
+    /// Payment channels that may be waiting for funds at this node (threat D6).
+    pub max_funding_payments: usize,
+    /// Messages that may wait for one peer; more are refused at the request.
+    pub max_backlog: u64,
+    /// From the request to open a ledger until it is declined.
+    pub ledger_funding_timeout: Duration,
+    /// From the request to open a payment channel until it is declined.
+    pub payment_funding_timeout: Duration,
+    /// From the request to close until it is reported as not answered.
+    pub closing_timeout: Duration,
+    /// How long participant 1 leaves the withdrawal to participant 0 (gap S17).
+    pub withdrawal_delay: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            // An hour leaves room for a fee spike and a restart of the machine.
+            min_challenge_duration: 3_600,
+            // Thirty days.
+            max_challenge_duration: 2_592_000,
+            max_peer_deposit: BTreeMap::new(),
+            max_participants: 10,
+            max_guarantees: 200,
+            max_opening_ledgers: 1_000,
+            max_funding_payments: 10_000,
+            max_backlog: 100_000,
+            // Deposits wait for blocks, confirmations and sometimes for a person.
+            ledger_funding_timeout: Duration::from_secs(3_600),
+            payment_funding_timeout: Duration::from_secs(60),
+            closing_timeout: Duration::from_secs(600),
+            withdrawal_delay: Duration::from_secs(60),
+        }
+    }
+}
+
+impl Policy {
+    /// True when a challenge of that many seconds is neither too short nor too long.
+    #[must_use]
+    pub fn allows_challenge_duration(&self, seconds: u32) -> bool {
+        (self.min_challenge_duration..=self.max_challenge_duration).contains(&seconds)
+    }
+
+    /// True when this node deposits `amount` because a peer asks.
+    #[must_use]
+    pub fn allows_peer_deposit(&self, asset: Asset, amount: Amount) -> bool {
+        amount.is_zero() || self.max_peer_deposit.get(&asset).is_some_and(|max| amount <= *max)
+    }
+}

@@ -1,0 +1,143 @@
+//! Read models for the application.
+
+use crate::apply::{Backlog, State};
+use crate::ledger::{ChannelMode, Guarantee, Ledger, LedgerPhase, Side};
+use crate::payment::{PaymentChannel, PaymentPhase, Role};
+use crate::step::Paid;
+use crate::types::{Address, Amount, Asset, BlockNumber, ChannelId, TurnNumber};
+use crate::vouchers::Voucher;
+
+/// A ledger channel as its owner sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerView {
+    /// Identity.
+    pub id: ChannelId,
+    /// Phase of life; none once it is closed.
+    pub phase: Option<LedgerPhase>,
+    /// The counterparty.
+    pub peer: Address,
+    /// What is held.
+    pub asset: Asset,
+    /// This node's side.
+    pub side: Side,
+    /// Our free balance.
+    pub mine: Amount,
+    /// The peer's free balance.
+    pub theirs: Amount,
+    /// Locked for payment channels.
+    pub locked: Amount,
+    /// Payment channels with what is locked for each.
+    pub guarantees: Vec<(ChannelId, Guarantee)>,
+    /// Version of the agreed state.
+    pub turn: TurnNumber,
+    /// Seconds.
+    pub challenge_duration: u32,
+    /// Held on chain as far as confirmed.
+    pub holdings: Amount,
+    /// Challenge status on chain.
+    pub mode: ChannelMode,
+}
+
+impl LedgerView {
+    /// Describes a ledger; `live` is false for an archived one.
+    #[must_use]
+    pub fn new(ledger: &Ledger, live: bool) -> Self {
+        let status = ledger.status();
+        let locked = ledger.agreed.guarantees.values().map(|guarantee| guarantee.amount);
+        Self {
+            id: ledger.id,
+            phase: live.then_some(ledger.phase),
+            peer: ledger.peer(),
+            asset: ledger.asset,
+            side: ledger.me,
+            mine: ledger.agreed.of(ledger.me),
+            theirs: ledger.agreed.of(ledger.me.other()),
+            locked: Amount::checked_sum(locked).unwrap_or_default(),
+            guarantees: ledger.agreed.guarantees.iter().map(|(id, g)| (*id, *g)).collect(),
+            turn: ledger.agreed.turn,
+            challenge_duration: ledger.fixed.challenge_duration,
+            holdings: status.holdings,
+            mode: status.mode,
+        }
+    }
+}
+
+/// A payment channel as a participant sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PaymentView {
+    /// Identity.
+    pub id: ChannelId,
+    /// Phase of life; none once it is closed.
+    pub phase: Option<PaymentPhase>,
+    /// This node's role.
+    pub role: Role,
+    /// From payer to payee.
+    pub participants: Vec<Address>,
+    /// What is paid.
+    pub asset: Asset,
+    /// What can be paid in all.
+    pub capacity: Amount,
+    /// Paid so far as this node knows: a relay learns it when the channel closes.
+    pub paid: Amount,
+    /// The newest voucher at payer and payee.
+    pub voucher: Option<Voucher>,
+    /// Ledger shared with the participant before us.
+    pub left: Option<ChannelId>,
+    /// Ledger shared with the participant after us.
+    pub right: Option<ChannelId>,
+    /// Seconds.
+    pub challenge_duration: u32,
+}
+
+impl PaymentView {
+    /// Describes a payment channel; `live` is false for an archived one.
+    #[must_use]
+    pub fn new(channel: &PaymentChannel, paid: Option<&Paid>, live: bool) -> Self {
+        let settled = channel.final_state.as_ref().map(|state| state.paid);
+        Self {
+            id: channel.id,
+            phase: live.then_some(channel.phase),
+            role: channel.role(),
+            participants: channel.fixed.participants.clone(),
+            asset: channel.asset,
+            capacity: channel.capacity,
+            paid: settled.or_else(|| paid.map(|paid| paid.total)).unwrap_or_default(),
+            voucher: paid.and_then(|paid| paid.voucher),
+            left: channel.left,
+            right: channel.right,
+            challenge_duration: channel.fixed.challenge_duration,
+        }
+    }
+}
+
+/// Counters of the engine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatusView {
+    /// Open ledger channels.
+    pub ledgers: usize,
+    /// Open payment channels.
+    pub payments: usize,
+    /// Running objectives.
+    pub objectives: usize,
+    /// Messages that wait for peers.
+    pub messages: u64,
+    /// Chain calls that are not settled.
+    pub calls: usize,
+    /// Newest applied block.
+    pub block: BlockNumber,
+}
+
+impl State {
+    /// Counts what is there.
+    pub(crate) fn status_view(&self) -> StatusView {
+        let waiting = self.outbox.values().map(Backlog::len);
+        StatusView {
+            ledgers: self.ledgers.len(),
+            payments: self.payments.len(),
+            objectives: self.objectives.len(),
+            messages: waiting.fold(0, u64::saturating_add),
+            calls: self.calls.len(),
+            block: self.cursor.number(),
+        }
+    }
+}
