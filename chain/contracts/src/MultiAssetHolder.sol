@@ -31,7 +31,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         uint256 amount
     ) external payable virtual override {
         require(!_isExternalDestination(channelId), 'Deposit to external destination');
-        require(holdings[asset][channelId] == expectedHeld, 'held != expectedHeld');
+        mapping(bytes32 => uint256) storage balances = holdings[asset];
+        uint256 held = balances[channelId];
+        require(held == expectedHeld, 'held != expectedHeld');
 
         if (asset == address(0)) {
             require(msg.value == amount, 'Incorrect msg.value for deposit');
@@ -39,12 +41,13 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             // Coin sent along with tokens would belong to nobody.
             require(msg.value == 0, 'Incorrect msg.value for deposit');
             IERC20(asset).safeTransferFrom(msg.sender, address(this), amount);
+            // A token that calls back may have led to another deposit for the same channel in the meantime: reading
+            // the balance again makes sure that neither of the two is lost.
+            held = balances[channelId];
         }
 
-        // A token that calls back may have led to another deposit for the same channel in the meantime: the balance
-        // is read again here, so that neither of the two is lost.
-        uint256 held = holdings[asset][channelId] + amount;
-        holdings[asset][channelId] = held;
+        held += amount;
+        balances[channelId] = held;
         emit Deposited(channelId, asset, held);
     }
 
