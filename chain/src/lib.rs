@@ -1,1 +1,52 @@
-//! Placeholder
+//! The adjudicator contract and its chain, as the node uses them.
+//!
+//! ```text
+//!            submit(CallId, ChainCall)                    Event::Chain / Settled / Fatal
+//!   node ──────────────┐                                        ^   ^
+//!                      v                                        │   │
+//!   ┌──────────── submitter ────────────┐   ┌──────────── watcher ──┴────────┐
+//!   │ nonce, fees, journal, send,       │   │ head, confirmed ranges, hashes │
+//!   │ replace, send again, confirm ─────┼───┼──> reorganisations, decoding   │
+//!   └────────────────┬──────────────────┘   └───────────────┬────────────────┘
+//!                    └──────────── endpoint (RPC) ──────────┘
+//! ```
+//!
+//! The **watcher** delivers confirmed blocks, each once and in order, and says when delivered
+//! ones were replaced. Where it stands is durable in the engine, which passes it in at start.
+//! The **submitter** owns the account: it makes a call durable in its [`Journal`] before it
+//! sends it, and reports how it ended only when that is confirmed.
+//!
+//! Deliberately absent: what a log means for a channel (that is the engine's), and any
+//! decision to send. Nothing here panics on what an endpoint or a log says.
+//!
+//! Over `https` and `wss` the process needs a rustls crypto provider; the node installs one
+//! first thing.
+
+mod backoff;
+pub mod bindings;
+mod config;
+mod deploy;
+mod endpoint;
+mod error;
+mod event;
+mod event_loop;
+mod handle;
+mod journal;
+mod metrics;
+mod rpc;
+mod status;
+mod submitter;
+mod watcher;
+
+pub use config::{
+    AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
+    DEFAULT_MAX_FEE_PER_GAS, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, FeeBounds,
+};
+pub use deploy::{Deployed, Progress, TestToken, deploy};
+pub use error::{ChainError, SubmitError};
+pub use event::Event;
+pub use event_loop::Chain;
+pub use handle::ChainHandle;
+pub use journal::{Journal, JournalError};
+pub use metrics::{Counter, Metrics};
+pub use status::{CallStatus, ChainStatus, Link, Status};

@@ -1,0 +1,107 @@
+//! What the chain service needs to know, with defaults and their reasons.
+
+use std::fmt;
+use std::time::Duration;
+
+use engine::state::Deployment;
+
+/// Deeper than any reorganisation of Ethereum since proof of stake. Zero is for development
+/// chains only: every block counts at once.
+pub const DEFAULT_CONFIRMATIONS: u64 = 6;
+
+/// Most public providers serve two thousand blocks per `eth_getLogs`; the watcher halves the
+/// range by itself where one serves less (gap C16).
+pub const DEFAULT_MAX_RANGE: u64 = 2_000;
+
+/// A third of a block time on Ethereum.
+pub const DEFAULT_POLL_INTERVAL: Duration = Duration::from_secs(4);
+
+/// 200 gwei. Above it a transaction waits, and the operator reads why in the status.
+pub const DEFAULT_MAX_FEE_PER_GAS: u128 = 200_000_000_000;
+
+/// Nodes refuse a replacement that pays less than 10 % more; the rest is margin for rounding.
+pub const DEFAULT_BUMP_PERCENT: u32 = 15;
+
+/// Five blocks of Ethereum. A transaction that pays enough is mined sooner.
+pub const DEFAULT_BUMP_AFTER: Duration = Duration::from_secs(60);
+
+/// Everything the chain service is told at start.
+#[derive(Clone, Debug)]
+pub struct ChainConfig {
+    /// RPC endpoint: `http(s)://` is polled, `ws(s)://` is subscribed to new heads and polled.
+    pub endpoint: String,
+    /// Chain id and contract addresses; start-up refuses an endpoint that disagrees.
+    pub deployment: Deployment,
+    /// Blocks on top of a block before it is delivered, and before a call counts as settled.
+    pub confirmations: u64,
+    /// First block to read when there is no cursor: the block of the adjudicator's deployment.
+    pub start_block: u64,
+    /// Most blocks in one request for logs.
+    pub max_range: u64,
+    /// Time between two looks at the head.
+    pub poll_interval: Duration,
+    /// What a transaction may cost, and when it is replaced.
+    pub fees: FeeBounds,
+    /// Key of the account that pays and sends.
+    pub key: AccountKey,
+}
+
+impl ChainConfig {
+    /// A configuration with defaults for everything that has one.
+    #[must_use]
+    pub fn new(endpoint: impl Into<String>, deployment: Deployment, key: AccountKey) -> Self {
+        Self {
+            endpoint: endpoint.into(),
+            deployment,
+            confirmations: DEFAULT_CONFIRMATIONS,
+            start_block: 0,
+            max_range: DEFAULT_MAX_RANGE,
+            poll_interval: DEFAULT_POLL_INTERVAL,
+            fees: FeeBounds::default(),
+            key,
+        }
+    }
+}
+
+/// Bounds of the fees that the submitter offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FeeBounds {
+    /// Most wei per gas that is ever offered.
+    pub max_fee_per_gas: u128,
+    /// How much more a replacement pays, in per cent; below 10 nodes refuse it.
+    pub bump_percent: u32,
+    /// How long a transaction may wait before it is replaced.
+    pub bump_after: Duration,
+}
+
+impl Default for FeeBounds {
+    fn default() -> Self {
+        Self {
+            max_fee_per_gas: DEFAULT_MAX_FEE_PER_GAS,
+            bump_percent: DEFAULT_BUMP_PERCENT,
+            bump_after: DEFAULT_BUMP_AFTER,
+        }
+    }
+}
+
+/// Secret key of the chain account. Never printed.
+#[derive(Clone)]
+pub struct AccountKey([u8; 32]);
+
+impl AccountKey {
+    /// Takes the 32 bytes of a secp256k1 key; they are checked when they are first used.
+    #[must_use]
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub(crate) const fn bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AccountKey(secret)")
+    }
+}

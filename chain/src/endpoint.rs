@@ -1,0 +1,156 @@
+//! Connects to the endpoint and makes sure that it serves our chain and our contracts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::providers::RootProvider;
+use alloy::rpc::client::{RpcClient, WsConnect};
+use alloy::transports::http::{Http, reqwest};
+use engine::state::Deployment;
+use engine::types::BlockNumber;
+use reqwest::Url;
+
+use crate::error::ChainError;
+use crate::rpc::{REQUEST_TIMEOUT, Redaction, Rpc};
+
+/// A host that does not even answer the first packet is down.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Where the chain is.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    url: Url,
+    kind: Kind,
+    secret: Arc<Redaction>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Http,
+    WebSocket,
+}
+
+impl Endpoint {
+    pub(crate) fn parse(text: &str) -> Result<Self, ChainError> {
+        let url = Url::parse(text).map_err(|error| ChainError::Endpoint {
+            endpoint: "(hidden)".to_owned(),
+            reason: error.to_string(),
+        })?;
+        let shown = shown(&url);
+        let kind = match url.scheme() {
+            "http" | "https" => Kind::Http,
+            "ws" | "wss" => Kind::WebSocket,
+            other => {
+                return Err(ChainError::Endpoint {
+                    endpoint: shown,
+                    reason: format!("scheme {other:?} is none of http, https, ws and wss"),
+                });
+            }
+        };
+        let secret = Arc::new(Redaction { whole: url.to_string(), shown });
+        Ok(Self { url, kind, secret })
+    }
+
+    /// The endpoint without what may be an access key.
+    pub(crate) fn shown(&self) -> &str {
+        &self.secret.shown
+    }
+
+    /// A new connection. Over HTTP nothing is sent yet.
+    pub(crate) async fn connect(&self) -> Result<Rpc, ChainError> {
+        let client = match self.kind {
+            Kind::Http => self.http()?,
+            Kind::WebSocket => self.web_socket().await?,
+        };
+        let provider = RootProvider::new(client);
+        Ok(Rpc::new(provider, self.secret.clone(), self.kind == Kind::WebSocket))
+    }
+
+    fn http(&self) -> Result<RpcClient, ChainError> {
+        let mut builder =
+            reqwest::Client::builder().timeout(REQUEST_TIMEOUT).connect_timeout(CONNECT_TIMEOUT);
+        if self.is_local() {
+            // A proxy for the world outside must not be asked for this machine.
+            builder = builder.no_proxy();
+        }
+        let client = builder.build().map_err(|error| ChainError::Endpoint {
+            endpoint: self.shown().to_owned(),
+            reason: error.to_string(),
+        })?;
+        Ok(RpcClient::new(Http::with_client(client, self.url.clone()), self.is_local()))
+    }
+
+    /// Reconnecting is left to the watcher, which must read the gap anyway.
+    async fn web_socket(&self) -> Result<RpcClient, ChainError> {
+        let connect = WsConnect::new(self.url.as_str()).with_max_retries(0);
+        let unreachable = |message| ChainError::Unreachable { request: "the connection", message };
+        match tokio::time::timeout(CONNECT_TIMEOUT, RpcClient::connect_pubsub(connect)).await {
+            Ok(Ok(client)) => Ok(client),
+            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Err(_) => {
+                Err(ChainError::TimedOut { request: "the connection", limit: CONNECT_TIMEOUT })
+            }
+        }
+    }
+
+    /// True for an endpoint on this machine.
+    pub(crate) fn is_local(&self) -> bool {
+        matches!(self.url.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
+    }
+}
+
+/// Scheme, host and port.
+fn shown(url: &Url) -> String {
+    let host = url.host_str().unwrap_or("(no host)");
+    match url.port() {
+        Some(port) => format!("{}://{host}:{port}", url.scheme()),
+        None => format!("{}://{host}", url.scheme()),
+    }
+}
+
+/// Refuses an endpoint of another chain, and addresses without a contract (gap C21): a deposit
+/// to an empty address would succeed and be lost.
+pub(crate) async fn verify(
+    rpc: &Rpc,
+    deployment: &Deployment,
+    start_block: u64,
+) -> Result<(), ChainError> {
+    let found = rpc.chain_id().await?;
+    if found != deployment.chain_id {
+        return Err(ChainError::WrongChain { expected: deployment.chain_id, found });
+    }
+    let head = rpc.head().await?.block.number;
+    if head.0 < start_block {
+        // A node that still catches up has no contracts yet; that is no wrong setting.
+        return Err(ChainError::Behind { head, needed: BlockNumber(start_block) });
+    }
+    for (setting, address) in [
+        ("adjudicator", deployment.adjudicator),
+        ("consensus_app", deployment.consensus_app),
+        ("payment_app", deployment.payment_app),
+    ] {
+        if !rpc.has_code(address).await? {
+            return Err(ChainError::NoCode { setting, address });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shows_no_access_key() {
+        let endpoint = Endpoint::parse("wss://user:pass@node.example:8546/v2/key?auth=x").unwrap();
+        assert_eq!(endpoint.shown(), "wss://node.example:8546");
+        assert_eq!(endpoint.kind, Kind::WebSocket);
+    }
+
+    #[test]
+    fn refuses_what_is_no_endpoint() {
+        for text in ["", "localhost", "ftp://node.example", "node.example:8545"] {
+            assert!(matches!(Endpoint::parse(text), Err(ChainError::Endpoint { .. })), "{text}");
+        }
+    }
+}

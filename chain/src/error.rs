@@ -1,0 +1,161 @@
+//! What can go wrong at the edge to the chain.
+
+use std::time::Duration;
+
+use engine::types::{Address, BlockNumber, CallId};
+
+use crate::journal::JournalError;
+
+/// Why something could not be done with the chain.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ChainError {
+    /// The endpoint is not an address that can be connected to.
+    #[error("chain endpoint {endpoint:?} is not usable: {reason}; change the setting `endpoint`")]
+    Endpoint {
+        /// Host of the endpoint; the rest may hold a secret.
+        endpoint: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The account key is not a key.
+    #[error("the chain account key is not a secp256k1 secret key; change the chain account's key")]
+    Key,
+    /// The endpoint serves another chain.
+    #[error(
+        "the endpoint serves chain {found} but chain {expected} is configured; change the setting \
+         `endpoint` or `chain_id`"
+    )]
+    WrongChain {
+        /// Configured.
+        expected: u64,
+        /// Answered by the endpoint.
+        found: u64,
+    },
+    /// A configured contract does not exist.
+    #[error(
+        "there is no contract at {address} on this chain; deploy the contracts or change the \
+         setting `{setting}`"
+    )]
+    NoCode {
+        /// Name of the setting that holds the address.
+        setting: &'static str,
+        /// The empty address.
+        address: Address,
+    },
+    /// The endpoint's chain is shorter than what is already known.
+    #[error("the endpoint is behind: its head is block {head}, block {needed} is needed")]
+    Behind {
+        /// Head of the endpoint.
+        head: BlockNumber,
+        /// Block that is known to exist.
+        needed: BlockNumber,
+    },
+    /// None of the delivered blocks is on the endpoint's chain.
+    #[error(
+        "the endpoint's chain contains none of the {known} blocks this node knows, the oldest is \
+         block {oldest}; the endpoint follows another fork or its chain was reset"
+    )]
+    NoCommonBlock {
+        /// How many blocks were compared.
+        known: usize,
+        /// The lowest of them.
+        oldest: BlockNumber,
+    },
+    /// The chain was reorganised while it was read; reading again helps.
+    #[error("the chain changed while it was read")]
+    Moved,
+    /// The endpoint refused a request.
+    #[error("the endpoint refuses {request}: {message}")]
+    Refused {
+        /// Which request.
+        request: &'static str,
+        /// The endpoint's words.
+        message: String,
+    },
+    /// The endpoint did not answer.
+    #[error("the endpoint does not answer {request}: {message}")]
+    Unreachable {
+        /// Which request.
+        request: &'static str,
+        /// What the transport says.
+        message: String,
+    },
+    /// The endpoint did not answer in time.
+    #[error("the endpoint does not answer {request} within {limit:?}")]
+    TimedOut {
+        /// Which request.
+        request: &'static str,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// The endpoint closed the subscription.
+    #[error("the endpoint closed the subscription to new blocks")]
+    Disconnected,
+    /// There is no connection at the moment.
+    #[error("there is no connection to the chain endpoint")]
+    Down,
+    /// The contract refuses a call.
+    #[error("the contract refuses {request}: {reason}")]
+    Reverted {
+        /// Which request.
+        request: &'static str,
+        /// The contract's reason.
+        reason: String,
+    },
+    /// A deployment transaction was mined without a contract.
+    #[error("deploying {contract} created no contract")]
+    NotDeployed {
+        /// Which contract.
+        contract: &'static str,
+    },
+    /// The submitter's records cannot be read or written.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl ChainError {
+    /// True when trying again later can help without a change of settings.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Behind { .. }
+            | Self::NoCommonBlock { .. }
+            | Self::Moved
+            | Self::Refused { .. }
+            | Self::Unreachable { .. }
+            | Self::TimedOut { .. }
+            | Self::Disconnected
+            | Self::Down => true,
+            Self::Endpoint { .. }
+            | Self::Key
+            | Self::WrongChain { .. }
+            | Self::NoCode { .. }
+            | Self::Reverted { .. }
+            | Self::NotDeployed { .. }
+            | Self::Journal(_) => false,
+        }
+    }
+}
+
+/// Why a call was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many calls wait; offer it again later.
+    #[error("too many chain calls wait; call {} is not taken", .0.0)]
+    Full(CallId),
+    /// The chain service has stopped.
+    #[error("the chain service has stopped; call {} is not taken", .0.0)]
+    Stopped(CallId),
+}
+
+impl SubmitError {
+    /// True when the same call may be taken later.
+    #[must_use]
+    pub const fn is_retryable(&self) -> bool {
+        match self {
+            Self::Full(_) => true,
+            Self::Stopped(_) => false,
+        }
+    }
+}

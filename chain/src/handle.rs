@@ -1,0 +1,120 @@
+//! What the rest of the node can ask of the chain service.
+
+use std::sync::Arc;
+
+use alloy::eips::BlockNumberOrTag;
+use alloy::network::TransactionBuilder;
+use alloy::primitives::{Address, U256};
+use alloy::rpc::types::TransactionRequest;
+use alloy::sol_types::SolCall;
+use engine::chain::{BlockRef, ChainCall};
+use engine::types::{Amount, Asset, CallId, ChannelId};
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+
+use crate::bindings::{Erc20, NitroAdjudicator};
+use crate::error::{ChainError, SubmitError};
+use crate::metrics::Metrics;
+use crate::rpc::Rpc;
+use crate::status::{CallStatus, ChainStatus, Status};
+
+/// A handle on the running chain service. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct ChainHandle {
+    pub(crate) account: Address,
+    pub(crate) adjudicator: Address,
+    pub(crate) calls: mpsc::Sender<(CallId, ChainCall)>,
+    pub(crate) connection: watch::Receiver<Option<Rpc>>,
+    pub(crate) chain: watch::Receiver<ChainStatus>,
+    pub(crate) call_status: watch::Receiver<CallStatus>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+impl ChainHandle {
+    /// Hands over a call of the outbox. Never blocks; may be repeated with the same id, also
+    /// after a restart: the call is sent once and its settlement is reported again.
+    ///
+    /// # Errors
+    /// When too many calls wait, or when the service has stopped.
+    pub fn submit(&self, id: CallId, call: ChainCall) -> Result<(), SubmitError> {
+        self.calls.try_send((id, call)).map_err(|error| match error {
+            TrySendError::Full(_) => SubmitError::Full(id),
+            TrySendError::Closed(_) => SubmitError::Stopped(id),
+        })
+    }
+
+    /// The account that pays and sends.
+    #[must_use]
+    pub const fn account(&self) -> Address {
+        self.account
+    }
+
+    /// The newest block of the endpoint, not yet confirmed.
+    #[must_use]
+    pub fn head(&self) -> Option<BlockRef> {
+        self.chain.borrow().head
+    }
+
+    /// Everything an operator wants to know.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status { chain: self.chain.borrow().clone(), calls: self.call_status.borrow().clone() }
+    }
+
+    /// What the watcher sees, with changes.
+    #[must_use]
+    pub fn watch_chain(&self) -> watch::Receiver<ChainStatus> {
+        self.chain.clone()
+    }
+
+    /// What the submitter does, with changes.
+    #[must_use]
+    pub fn watch_calls(&self) -> watch::Receiver<CallStatus> {
+        self.call_status.clone()
+    }
+
+    /// What has been done since start.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// How much of an asset an account has at the newest block.
+    ///
+    /// # Errors
+    /// When there is no connection or the endpoint or token does not answer.
+    pub async fn balance(&self, asset: Asset, address: Address) -> Result<Amount, ChainError> {
+        let rpc = self.rpc()?;
+        if asset.is_native() {
+            return rpc.balance(address).await.map(Amount::from);
+        }
+        self.ask(&rpc, asset.0, Erc20::balanceOfCall { owner: address }).await
+    }
+
+    /// How much of an asset the adjudicator holds for a channel at the newest block.
+    ///
+    /// # Errors
+    /// When there is no connection or the endpoint does not answer.
+    pub async fn holdings(&self, asset: Asset, channel: ChannelId) -> Result<Amount, ChainError> {
+        let call = NitroAdjudicator::holdingsCall { _0: asset.0, _1: channel.0 };
+        self.ask(&self.rpc()?, self.adjudicator, call).await
+    }
+
+    async fn ask<C: SolCall<Return = U256>>(
+        &self,
+        rpc: &Rpc,
+        contract: Address,
+        call: C,
+    ) -> Result<Amount, ChainError> {
+        let request = TransactionRequest::default().with_to(contract).with_input(call.abi_encode());
+        let answer = rpc.call(request, BlockNumberOrTag::Latest).await?;
+        C::abi_decode_returns(&answer).map(Amount::from).map_err(|_| ChainError::Reverted {
+            request: "eth_call",
+            reason: format!("{contract} does not answer with an amount"),
+        })
+    }
+
+    fn rpc(&self) -> Result<Rpc, ChainError> {
+        self.connection.borrow().clone().ok_or(ChainError::Down)
+    }
+}

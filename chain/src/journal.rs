@@ -1,0 +1,213 @@
+//! The submitter's durable memory: which nonce and which transactions a call has used.
+
+use alloy::primitives::{Address, B256, U256};
+use engine::types::{Bytes, CallId};
+use serde::{Deserialize, Serialize};
+
+/// Keeps one record per call. The node implements it over its store.
+///
+/// Calls come from one task, one at a time, and may block on the disk.
+pub trait Journal: Send + Sync + 'static {
+    /// Every record that was put and not removed.
+    ///
+    /// # Errors
+    /// When the records cannot be read.
+    fn load(&self) -> Result<Vec<(CallId, Vec<u8>)>, JournalError>;
+
+    /// Replaces the record of a call. It must survive a power loss once this returns: the
+    /// transaction that it describes is sent right after.
+    ///
+    /// # Errors
+    /// When the record may not be durable. The chain service then stops the node, since it can
+    /// no longer promise not to send twice.
+    fn put(&self, call: CallId, record: &[u8]) -> Result<(), JournalError>;
+
+    /// Forgets a call; forgetting an unknown one is no error.
+    ///
+    /// # Errors
+    /// When the store refuses.
+    fn remove(&self, call: CallId) -> Result<(), JournalError>;
+}
+
+/// The submitter's records cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The store refuses.
+    #[error("the journal of chain calls is not usable: {0}")]
+    Store(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A record is not one of ours.
+    #[error("the record of chain call {} cannot be decoded: {reason}", .call.0)]
+    Decode {
+        /// Whose record.
+        call: CallId,
+        /// Why not.
+        reason: String,
+    },
+    /// A record is larger than any call of ours.
+    #[error("the record of chain call {} cannot be encoded: {reason}", .call.0)]
+    Encode {
+        /// Whose record.
+        call: CallId,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// What a call has done on chain so far. It holds whole transactions, so that an interrupted
+/// call goes on after a restart before the engine offers it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Token whose allowance the call uses; such calls go one after another.
+    pub(crate) token: Option<Address>,
+    /// Transactions in the order of their nonces: approvals, then the call itself.
+    pub(crate) txs: Vec<SentTx>,
+    /// The final answer. Kept with the transactions, because a deep reorganisation can take
+    /// even these back.
+    pub(crate) settled: Option<Settled>,
+}
+
+/// One nonce and all that was sent under it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SentTx {
+    pub(crate) purpose: Purpose,
+    pub(crate) nonce: u64,
+    pub(crate) to: Address,
+    pub(crate) value: U256,
+    pub(crate) data: Bytes,
+    pub(crate) gas: u64,
+    /// The first, then its replacements; only fees differ.
+    pub(crate) attempts: Vec<Attempt>,
+}
+
+/// Why a transaction was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Purpose {
+    /// Lets the adjudicator take tokens.
+    Approve,
+    /// The call itself.
+    Call,
+}
+
+/// One signed form of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Attempt {
+    pub(crate) hash: B256,
+    pub(crate) max_fee: u128,
+    pub(crate) priority_fee: u128,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Settled {
+    /// Mined at this height, successfully.
+    Succeeded(u64),
+    /// Refused by a contract.
+    Reverted(String),
+}
+
+impl Record {
+    /// The call's own transaction, once there is one.
+    pub(crate) fn call_tx(&self) -> Option<&SentTx> {
+        self.txs.iter().find(|tx| tx.purpose == Purpose::Call)
+    }
+
+    /// The nonces in use.
+    pub(crate) fn nonces(&self) -> impl Iterator<Item = u64> {
+        self.txs.iter().map(|tx| tx.nonce)
+    }
+}
+
+/// Records by version; append only, the index of the variant is the first byte.
+#[derive(Serialize, Deserialize)]
+enum Versioned {
+    V1(Record),
+}
+
+/// Far above a call with the largest outcome that fits a block.
+const MAX_RECORD: usize = 1 << 20;
+
+fn bincode_config() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<MAX_RECORD>()
+}
+
+/// The bytes of a record.
+pub(crate) fn encode(call: CallId, record: &Record) -> Result<Vec<u8>, JournalError> {
+    bincode::serde::encode_to_vec(Versioned::V1(record.clone()), bincode_config())
+        .map_err(|error| JournalError::Encode { call, reason: error.to_string() })
+}
+
+/// The record of bytes, and only of the bytes that [`encode`] writes: bincode alone would accept
+/// trailing bytes and longer forms of a number.
+pub(crate) fn decode(call: CallId, bytes: &[u8]) -> Result<Record, JournalError> {
+    let refuse = |reason: String| JournalError::Decode { call, reason };
+    let (Versioned::V1(record), read) =
+        bincode::serde::decode_from_slice::<Versioned, _>(bytes, bincode_config())
+            .map_err(|error| refuse(error.to_string()))?;
+    if read != bytes.len() || encode(call, &record)? != bytes {
+        return Err(refuse("not in canonical form".to_owned()));
+    }
+    Ok(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CALL: CallId = CallId(7);
+
+    fn record() -> Record {
+        Record {
+            token: Some(Address::repeat_byte(1)),
+            txs: vec![SentTx {
+                purpose: Purpose::Call,
+                nonce: 3,
+                to: Address::repeat_byte(2),
+                value: U256::from(5),
+                data: Bytes(vec![1, 2, 3]),
+                gas: 21_000,
+                attempts: vec![Attempt {
+                    hash: B256::repeat_byte(9),
+                    max_fee: 300,
+                    priority_fee: 1,
+                }],
+            }],
+            settled: Some(Settled::Reverted("no".to_owned())),
+        }
+    }
+
+    #[test]
+    fn reads_what_it_writes() {
+        let bytes = encode(CALL, &record()).unwrap();
+        assert_eq!(decode(CALL, &bytes).unwrap(), record());
+    }
+
+    #[test]
+    fn first_version_has_these_bytes() {
+        let bytes = encode(CALL, &record()).unwrap();
+        let mut expected = vec![0, 1, 20];
+        expected.extend([1; 20]);
+        expected.extend([1, 1, 3, 20]);
+        expected.extend([2; 20]);
+        expected.push(32);
+        expected.extend(U256::from(5).to_be_bytes::<32>());
+        expected.extend([3, 1, 2, 3]);
+        expected.extend([251, 0x08, 0x52, 1, 32]);
+        expected.extend([9; 32]);
+        expected.extend([251, 0x2c, 0x01, 1, 1, 1, 2, b'n', b'o']);
+        assert_eq!(bytes, expected);
+    }
+
+    #[test]
+    fn refuses_trailing_bytes() {
+        let mut bytes = encode(CALL, &record()).unwrap();
+        bytes.push(0);
+        assert!(matches!(decode(CALL, &bytes), Err(JournalError::Decode { call: CALL, .. })));
+    }
+
+    #[test]
+    fn refuses_a_length_that_the_input_does_not_have() {
+        // A bare token flag of 0, then 2^40 transactions.
+        let bytes = [0, 0, 253, 0, 0, 0, 0, 0, 1, 0, 0];
+        assert!(decode(CALL, &bytes).is_err());
+    }
+}

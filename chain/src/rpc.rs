@@ -1,0 +1,332 @@
+//! Typed requests to the endpoint, each with a time limit and an error that says what failed.
+
+use std::borrow::Cow;
+use std::future::IntoFuture;
+use std::sync::Arc;
+use std::time::Duration;
+
+use alloy::eips::{BlockId, BlockNumberOrTag};
+use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::providers::{Provider, RootProvider};
+use alloy::rpc::types::{Filter, Log, TransactionRequest};
+use alloy::sol_types::{Panic, Revert, SolError};
+use alloy::transports::{RpcError, TransportError};
+use engine::chain::BlockRef;
+use engine::types::BlockNumber;
+use futures::stream::{BoxStream, StreamExt};
+
+use crate::error::ChainError;
+use crate::submitter::settle::Inclusion;
+
+/// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// A header as far as it is used here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) block: BlockRef,
+    pub(crate) parent: B256,
+    pub(crate) base_fee: Option<u64>,
+}
+
+/// A connection to the endpoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Rpc {
+    provider: RootProvider,
+    secret: Arc<Redaction>,
+    subscribes: bool,
+}
+
+/// Keeps the endpoint's path and query, which may hold an access key, out of texts.
+#[derive(Debug)]
+pub(crate) struct Redaction {
+    pub(crate) whole: String,
+    pub(crate) shown: String,
+}
+
+impl Redaction {
+    fn apply(&self, text: &str) -> String {
+        text.replace(&self.whole, &self.shown)
+    }
+}
+
+impl Rpc {
+    pub(crate) const fn new(
+        provider: RootProvider,
+        secret: Arc<Redaction>,
+        subscribes: bool,
+    ) -> Self {
+        Self { provider, secret, subscribes }
+    }
+
+    /// The connection itself, for what is not asked here.
+    pub(crate) const fn provider(&self) -> &RootProvider {
+        &self.provider
+    }
+
+    pub(crate) async fn chain_id(&self) -> Result<u64, ChainError> {
+        self.ask("eth_chainId", self.provider.get_chain_id()).await
+    }
+
+    pub(crate) async fn has_code(&self, address: Address) -> Result<bool, ChainError> {
+        let code = self.ask("eth_getCode", self.provider.get_code_at(address)).await?;
+        Ok(!code.is_empty())
+    }
+
+    /// The newest block.
+    pub(crate) async fn head(&self) -> Result<Header, ChainError> {
+        let header = self.header_at(BlockNumberOrTag::Latest).await?;
+        header.ok_or_else(|| ChainError::Refused {
+            request: "eth_getBlockByNumber",
+            message: "there is no latest block".to_owned(),
+        })
+    }
+
+    /// The block at a height, when the endpoint has one.
+    pub(crate) async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
+        self.header_at(BlockNumberOrTag::Number(number)).await
+    }
+
+    async fn header_at(&self, at: BlockNumberOrTag) -> Result<Option<Header>, ChainError> {
+        let block = self
+            .ask("eth_getBlockByNumber", self.provider.get_block_by_number(at).into_future())
+            .await?;
+        Ok(block.map(|block| Header {
+            block: BlockRef {
+                number: BlockNumber(block.header.number),
+                hash: block.header.hash,
+                timestamp: block.header.timestamp,
+            },
+            parent: block.header.parent_hash,
+            base_fee: block.header.base_fee_per_gas,
+        }))
+    }
+
+    /// Logs of one contract, both ends included.
+    pub(crate) async fn logs(
+        &self,
+        address: Address,
+        from: u64,
+        to: u64,
+    ) -> Result<Vec<Log>, ChainError> {
+        let filter = Filter::new().address(address).from_block(from).to_block(to);
+        self.ask("eth_getLogs", self.provider.get_logs(&filter)).await
+    }
+
+    /// New heads where the endpoint announces them. Only a hint that it is time to look: a
+    /// reconnecting endpoint loses announcements silently.
+    pub(crate) async fn announcements(&self) -> Result<Option<BoxStream<'static, ()>>, ChainError> {
+        if !self.subscribes {
+            return Ok(None);
+        }
+        let heads = self
+            .ask("eth_subscribe", self.provider.subscribe_blocks().into_future())
+            .await?
+            .into_stream();
+        Ok(Some(heads.map(|_| ()).boxed()))
+    }
+
+    pub(crate) async fn balance(&self, address: Address) -> Result<U256, ChainError> {
+        self.ask("eth_getBalance", self.provider.get_balance(address).into_future()).await
+    }
+
+    /// Number of transactions of an account that are mined at the newest block.
+    pub(crate) async fn mined_nonce(&self, address: Address) -> Result<u64, ChainError> {
+        let request = self.provider.get_transaction_count(address);
+        self.ask("eth_getTransactionCount", request.into_future()).await
+    }
+
+    /// Number of transactions of an account that are mined at a height.
+    pub(crate) async fn nonce_at(&self, address: Address, block: u64) -> Result<u64, ChainError> {
+        let request = self.provider.get_transaction_count(address).number(block);
+        self.ask("eth_getTransactionCount", request.into_future()).await
+    }
+
+    pub(crate) async fn priority_fee(&self) -> Result<u128, ChainError> {
+        self.ask("eth_maxPriorityFeePerGas", self.provider.get_max_priority_fee_per_gas()).await
+    }
+
+    /// Calls a view, or repeats a transaction without sending it.
+    pub(crate) async fn call(
+        &self,
+        request: TransactionRequest,
+        at: BlockNumberOrTag,
+    ) -> Result<Bytes, ChainError> {
+        let call = self.provider.call(request).block(BlockId::Number(at));
+        self.ask("eth_call", call.into_future()).await
+    }
+
+    pub(crate) async fn estimate(&self, request: TransactionRequest) -> Result<u64, ChainError> {
+        self.ask("eth_estimateGas", self.provider.estimate_gas(request).into_future()).await
+    }
+
+    pub(crate) async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
+        self.ask("eth_sendRawTransaction", self.provider.send_raw_transaction(raw))
+            .await
+            .map(|_pending| ())
+    }
+
+    /// The block that holds a transaction, when one does.
+    pub(crate) async fn inclusion(&self, hash: B256) -> Result<Option<Inclusion>, ChainError> {
+        let request = self.provider.get_transaction_receipt(hash);
+        let receipt = self.ask("eth_getTransactionReceipt", request).await?;
+        Ok(receipt.and_then(|receipt| {
+            Some(Inclusion {
+                block: receipt.block_number?,
+                hash: receipt.block_hash?,
+                success: receipt.status(),
+            })
+        }))
+    }
+
+    /// True when the endpoint knows a transaction, mined or not.
+    pub(crate) async fn knows(&self, hash: B256) -> Result<bool, ChainError> {
+        let request = self.provider.get_transaction_by_hash(hash);
+        Ok(self.ask("eth_getTransactionByHash", request).await?.is_some())
+    }
+
+    async fn ask<T>(
+        &self,
+        request: &'static str,
+        answer: impl IntoFuture<Output = Result<T, TransportError>>,
+    ) -> Result<T, ChainError> {
+        match tokio::time::timeout(REQUEST_TIMEOUT, answer.into_future()).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(error)) => Err(self.explain(request, error)),
+            Err(_) => Err(ChainError::TimedOut { request, limit: REQUEST_TIMEOUT }),
+        }
+    }
+
+    /// The error of a request, without the endpoint's access key.
+    pub(crate) fn explain(&self, request: &'static str, error: TransportError) -> ChainError {
+        match error {
+            RpcError::ErrorResp(payload) => {
+                let message = self.secret.apply(&payload.message);
+                let reverted = payload.code == REVERT_CODE || message.contains("revert");
+                if reverted && matches!(request, "eth_call" | "eth_estimateGas") {
+                    let data = payload.as_revert_data().unwrap_or_default();
+                    let reason = revert_reason(&data, &message);
+                    return ChainError::Reverted { request, reason };
+                }
+                ChainError::Refused { request, message }
+            }
+            other => ChainError::Unreachable {
+                request,
+                message: self.secret.apply(&with_causes(&other)),
+            },
+        }
+    }
+}
+
+/// Error code that geth introduced for a call that reverts; others follow it.
+const REVERT_CODE: i64 = 3;
+
+/// The contract's words where it gave some, else those of the endpoint.
+fn revert_reason(data: &[u8], message: &str) -> String {
+    if let Ok(revert) = Revert::abi_decode(data) {
+        return revert.reason;
+    }
+    if let Ok(panic) = Panic::abi_decode(data) {
+        return format!("panic {:#x}", panic.code);
+    }
+    let reason = message.strip_prefix("execution reverted").unwrap_or(message);
+    let reason = reason.trim_start_matches([':', ' ']);
+    if reason.is_empty() { "no reason given".to_owned() } else { reason.to_owned() }
+}
+
+/// The text of an error with those below it: "error sending request" alone says nothing.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// How an endpoint refuses a transaction. JSON-RPC has no codes for these: nodes differ only in
+/// their words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendRefusal {
+    /// It has it already, which is what we want.
+    AlreadyKnown,
+    /// The nonce is used up.
+    NonceTooLow,
+    /// Another transaction with this nonce pays as much or more.
+    ReplacementUnderpriced,
+    /// It offers less than the chain or the endpoint asks.
+    FeeTooLow,
+    /// The account cannot pay.
+    InsufficientFunds,
+    /// Anything else.
+    Other,
+}
+
+impl SendRefusal {
+    pub(crate) fn of(message: &str) -> Self {
+        let message: Cow<'_, str> = message.to_ascii_lowercase().into();
+        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
+        if says(&["already known", "already imported", "alreadyknown", "known transaction"]) {
+            Self::AlreadyKnown
+        } else if says(&["nonce too low", "nonce is too low", "oldnonce", "invalid nonce"]) {
+            Self::NonceTooLow
+        } else if says(&["replacement", "fee too low to replace", "could not replace"]) {
+            Self::ReplacementUnderpriced
+        } else if says(&["underpriced", "less than block base fee", "fee too low"]) {
+            Self::FeeTooLow
+        } else if says(&["insufficient funds", "insufficient balance"]) {
+            Self::InsufficientFunds
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn understands_the_words_of_different_nodes() {
+        for (message, refusal) in [
+            ("already known", SendRefusal::AlreadyKnown),
+            ("ALREADY_EXISTS: already known", SendRefusal::AlreadyKnown),
+            ("transaction already imported", SendRefusal::AlreadyKnown),
+            ("nonce too low: next nonce 5, tx nonce 4", SendRefusal::NonceTooLow),
+            ("replacement transaction underpriced", SendRefusal::ReplacementUnderpriced),
+            ("transaction underpriced", SendRefusal::FeeTooLow),
+            ("max fee per gas less than block base fee", SendRefusal::FeeTooLow),
+            ("insufficient funds for gas * price + value", SendRefusal::InsufficientFunds),
+            ("Insufficient funds for gas * price + value", SendRefusal::InsufficientFunds),
+            ("exceeds block gas limit", SendRefusal::Other),
+        ] {
+            assert_eq!(SendRefusal::of(message), refusal, "{message}");
+        }
+    }
+
+    #[test]
+    fn prefers_the_contracts_words() {
+        let data = Revert::from("held != expectedHeld").abi_encode();
+        assert_eq!(revert_reason(&data, "execution reverted"), "held != expectedHeld");
+        assert_eq!(revert_reason(&[], "execution reverted: !unanimous"), "!unanimous");
+        assert_eq!(revert_reason(&[], "execution reverted"), "no reason given");
+        let data = Panic { code: U256::from(0x11) }.abi_encode();
+        assert_eq!(revert_reason(&data, "execution reverted"), "panic 0x11");
+    }
+
+    #[test]
+    fn keeps_the_access_key_of_the_endpoint_out_of_texts() {
+        let secret = Redaction {
+            whole: "https://node.example/v2/key".to_owned(),
+            shown: "https://node.example".to_owned(),
+        };
+        assert_eq!(
+            secret.apply("error for url (https://node.example/v2/key)"),
+            "error for url (https://node.example)"
+        );
+    }
+}

@@ -1,0 +1,219 @@
+//! Looks after transactions that were sent, until they are confirmed.
+
+use std::time::{Duration, Instant};
+
+use alloy::eips::BlockNumberOrTag;
+use engine::types::CallId;
+use tracing::{debug, warn};
+
+use super::fees::{self, Fees};
+use super::request::Request;
+use super::settle::{Inclusion, Sighting, Verdict, verdict};
+use super::{Submitter, View};
+use crate::error::ChainError;
+use crate::journal::{Attempt, Purpose, SentTx, Settled};
+use crate::rpc::Rpc;
+
+impl Submitter {
+    /// One look at all transactions of a call.
+    pub(super) async fn follow(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        id: CallId,
+    ) -> Result<(), ChainError> {
+        let Some(entry) = self.calls.get(&id) else { return Ok(()) };
+        let mut approved = true;
+        for tx in entry.record.txs.clone() {
+            let verdict = self.look(rpc, view, &tx).await?;
+            match verdict {
+                Verdict::Wait => {}
+                Verdict::Resend => self.resend(rpc, &tx).await?,
+                Verdict::Bump => self.bump(rpc, view, id, &tx).await?,
+                Verdict::Lost => self.drop_tx(id, tx.nonce).await?,
+                Verdict::Shallow(_) => {}
+                Verdict::Deep(inclusion) => self.conclude(rpc, id, &tx, inclusion).await?,
+            }
+            let mined = matches!(
+                verdict,
+                Verdict::Shallow(Inclusion { success: true, .. })
+                    | Verdict::Deep(Inclusion { success: true, .. })
+            );
+            approved &= mined || tx.purpose == Purpose::Call;
+        }
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.approved = approved;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self, rpc: &Rpc, view: &View, tx: &SentTx) -> Result<Verdict, ChainError> {
+        let sighting = self.sight(rpc, view, tx).await?;
+        let since = *self.sent.entry(tx.nonce).or_insert_with(Instant::now);
+        // Only the next nonce can be mined at all; paying more for others would not help.
+        let next = tx.nonce == view.mined;
+        let waited = if next { since.elapsed() } else { Duration::ZERO };
+        Ok(verdict(
+            sighting,
+            view.head.block.number.0,
+            self.config.confirmations,
+            waited,
+            self.config.fees.bump_after,
+        ))
+    }
+
+    /// Asks for every form of the transaction, the newest first: any of them may be mined.
+    async fn sight(&self, rpc: &Rpc, view: &View, tx: &SentTx) -> Result<Sighting, ChainError> {
+        for attempt in tx.attempts.iter().rev() {
+            if let Some(inclusion) = rpc.inclusion(attempt.hash).await? {
+                return Ok(Sighting::Mined(inclusion));
+            }
+        }
+        if view.mined > tx.nonce {
+            let height = view.head.block.number.0.saturating_sub(self.config.confirmations);
+            let confirmed = rpc.nonce_at(self.account(), height).await? > tx.nonce;
+            return Ok(Sighting::NonceUsed { confirmed });
+        }
+        for attempt in tx.attempts.iter().rev() {
+            if rpc.knows(attempt.hash).await? {
+                return Ok(Sighting::Pooled);
+            }
+        }
+        Ok(Sighting::Unknown)
+    }
+
+    /// Ends the call when the block of its transaction is still the one at its height.
+    async fn conclude(
+        &mut self,
+        rpc: &Rpc,
+        id: CallId,
+        tx: &SentTx,
+        inclusion: Inclusion,
+    ) -> Result<(), ChainError> {
+        let header = rpc.header(inclusion.block).await?;
+        if header.is_none_or(|header| header.block.hash != inclusion.hash) {
+            return Ok(());
+        }
+        match (inclusion.success, tx.purpose) {
+            (true, Purpose::Approve) => Ok(()),
+            (true, Purpose::Call) => self.settle(id, Settled::Succeeded(inclusion.block)).await,
+            (false, _) => {
+                let reason = self.reason(rpc, tx, inclusion).await?;
+                self.settle(id, Settled::Reverted(reason)).await
+            }
+        }
+    }
+
+    /// Why a mined transaction was reverted. Receipts do not say, so it is repeated on the
+    /// block before, where it nearly always fails for the same reason.
+    async fn reason(
+        &self,
+        rpc: &Rpc,
+        tx: &SentTx,
+        inclusion: Inclusion,
+    ) -> Result<String, ChainError> {
+        let request = Request { to: tx.to, value: tx.value, data: tx.data.clone(), takes: None };
+        for height in [inclusion.block.saturating_sub(1), inclusion.block] {
+            let at = BlockNumberOrTag::Number(height);
+            match rpc.call(request.for_call(self.account()), at).await {
+                Err(ChainError::Reverted { reason, .. }) => return Ok(reason),
+                // Old states may be pruned; the verdict does not depend on the reason.
+                Ok(_) | Err(ChainError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(format!("transaction reverted in block {}", inclusion.block))
+    }
+
+    /// The endpoint has lost a transaction: hands it over again, byte for byte.
+    async fn resend(&mut self, rpc: &Rpc, tx: &SentTx) -> Result<(), ChainError> {
+        let Some(attempt) = tx.attempts.last() else { return Ok(()) };
+        debug!(nonce = tx.nonce, hash = %attempt.hash, "sending a lost transaction again");
+        self.metrics.transactions_resent.increment();
+        self.hand_over(rpc, tx, *attempt).await
+    }
+
+    /// Offers more for a transaction that waits too long.
+    async fn bump(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        id: CallId,
+        tx: &SentTx,
+    ) -> Result<(), ChainError> {
+        let Some(last) = tx.attempts.last() else { return Ok(()) };
+        let market = self.market(rpc, view).await?;
+        let previous = Fees { max: last.max_fee, priority: last.priority_fee };
+        let fees = match fees::bump(previous, market, self.config.fees) {
+            Ok(fees) => fees,
+            Err(too_expensive) => {
+                self.report(format!(
+                    "transaction {} of account {} waits: {too_expensive}",
+                    last.hash,
+                    self.account()
+                ));
+                return self.resend(rpc, tx).await;
+            }
+        };
+        let (attempt, _) = self.sign(tx, fees)?;
+        let mut tx = tx.clone();
+        tx.attempts.push(attempt);
+        self.replace(id, &tx);
+        self.save(id).await?;
+        self.sent.insert(tx.nonce, Instant::now());
+        self.metrics.transactions_bumped.increment();
+        debug!(nonce = tx.nonce, hash = %attempt.hash, max_fee = fees.max, "offering a higher fee");
+        self.hand_over(rpc, &tx, attempt).await
+    }
+
+    fn replace(&mut self, id: CallId, tx: &SentTx) {
+        let record = self.calls.get_mut(&id).map(|entry| &mut entry.record);
+        let slot =
+            record.and_then(|record| record.txs.iter_mut().find(|other| other.nonce == tx.nonce));
+        if let Some(slot) = slot {
+            *slot = tx.clone();
+        }
+    }
+
+    /// Forgets a transaction that can never be mined; the call gets another one.
+    pub(super) async fn drop_tx(&mut self, id: CallId, nonce: u64) -> Result<(), ChainError> {
+        if let Some(entry) = self.calls.get_mut(&id) {
+            debug!(call = id.0, nonce, "this nonce is used by another transaction");
+            entry.record.txs.retain(|tx| tx.nonce != nonce);
+        }
+        self.save(id).await
+    }
+
+    /// After a reorganisation: a settled call whose transaction is no longer in a block is not
+    /// settled. The engine learns what changed from the blocks; here the transaction only has
+    /// to get back into one.
+    pub(super) async fn reopen(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
+        let settled: Vec<(CallId, SentTx)> = self
+            .calls
+            .iter()
+            .filter(|(_, entry)| entry.is_settled())
+            .filter_map(|(id, entry)| Some((*id, entry.record.call_tx()?.clone())))
+            .collect();
+        for (id, tx) in settled {
+            if self.is_mined(rpc, &tx).await? {
+                continue;
+            }
+            warn!(call = id.0, "a reorganisation took a confirmed transaction back");
+            self.metrics.calls_reopened.increment();
+            if let Some(entry) = self.calls.get_mut(&id) {
+                entry.record.settled = None;
+            }
+            self.save(id).await?;
+        }
+        Ok(())
+    }
+
+    async fn is_mined(&self, rpc: &Rpc, tx: &SentTx) -> Result<bool, ChainError> {
+        for Attempt { hash, .. } in tx.attempts.iter().rev() {
+            if rpc.inclusion(*hash).await?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}

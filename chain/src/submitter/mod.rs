@@ -1,0 +1,350 @@
+//! Turns the engine's calls into transactions and sees them through.
+//!
+//! One task owns the account: it alone hands out nonces, and it writes down what it is about to
+//! send before it sends it. A call that is offered again continues where its record ends.
+
+mod fees;
+mod follow;
+mod nonce;
+mod request;
+mod send;
+pub(crate) mod settle;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Instant;
+
+use alloy::primitives::Address;
+use alloy::signers::local::PrivateKeySigner;
+use engine::chain::{ChainCall, Receipt};
+use engine::types::{BlockNumber, CallId};
+use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
+use tracing::{debug, info, warn};
+
+use crate::config::ChainConfig;
+use crate::error::ChainError;
+use crate::event::Event;
+use crate::journal::{self, Journal, JournalError, Record, Settled};
+use crate::metrics::Metrics;
+use crate::rpc::{Header, Rpc};
+use crate::status::{CallStatus, ChainStatus};
+use nonce::Nonces;
+
+/// Settled calls whose records are kept: the engine may offer one again after a crash between
+/// our record and its commit, and a deep reorganisation may take its transaction back.
+const SETTLED_KEPT: usize = 256;
+
+/// The task that sends.
+pub(crate) struct Submitter {
+    config: ChainConfig,
+    signer: PrivateKeySigner,
+    journal: Arc<dyn Journal>,
+    inbox: mpsc::Receiver<(CallId, ChainCall)>,
+    events: mpsc::Sender<Event>,
+    connection: watch::Receiver<Option<Rpc>>,
+    chain: watch::Receiver<ChainStatus>,
+    status: watch::Sender<CallStatus>,
+    metrics: Arc<Metrics>,
+    calls: BTreeMap<CallId, Entry>,
+    nonces: Nonces,
+    /// When the newest attempt of each nonce left, in this process.
+    sent: BTreeMap<u64, Instant>,
+    /// Reorganisations of the watcher after which settled calls were checked.
+    reorgs: u64,
+    /// Why the first waiting call waits.
+    problem: Option<String>,
+}
+
+/// The other ends of the submitter's channels.
+pub(crate) struct Wiring {
+    pub(crate) inbox: mpsc::Receiver<(CallId, ChainCall)>,
+    pub(crate) events: mpsc::Sender<Event>,
+    pub(crate) connection: watch::Receiver<Option<Rpc>>,
+    pub(crate) chain: watch::Receiver<ChainStatus>,
+    pub(crate) status: watch::Sender<CallStatus>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A call and how far it is.
+#[derive(Debug, Default)]
+struct Entry {
+    /// Unknown after a restart until the engine offers the call again.
+    call: Option<ChainCall>,
+    record: Record,
+    /// All approvals are mined.
+    approved: bool,
+    /// The engine was told how it ended.
+    announced: bool,
+}
+
+/// The chain as one round of work sees it.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    head: Header,
+    /// Transactions of the account that are mined.
+    mined: u64,
+}
+
+impl Entry {
+    const fn is_settled(&self) -> bool {
+        self.record.settled.is_some()
+    }
+
+    fn is_sent(&self) -> bool {
+        self.record.call_tx().is_some()
+    }
+}
+
+impl Submitter {
+    /// Reads the journal, so that it can be refused before anything runs.
+    pub(crate) fn new(
+        config: ChainConfig,
+        signer: PrivateKeySigner,
+        journal: Arc<dyn Journal>,
+        wiring: Wiring,
+    ) -> Result<Self, ChainError> {
+        let mut calls = BTreeMap::new();
+        for (id, bytes) in journal.load()? {
+            let record = journal::decode(id, &bytes)?;
+            calls.insert(id, Entry { record, ..Entry::default() });
+        }
+        let Wiring { inbox, events, connection, chain, status, metrics } = wiring;
+        Ok(Self {
+            config,
+            signer,
+            journal,
+            inbox,
+            events,
+            connection,
+            chain,
+            status,
+            metrics,
+            calls,
+            nonces: Nonces::default(),
+            sent: BTreeMap::new(),
+            reorgs: 0,
+            problem: None,
+        })
+    }
+
+    /// Runs until the journal fails, which stops the node.
+    pub(crate) async fn run(mut self) {
+        let Err(error) = self.serve().await;
+        warn!(%error, "the chain service stops");
+        // A closed inbox means that the node is stopping anyway.
+        let _ = self.events.send(Event::Fatal(error.to_string())).await;
+    }
+
+    async fn serve(&mut self) -> Result<Infallible, ChainError> {
+        loop {
+            self.work().await?;
+            self.publish();
+            self.wait().await;
+        }
+    }
+
+    /// One round, when there is a connection. A round that the endpoint interrupts is taken up
+    /// by the next one.
+    async fn work(&mut self) -> Result<(), ChainError> {
+        let before = self.problem.take();
+        let rpc = self.connection.borrow_and_update().clone();
+        let Some(rpc) = rpc else {
+            if self.open().next().is_some() {
+                self.problem = Some(ChainError::Down.to_string());
+            }
+            return Ok(());
+        };
+        match self.round(&rpc).await {
+            Ok(()) => {}
+            Err(error @ ChainError::Journal(_)) => return Err(error),
+            Err(error) => self.report(error.to_string()),
+        }
+        if let Some(problem) = self.problem.as_ref().filter(|now| before.as_ref() != Some(*now)) {
+            warn!(account = %self.account(), %problem, "a chain call waits");
+        }
+        Ok(())
+    }
+
+    async fn round(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
+        let reorgs = self.chain.borrow_and_update().reorgs;
+        if self.reorgs != reorgs {
+            self.reopen(rpc).await?;
+            self.reorgs = reorgs;
+        }
+        if self.open().next().is_none() {
+            return Ok(());
+        }
+        // The nonce first: a nonce that is used here is used at the head that is asked next.
+        let mined = rpc.mined_nonce(self.account()).await?;
+        let view = View { head: rpc.head().await?, mined };
+        self.nonces.settle(mined);
+        self.sent = self.sent.split_off(&mined);
+        for id in self.in_flight() {
+            self.follow(rpc, &view, id).await?;
+        }
+        for id in self.unsent() {
+            match self.advance(rpc, &view, id).await {
+                Ok(()) => {}
+                Err(ChainError::Reverted { reason, .. }) => {
+                    self.settle(id, Settled::Reverted(reason)).await?;
+                }
+                // What is refused to one call must not stop the others.
+                Err(error @ ChainError::Refused { .. }) => self.report(error.to_string()),
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(hole) = self.nonces.holes(mined, &self.nonces_in_use()).first() {
+            self.report(format!(
+                "no transaction of account {} uses nonce {hole}, and those behind it wait; the \
+                 next call will use it",
+                self.account()
+            ));
+        }
+        Ok(())
+    }
+
+    /// Waits for a reason to look again.
+    async fn wait(&mut self) {
+        let poll = self.config.poll_interval;
+        tokio::select! {
+            biased;
+            Some((id, call)) = self.inbox.recv() => self.take_all(id, call).await,
+            Ok(()) = self.connection.changed() => {}
+            Ok(()) = self.chain.changed() => {}
+            () = sleep(poll) => {}
+        }
+    }
+
+    /// Takes everything that waits, so that one round serves it all.
+    async fn take_all(&mut self, id: CallId, call: ChainCall) {
+        self.take(id, call).await;
+        while let Ok((id, call)) = self.inbox.try_recv() {
+            self.take(id, call).await;
+        }
+    }
+
+    async fn take(&mut self, id: CallId, call: ChainCall) {
+        let entry = self.calls.entry(id).or_default();
+        debug!(call = id.0, channel = ?call.channel(), "chain call offered");
+        if entry.is_settled() {
+            // The engine has not committed the answer that it was given before.
+            self.announce(id).await;
+        } else {
+            entry.call = Some(call);
+        }
+    }
+
+    fn account(&self) -> Address {
+        self.signer.address()
+    }
+
+    /// Calls without a final answer.
+    fn open(&self) -> impl Iterator<Item = (CallId, &Entry)> {
+        self.calls.iter().filter(|(_, entry)| !entry.is_settled()).map(|(id, entry)| (*id, entry))
+    }
+
+    /// Calls with a transaction to look after, lowest nonce first.
+    fn in_flight(&self) -> Vec<CallId> {
+        let mut ids: Vec<(u64, CallId)> = self
+            .open()
+            .filter_map(|(id, entry)| entry.record.nonces().min().map(|nonce| (nonce, id)))
+            .collect();
+        ids.sort_unstable();
+        ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Calls without their own transaction, in the order of the engine.
+    fn unsent(&self) -> Vec<CallId> {
+        self.open().filter(|(_, entry)| !entry.is_sent()).map(|(id, _)| id).collect()
+    }
+
+    /// Every nonce of a record. Those of settled calls count too: a reorganisation may have
+    /// freed them on chain, and they are sent again.
+    fn nonces_in_use(&self) -> BTreeSet<u64> {
+        self.calls.values().flat_map(|entry| entry.record.nonces()).collect()
+    }
+
+    /// Remembers the first problem of a round.
+    fn report(&mut self, problem: String) {
+        self.problem.get_or_insert(problem);
+    }
+
+    fn publish(&self) {
+        let in_flight = self.open().filter(|(_, entry)| entry.is_sent()).count();
+        let waiting = self.open().count().saturating_sub(in_flight);
+        let now = CallStatus { waiting, in_flight, problem: self.problem.clone() };
+        self.status.send_if_modified(|status| {
+            let changed = *status != now;
+            *status = now;
+            changed
+        });
+    }
+
+    /// Makes the record of a call durable. Everything that leaves relies on it.
+    async fn save(&self, id: CallId) -> Result<(), ChainError> {
+        let Some(entry) = self.calls.get(&id) else { return Ok(()) };
+        let bytes = journal::encode(id, &entry.record)?;
+        self.on_disk(move |journal| journal.put(id, &bytes)).await
+    }
+
+    /// The journal blocks on its disk, which must not stop other tasks.
+    async fn on_disk(
+        &self,
+        write: impl FnOnce(&dyn Journal) -> Result<(), JournalError> + Send + 'static,
+    ) -> Result<(), ChainError> {
+        let journal = Arc::clone(&self.journal);
+        match tokio::task::spawn_blocking(move || write(journal.as_ref())).await {
+            Ok(written) => Ok(written?),
+            Err(error) => Err(JournalError::Store(Box::new(error)).into()),
+        }
+    }
+
+    /// Ends a call.
+    async fn settle(&mut self, id: CallId, settled: Settled) -> Result<(), ChainError> {
+        match &settled {
+            Settled::Succeeded(block) => {
+                info!(call = id.0, block, "chain call succeeded");
+                self.metrics.calls_succeeded.increment();
+            }
+            Settled::Reverted(reason) => {
+                warn!(call = id.0, reason, "a contract refused a chain call");
+                self.metrics.calls_reverted.increment();
+            }
+        }
+        let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
+        entry.record.settled = Some(settled);
+        entry.call = None;
+        let announced = entry.announced;
+        self.save(id).await?;
+        if !announced {
+            self.announce(id).await;
+        }
+        self.prune().await
+    }
+
+    async fn announce(&mut self, id: CallId) {
+        let Some(entry) = self.calls.get_mut(&id) else { return };
+        let receipt = match &entry.record.settled {
+            Some(Settled::Succeeded(block)) => Receipt::Succeeded { block: BlockNumber(*block) },
+            Some(Settled::Reverted(reason)) => Receipt::Reverted { reason: reason.clone() },
+            None => return,
+        };
+        entry.announced = true;
+        // A closed inbox means that the node is stopping; the call is offered again.
+        let _ = self.events.send(Event::Settled(id, receipt)).await;
+    }
+
+    /// Forgets the oldest settled calls.
+    async fn prune(&mut self) -> Result<(), ChainError> {
+        let settled: Vec<CallId> =
+            self.calls.iter().filter(|(_, entry)| entry.is_settled()).map(|(id, _)| *id).collect();
+        let excess = settled.len().saturating_sub(SETTLED_KEPT);
+        for id in settled.into_iter().take(excess) {
+            self.calls.remove(&id);
+            self.on_disk(move |journal| journal.remove(id)).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,85 @@
+//! One nonce sequence per account (sans-IO).
+
+use std::collections::BTreeSet;
+
+/// Hands out nonces: always the lowest that is free.
+///
+/// A counter that only grows leaves a hole after a send that the endpoint refused, and
+/// everything behind the hole waits for ever. Here the refused nonce is simply the lowest free
+/// one again. What is in use is not remembered but told, from the durable records.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Nonces {
+    /// Nonces for which the endpoint holds a transaction of somebody else with our key.
+    foreign: BTreeSet<u64>,
+}
+
+impl Nonces {
+    /// The next nonce for an account of which `mined` transactions are mined and `in_use` are
+    /// taken by calls.
+    pub(crate) fn next(&self, mined: u64, in_use: &BTreeSet<u64>) -> u64 {
+        (mined..)
+            .find(|nonce| !in_use.contains(nonce) && !self.foreign.contains(nonce))
+            .unwrap_or(u64::MAX)
+    }
+
+    /// The endpoint already has a transaction of somebody else under this nonce.
+    pub(crate) fn occupied(&mut self, nonce: u64) {
+        self.foreign.insert(nonce);
+    }
+
+    /// Forgets what is mined by now.
+    pub(crate) fn settle(&mut self, mined: u64) {
+        self.foreign = self.foreign.split_off(&mined);
+    }
+
+    /// The nonces below the highest one in use that nothing will fill: a transaction behind them
+    /// waits for ever.
+    pub(crate) fn holes(&self, mined: u64, in_use: &BTreeSet<u64>) -> Vec<u64> {
+        let highest = in_use.last().copied().unwrap_or(mined);
+        (mined..highest)
+            .filter(|nonce| !in_use.contains(nonce) && !self.foreign.contains(nonce))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(nonces: &[u64]) -> BTreeSet<u64> {
+        nonces.iter().copied().collect()
+    }
+
+    #[test]
+    fn continues_after_what_is_mined_and_in_flight() {
+        let nonces = Nonces::default();
+        assert_eq!(nonces.next(4, &set(&[])), 4);
+        assert_eq!(nonces.next(4, &set(&[4, 5])), 6);
+    }
+
+    #[test]
+    fn refused_send_leaves_no_hole() {
+        let nonces = Nonces::default();
+        assert_eq!(nonces.next(4, &set(&[5, 6])), 4);
+    }
+
+    #[test]
+    fn leaves_out_what_somebody_else_has_sent() {
+        let mut nonces = Nonces::default();
+        nonces.occupied(4);
+        assert_eq!(nonces.next(4, &set(&[])), 5);
+        nonces.settle(5);
+        // A reorganisation takes the foreign transaction back.
+        assert_eq!(nonces.next(4, &set(&[])), 4);
+    }
+
+    #[test]
+    fn sees_holes_below_what_is_in_flight() {
+        let mut nonces = Nonces::default();
+        assert_eq!(nonces.holes(4, &set(&[4, 7])), [5, 6]);
+        nonces.occupied(5);
+        assert_eq!(nonces.holes(4, &set(&[4, 7])), [6]);
+        assert_eq!(nonces.holes(4, &set(&[])), [] as [u64; 0]);
+        assert_eq!(nonces.holes(9, &set(&[4, 7])), [] as [u64; 0]);
+    }
+}

@@ -1,0 +1,317 @@
+//! Makes a transaction of a call that has none yet.
+
+use std::time::Instant;
+
+use alloy::consensus::{SignableTransaction, TxEip1559};
+use alloy::eips::BlockNumberOrTag;
+use alloy::eips::eip2718::Encodable2718;
+use alloy::network::TxSignerSync;
+use alloy::primitives::{Address, TxKind, U256};
+use alloy::sol_types::SolCall;
+use engine::types::{Bytes, CallId};
+use tracing::{debug, info};
+
+use super::fees::{self, Fees, Market};
+use super::request::Request;
+use super::{Submitter, View};
+use crate::bindings::Erc20;
+use crate::error::ChainError;
+use crate::journal::{Attempt, Purpose, SentTx, Settled};
+use crate::rpc::{Rpc, SendRefusal};
+
+/// One to reset an old allowance, one to grant, one for an allowance that was used by somebody
+/// else meanwhile. A token that needs more is not one.
+const MAX_APPROVALS: usize = 3;
+
+/// The contract's state may change between the estimate and the block.
+const GAS_MARGIN_PERCENT: u64 = 30;
+
+/// Where an endpoint suggests nothing: one gwei gets into a block of Ethereum.
+const DEFAULT_PRIORITY_FEE: u128 = 1_000_000_000;
+
+impl Submitter {
+    /// Takes the next step of a call without a transaction of its own.
+    pub(super) async fn advance(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        id: CallId,
+    ) -> Result<(), ChainError> {
+        let Some(entry) = self.calls.get(&id) else { return Ok(()) };
+        let Some(call) = &entry.call else { return Ok(()) };
+        if !entry.record.txs.is_empty() && !entry.approved {
+            return Ok(());
+        }
+        let request = match Request::of(call, self.config.deployment.adjudicator) {
+            Ok(request) => request,
+            Err(error) => return self.settle(id, Settled::Reverted(error.to_string())).await,
+        };
+        if let Some((token, amount)) = request.takes {
+            if self.is_token_busy(id, token) || !self.holds(rpc, token, amount).await? {
+                return Ok(());
+            }
+            let allowance = self.allowance(rpc, token).await?;
+            if allowance < amount {
+                return self.approve(rpc, view, id, token, amount, allowance).await;
+            }
+        }
+        match self.estimate(rpc, &request).await? {
+            Estimate::Gas(gas) => self.launch(rpc, view, id, Purpose::Call, request, gas).await,
+            Estimate::Reverts(reason) => self.settle(id, Settled::Reverted(reason)).await,
+            Estimate::Unaffordable => Ok(()),
+        }
+    }
+
+    /// True while another call uses an allowance of the same token: two exact approvals at once
+    /// would overwrite each other.
+    fn is_token_busy(&self, id: CallId, token: Address) -> bool {
+        self.open().any(|(other, entry)| {
+            other != id && entry.record.token == Some(token) && !entry.record.txs.is_empty()
+        })
+    }
+
+    /// Approves exactly the amount and nothing that would outlive the deposit (gap C13).
+    async fn approve(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        id: CallId,
+        token: Address,
+        amount: U256,
+        allowance: U256,
+    ) -> Result<(), ChainError> {
+        let approvals = self.calls.get(&id).map_or(0, |entry| entry.record.txs.len());
+        if approvals >= MAX_APPROVALS {
+            let reason = format!("token {token} grants no allowance of {amount}");
+            return self.settle(id, Settled::Reverted(reason)).await;
+        }
+        let adjudicator = self.config.deployment.adjudicator;
+        let mut request = Request::approval(token, adjudicator, amount);
+        let mut estimate = self.estimate(rpc, &request).await?;
+        if matches!(estimate, Estimate::Reverts(_)) && !allowance.is_zero() {
+            // Some tokens allow a change only from or to zero.
+            request = Request::approval(token, adjudicator, U256::ZERO);
+            estimate = self.estimate(rpc, &request).await?;
+        }
+        match estimate {
+            Estimate::Gas(gas) => {
+                if let Some(entry) = self.calls.get_mut(&id) {
+                    entry.record.token = Some(token);
+                }
+                self.launch(rpc, view, id, Purpose::Approve, request, gas).await
+            }
+            Estimate::Reverts(reason) => {
+                let reason = format!("token {token} refuses to approve: {reason}");
+                self.settle(id, Settled::Reverted(reason)).await
+            }
+            Estimate::Unaffordable => Ok(()),
+        }
+    }
+
+    async fn allowance(&self, rpc: &Rpc, token: Address) -> Result<U256, ChainError> {
+        let spender = self.config.deployment.adjudicator;
+        let call = Erc20::allowanceCall { owner: self.account(), spender };
+        ask_token(rpc, self.account(), token, call).await
+    }
+
+    /// Whether the account has the tokens; a lack of them is the operator's to repair.
+    async fn holds(&mut self, rpc: &Rpc, token: Address, amount: U256) -> Result<bool, ChainError> {
+        let call = Erc20::balanceOfCall { owner: self.account() };
+        let have = ask_token(rpc, self.account(), token, call).await?;
+        if have < amount {
+            self.report(format!(
+                "account {} needs {amount} of token {token} but has {have}; send it tokens",
+                self.account()
+            ));
+        }
+        Ok(have >= amount)
+    }
+
+    /// What a request would use. The contract's refusal is an answer: no nonce and no gas is
+    /// spent on it.
+    async fn estimate(&mut self, rpc: &Rpc, request: &Request) -> Result<Estimate, ChainError> {
+        let have = rpc.balance(self.account()).await?;
+        if have < request.value {
+            self.report_poverty(request.value, have);
+            return Ok(Estimate::Unaffordable);
+        }
+        match rpc.estimate(request.for_call(self.account())).await {
+            Ok(gas) => {
+                let margin = gas.saturating_mul(GAS_MARGIN_PERCENT) / 100;
+                Ok(Estimate::Gas(gas.saturating_add(margin)))
+            }
+            Err(ChainError::Reverted { reason, .. }) => Ok(Estimate::Reverts(reason)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn report_poverty(&mut self, need: U256, have: U256) {
+        self.report(format!(
+            "account {} needs {need} wei but has {have}; send it coins",
+            self.account()
+        ));
+    }
+
+    /// What the chain asks per gas.
+    pub(super) async fn market(&self, rpc: &Rpc, view: &View) -> Result<Market, ChainError> {
+        let priority = match rpc.priority_fee().await {
+            Ok(fee) => fee,
+            Err(ChainError::Refused { .. }) => DEFAULT_PRIORITY_FEE,
+            Err(error) => return Err(error),
+        };
+        Ok(Market { base: view.head.base_fee.unwrap_or_default().into(), priority })
+    }
+
+    /// Chooses nonce and fees, writes everything down, and only then sends.
+    async fn launch(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        id: CallId,
+        purpose: Purpose,
+        request: Request,
+        gas: u64,
+    ) -> Result<(), ChainError> {
+        let market = self.market(rpc, view).await?;
+        let fees = match fees::first(market, self.config.fees) {
+            Ok(fees) => fees,
+            Err(too_expensive) => {
+                self.report(too_expensive.to_string());
+                return Ok(());
+            }
+        };
+        let have = rpc.balance(self.account()).await?;
+        let cost = U256::from(gas).saturating_mul(U256::from(fees.max));
+        let need = request.value.saturating_add(cost);
+        if have < need {
+            self.report_poverty(need, have);
+            return Ok(());
+        }
+        let nonce = self.nonces.next(view.mined, &self.nonces_in_use());
+        let Request { to, value, data, takes } = request;
+        let mut tx = SentTx { purpose, nonce, to, value, data, gas, attempts: Vec::new() };
+        let (attempt, _) = self.sign(&tx, fees)?;
+        tx.attempts.push(attempt);
+        let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
+        entry.record.token = entry.record.token.or_else(|| takes.map(|(token, _)| token));
+        entry.record.txs.push(tx.clone());
+        entry.approved = false;
+        self.save(id).await?;
+        self.sent.insert(nonce, Instant::now());
+        info!(call = id.0, nonce, ?purpose, hash = %attempt.hash, "sending a transaction");
+        self.send_first(rpc, id, &tx, attempt).await
+    }
+
+    /// Sends a transaction for the first time. A refusal now is known to be one, so that the
+    /// nonce is free again and nothing can wait behind it.
+    async fn send_first(
+        &mut self,
+        rpc: &Rpc,
+        id: CallId,
+        tx: &SentTx,
+        attempt: Attempt,
+    ) -> Result<(), ChainError> {
+        match self.offer(rpc, tx, attempt).await? {
+            None | Some((SendRefusal::AlreadyKnown | SendRefusal::Other, _)) => Ok(()),
+            Some((SendRefusal::ReplacementUnderpriced, _)) => {
+                // Somebody else uses our key; leave that transaction alone.
+                self.nonces.occupied(tx.nonce);
+                self.drop_tx(id, tx.nonce).await
+            }
+            Some((
+                SendRefusal::NonceTooLow | SendRefusal::FeeTooLow | SendRefusal::InsufficientFunds,
+                _,
+            )) => self.drop_tx(id, tx.nonce).await,
+        }
+    }
+
+    /// Sends a transaction that may have been sent before. Whatever the endpoint says, the next
+    /// look decides.
+    pub(super) async fn hand_over(
+        &mut self,
+        rpc: &Rpc,
+        tx: &SentTx,
+        attempt: Attempt,
+    ) -> Result<(), ChainError> {
+        self.offer(rpc, tx, attempt).await.map(|_refusal| ())
+    }
+
+    /// Hands one form of a transaction to the endpoint; a refusal is reported and returned.
+    async fn offer(
+        &mut self,
+        rpc: &Rpc,
+        tx: &SentTx,
+        attempt: Attempt,
+    ) -> Result<Option<(SendRefusal, String)>, ChainError> {
+        let fees = Fees { max: attempt.max_fee, priority: attempt.priority_fee };
+        let (_, raw) = self.sign(tx, fees)?;
+        self.metrics.transactions_sent.increment();
+        let message = match rpc.send(&raw).await {
+            Ok(()) => return Ok(None),
+            Err(ChainError::Refused { message, .. }) => message,
+            Err(error) => return Err(error),
+        };
+        let refusal = SendRefusal::of(&message);
+        debug!(nonce = tx.nonce, hash = %attempt.hash, %message, ?refusal, "transaction refused");
+        match refusal {
+            SendRefusal::AlreadyKnown | SendRefusal::NonceTooLow => {}
+            SendRefusal::InsufficientFunds => {
+                let have = rpc.balance(self.account()).await?;
+                let cost = U256::from(tx.gas).saturating_mul(U256::from(fees.max));
+                self.report_poverty(tx.value.saturating_add(cost), have);
+            }
+            SendRefusal::ReplacementUnderpriced | SendRefusal::FeeTooLow | SendRefusal::Other => {
+                self.report(format!("the endpoint refuses a transaction: {message}"));
+            }
+        }
+        Ok(Some((refusal, message)))
+    }
+
+    /// The signed bytes of a transaction. Signing is deterministic: the same fees give the same
+    /// hash, also after a restart.
+    pub(super) fn sign(&self, tx: &SentTx, fees: Fees) -> Result<(Attempt, Vec<u8>), ChainError> {
+        let mut unsigned = TxEip1559 {
+            chain_id: self.config.deployment.chain_id,
+            nonce: tx.nonce,
+            gas_limit: tx.gas,
+            max_fee_per_gas: fees.max,
+            max_priority_fee_per_gas: fees.priority,
+            to: TxKind::Call(tx.to),
+            value: tx.value,
+            access_list: Default::default(),
+            input: Bytes::clone(&tx.data).0.into(),
+        };
+        let signature =
+            self.signer.sign_transaction_sync(&mut unsigned).map_err(|_| ChainError::Key)?;
+        let signed = unsigned.into_signed(signature);
+        let attempt =
+            Attempt { hash: *signed.hash(), max_fee: fees.max, priority_fee: fees.priority };
+        Ok((attempt, signed.encoded_2718()))
+    }
+}
+
+/// What an estimate says.
+enum Estimate {
+    /// Gas limit to use, margin included.
+    Gas(u64),
+    /// The contract refuses.
+    Reverts(String),
+    /// The account cannot pay; that is reported.
+    Unaffordable,
+}
+
+/// A number that a token answers. What is no token answers nothing, and that is final.
+async fn ask_token<C: SolCall<Return = U256>>(
+    rpc: &Rpc,
+    from: Address,
+    token: Address,
+    call: C,
+) -> Result<U256, ChainError> {
+    let data = Bytes(call.abi_encode());
+    let request = Request { to: token, value: U256::ZERO, data, takes: None };
+    let answer = rpc.call(request.for_call(from), BlockNumberOrTag::Latest).await?;
+    C::abi_decode_returns(&answer).map_err(|_| ChainError::Reverted {
+        request: "eth_call",
+        reason: format!("{token} does not answer like a token"),
+    })
+}
