@@ -19,11 +19,11 @@ use crate::{
 /// Told to others by identify; says which family of protocols this is.
 const PROTOCOL_VERSION: &str = "nitro/1";
 /// Addresses of other nodes kept for them, a few hundred bytes each.
-const MAX_RECORDS: usize = 4096;
+pub(crate) const MAX_RECORDS: usize = 4096;
 /// Beyond our own deadline of a frame, so that a late answer still counts.
 const LATE_ANSWER: Duration = Duration::from_secs(5);
 /// A lookup among thousands of nodes takes a few round trips; dead ones must not hold it.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const QUERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A record is a few hundred bytes and an answer names at most twenty peers.
 const MAX_KAD_PACKET: usize = 16 * 1024;
 

@@ -28,8 +28,10 @@ pub(crate) const EVENT_QUEUE: usize = 1024;
 pub(crate) const MALFORMED_FRAME: u32 = 10;
 /// A forged or foreign address record.
 pub(crate) const BAD_RECORD: u32 = 10;
-/// A frame while the last one is unsettled: honest after a reconnect, a nuisance as a habit.
-pub(crate) const IMPATIENCE: u32 = 1;
+/// A request that is honest now and then and costs us work when it never stops: a frame while
+/// the last one is unsettled, a record to keep, news about the peer's addresses. Points fade at
+/// the same rate, so one a second may go on for ever.
+pub(crate) const REQUEST: u32 = 1;
 
 /// Points at which a peer is blocked.
 const BLOCK_AT: u32 = 100;

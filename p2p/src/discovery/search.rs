@@ -83,10 +83,12 @@ impl Searches {
 
     /// Ends a pause at once: somebody has news, or asks explicitly.
     pub(crate) fn hurry(&mut self, peer: Address) {
-        let search = self.search(peer);
-        if matches!(search.state, State::Resting { .. }) {
-            search.state = State::Ready { looked_up: false };
-        }
+        self.search(peer).hurry();
+    }
+
+    /// Ends every pause: there is somebody new to ask.
+    pub(crate) fn hurry_all(&mut self) {
+        self.wanted.values_mut().for_each(Search::hurry);
     }
 
     /// Gives a search up, unless it is one that never ends.
@@ -200,6 +202,12 @@ impl Searches {
 }
 
 impl Search {
+    fn hurry(&mut self) {
+        if matches!(self.state, State::Resting { .. }) {
+            self.state = State::Ready { looked_up: false };
+        }
+    }
+
     fn expire(&mut self, now: Instant) {
         self.state = match self.state {
             State::Resting { until } if until <= now => State::Ready { looked_up: false },

@@ -14,7 +14,7 @@ use crate::{
     backoff::Backoff,
     config::P2pConfig,
     event::{Event, FrameToken},
-    limits::{IMPATIENCE, MALFORMED_FRAME},
+    limits::{MALFORMED_FRAME, REQUEST},
     messages::{
         codec::{Request, Response},
         delivery::{Attempt, Delivery},
@@ -162,7 +162,7 @@ impl EventLoop {
         if peer.inbound.is_some() {
             self.metrics.frames_busy.increment();
             self.respond(request_id, channel, Response::Busy);
-            self.offend(peer_id, IMPATIENCE);
+            self.charge(peer_id, REQUEST);
             return;
         }
         let token = self.next_token;

@@ -218,6 +218,12 @@ impl EventLoop {
 
     pub(super) fn offend(&mut self, peer_id: PeerId, weight: u32) {
         self.metrics.offences.increment();
+        self.charge(peer_id, weight);
+    }
+
+    /// Counts points without calling it an offence: what is harmless once is not when it never
+    /// stops.
+    pub(super) fn charge(&mut self, peer_id: PeerId, weight: u32) {
         if self.offenders.report(peer_id, weight, Instant::now()) {
             warn!(peer = ?address_of(&peer_id), "peer blocked for its offences");
             self.metrics.peers_blocked.increment();

@@ -84,6 +84,8 @@ pub(crate) struct EventLoop {
     book: AddressBook,
     searches: Searches,
     lookups: HashMap<kad::QueryId, Lookup>,
+    /// Questions that wait for the first contact, until their time is up.
+    parked: Vec<(Instant, Address, oneshot::Sender<Option<Resolved>>)>,
     dialers: HashMap<Address, Vec<oneshot::Sender<Result<Address, DialFailure>>>>,
     offenders: Offenders,
     publisher: Publisher,
@@ -161,6 +163,7 @@ impl EventLoop {
             book: AddressBook::default(),
             searches: Searches::new(search),
             lookups: HashMap::new(),
+            parked: Vec::new(),
             dialers: HashMap::new(),
             offenders: Offenders::default(),
             publisher,
@@ -252,6 +255,9 @@ impl EventLoop {
         let now = Instant::now();
         self.retry_frames(now);
         self.search(now);
+        if !self.parked.is_empty() {
+            self.resume_parked(now);
+        }
         self.release_offenders(now);
         self.evict_strangers(now);
         if self.publisher.handle_tick(now) {

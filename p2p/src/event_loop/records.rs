@@ -13,12 +13,13 @@ use tracing::{debug, info};
 
 use super::{EventLoop, Lookup};
 use crate::{
+    behaviour::{MAX_RECORDS, QUERY_TIMEOUT},
     discovery::{
         KAD_PROTOCOL,
         record::{self, AddressRecord, RecordError},
     },
     handle::Resolved,
-    limits::BAD_RECORD,
+    limits::{BAD_RECORD, REQUEST},
 };
 
 /// Expired records are swept out this often; reading checks them anyway.
@@ -29,8 +30,28 @@ impl EventLoop {
     pub(super) fn resolve(&mut self, peer: Address, reply: oneshot::Sender<Option<Resolved>>) {
         match self.resolved(&peer) {
             Some(resolved) => drop(reply.send(Some(resolved))),
+            // Just started: the answer is only as far away as the first contact.
+            None if self.has_empty_table() && !self.config.boot_peers.is_empty() => {
+                self.parked.push((Instant::now() + QUERY_TIMEOUT, peer, reply));
+            }
             None => self.look_up(peer, Some(reply)),
         }
+    }
+
+    /// Asks for those who came too early, once there is somebody to ask.
+    pub(super) fn resume_parked(&mut self, now: Instant) {
+        let has_table = !self.has_empty_table();
+        for (until, peer, reply) in std::mem::take(&mut self.parked) {
+            if has_table || until <= now {
+                self.look_up(peer, Some(reply));
+            } else {
+                self.parked.push((until, peer, reply));
+            }
+        }
+    }
+
+    fn has_empty_table(&mut self) -> bool {
+        self.swarm.behaviour_mut().kad.kbuckets().all(|bucket| bucket.is_empty())
     }
 
     /// Asks the table for the record of a peer; one lookup serves everybody who waits.
@@ -74,12 +95,18 @@ impl EventLoop {
     pub(super) fn handle_identify(&mut self, event: identify::Event) {
         let identify::Event::Received { peer_id, info, .. } = event else { return };
         let Some(address) = self.links.get(&peer_id).map(|link| link.address) else { return };
+        self.charge(peer_id, REQUEST);
         let now = Instant::now();
         self.book.claim(address, peer_id, &info.listen_addrs, now);
         if !info.protocols.contains(&StreamProtocol::new(KAD_PROTOCOL)) {
             return;
         }
+        let was_empty = self.has_empty_table();
         self.route(peer_id, self.book.locations(&address));
+        if was_empty {
+            self.searches.hurry_all();
+        }
+        self.resume_parked(now);
         match &self.own_record {
             Some(own) => {
                 let record = kad_record(own, self.identity.peer_id);
@@ -98,6 +125,7 @@ impl EventLoop {
         };
         let record = kad_record(&own, self.identity.peer_id);
         self.own_record = Some(own);
+        self.make_room(&record.key);
         match self.swarm.behaviour_mut().kad.put_record(record, kad::Quorum::One) {
             Ok(query) => self.publication = Some(query),
             Err(error) => {
@@ -117,6 +145,7 @@ impl EventLoop {
     /// Only the owner may: a record is then as hard to plant as a key is to steal, old records
     /// cannot be brought back by others, and one connection fills one slot of the table.
     fn handle_put(&mut self, source: PeerId, record: kad::Record) {
+        self.charge(source, REQUEST);
         let checked = record::owner_of(&record.key)
             .and_then(|owner| AddressRecord::decode(owner, &record.value, unix_ms()));
         match checked {
@@ -135,14 +164,39 @@ impl EventLoop {
             .get(&record.key)
             .and_then(|known| AddressRecord::decode(owner, &known.value, now_ms).ok())
             .is_none_or(|known| known.timestamp() < checked.timestamp());
+        if !is_newer {
+            return;
+        }
         let expires = Some(now + checked.remaining(now_ms));
         let publisher = Some(checked.peer_id());
-        let is_stored = is_newer && store.put(kad::Record { expires, publisher, ..record }).is_ok();
-        if is_stored {
+        self.book.learn(checked, now);
+        self.make_room(&record.key);
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        if store.put(kad::Record { expires, publisher, ..record }).is_ok() {
             debug!(peer = %owner, "address record stored");
             self.metrics.records_accepted.increment();
         }
-        self.book.learn(checked, now);
+    }
+
+    /// In a full table, lets the record that is farthest from us make room for a nearer one.
+    ///
+    /// The nearest nodes are those that are asked, so this keeps what others will look for
+    /// here, and someone with many keys has to find ones that lie near every victim.
+    fn make_room(&mut self, key: &kad::RecordKey) {
+        let own_key = record::key_of(self.identity.address);
+        let here = kad::KBucketKey::from(self.identity.peer_id);
+        let distance = |key: &kad::RecordKey| here.distance(&kad::KBucketKey::new(key.clone()));
+        let store = self.swarm.behaviour_mut().kad.store_mut();
+        if store.get(key).is_some() || store.records().count() < MAX_RECORDS {
+            return;
+        }
+        let strangers =
+            store.records().map(|record| record.key.clone()).filter(|known| *known != own_key);
+        if let Some(farthest) = strangers.max_by_key(distance)
+            && (*key == own_key || distance(key) < distance(&farthest))
+        {
+            store.remove(&farthest);
+        }
     }
 
     fn refuse_record(&mut self, source: PeerId, reason: impl std::fmt::Display) {
