@@ -234,6 +234,11 @@ impl<'a> Draft<'a> {
     // Effects.
 
     pub(crate) fn send(&mut self, to: Address, message: &Message) {
+        self.enqueue(to, message);
+    }
+
+    /// Like [`Draft::send`]; tells under which id the message can be followed.
+    pub(crate) fn enqueue(&mut self, to: Address, message: &Message) -> MessageId {
         let stored = self.state.outbox.get(&to).map_or(0, |backlog| backlog.next);
         let next = self.next_message.entry(to).or_insert(stored);
         let id = MessageId(*next);
@@ -241,6 +246,7 @@ impl<'a> Draft<'a> {
         let bytes = wire::encode(message);
         self.appended.push(Write::Message(to, id, Some(bytes.clone())));
         self.effects.push(Effect::Send(to, id, bytes));
+        id
     }
 
     pub(crate) fn send_all(&mut self, to: impl IntoIterator<Item = Address>, message: &Message) {

@@ -83,6 +83,16 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
         &self.store
     }
 
+    /// The transport, for the loop that feeds this driver.
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.transport
+    }
+
+    /// The application, for the loop that feeds this driver.
+    pub const fn application_mut(&mut self) -> &mut A {
+        &mut self.application
+    }
+
     /// Gives the ports back.
     pub fn into_parts(self) -> (S, T, C, A) {
         (self.store, self.transport, self.chain, self.application)

@@ -37,6 +37,10 @@ pub enum Response {
         voucher: Voucher,
         /// What can still be paid.
         remaining: Amount,
+        /// Who is paid.
+        payee: Address,
+        /// The message that carries the voucher; once it is delivered, the payee has it for good.
+        message: MessageId,
     },
     /// A voucher was made or taken.
     Voucher {

@@ -38,6 +38,8 @@ pub mod ports;
 pub mod query;
 pub mod state;
 pub mod step;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod types;
 pub mod vouchers;
 pub mod wire;

@@ -3,7 +3,7 @@
 use crate::draft::Draft;
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
-use crate::payment::{PaymentPhase, Role};
+use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::step::Paid;
 use crate::types::{Address, Amount, ChannelId};
 use crate::vouchers::{self, Voucher, VoucherError};
@@ -15,19 +15,17 @@ pub(super) fn pay(
     channel: ChannelId,
     amount: Amount,
 ) -> Result<Response, RequestError> {
-    let payee = draft.payment(channel).map(crate::payment::PaymentChannel::payee);
-    if let Some(peer) = payee {
-        let waiting = draft.backlog(peer);
-        if waiting >= draft.policy.max_backlog {
-            return Err(RequestError::Backlog { peer, waiting });
-        }
+    let payee = draft
+        .payment(channel)
+        .map(PaymentChannel::payee)
+        .ok_or(RequestError::UnknownPayment(channel))?;
+    let waiting = draft.backlog(payee);
+    if waiting >= draft.policy.max_backlog {
+        return Err(RequestError::Backlog { peer: payee, waiting });
     }
     let (voucher, remaining) = issue(draft, channel, amount)?;
-    let signer = draft.me();
-    if let Some(payee) = payee {
-        draft.send(payee, &Message::Voucher { voucher, signer });
-    }
-    Ok(Response::Paid { voucher, remaining })
+    let message = draft.enqueue(payee, &Message::Voucher { voucher, signer: draft.me() });
+    Ok(Response::Paid { voucher, remaining, payee, message })
 }
 
 /// Pays by a voucher that the application hands over itself.

@@ -1,0 +1,14 @@
+//! Fakes of every port and a simulated world over them, for the tests of every crate.
+//!
+//! Overflow here is a mistake of a test and panics, which is what a test wants; the lint against
+//! plain arithmetic guards the engine itself.
+
+#![allow(clippy::arithmetic_side_effects, reason = "a fake that overflows fails its test")]
+
+mod contract;
+mod random;
+mod store;
+
+pub use contract::store_contract;
+pub use random::Random;
+pub use store::{MemStore, Power};
