@@ -9,9 +9,11 @@ import {NitroUtils} from './libraries/NitroUtils.sol';
 /// @title Deciding which state of a channel counts when its participants do not agree
 /// @dev Spec section 7. The order of the checks is part of the behaviour that clients rely on.
 contract ForceMove is IForceMove, StatusManager {
-    function unpackStatus(
-        bytes32 channelId
-    ) external view returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint) {
+    function unpackStatus(bytes32 channelId)
+        external
+        view
+        returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint)
+    {
         return _unpackStatus(channelId);
     }
 
@@ -27,7 +29,7 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 channelId = NitroUtils.getChannelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpackStatus(channelId);
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
         ChannelMode mode = _modeAt(finalizesAt);
         require(mode != ChannelMode.Finalized, 'Channel finalized.');
         if (mode == ChannelMode.Open) {
@@ -58,7 +60,7 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 channelId = NitroUtils.getChannelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpackStatus(channelId);
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
         ChannelMode mode = _modeAt(finalizesAt);
         require(mode != ChannelMode.Finalized, 'Channel finalized.');
         require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
@@ -74,32 +76,31 @@ contract ForceMove is IForceMove, StatusManager {
     }
 
     /// @inheritdoc IForceMove
-    function conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate) external virtual override {
+    function conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate)
+        external
+        virtual
+        override
+    {
         _conclude(fixedPart, candidate);
     }
 
     /// @dev Spec section 7.3. The app has no say, nor has the turn number: whatever everyone signed as final is
     /// final. The state hash is left out of the fingerprint, since the outcome is all that matters from here on.
-    function _conclude(
-        FixedPart memory fixedPart,
-        SignedVariablePart memory candidate
-    ) internal returns (bytes32 channelId) {
+    function _conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate)
+        internal
+        returns (bytes32 channelId)
+    {
         channelId = NitroUtils.getChannelId(fixedPart);
         require(_mode(channelId) != ChannelMode.Finalized, 'Channel finalized.');
         require(candidate.variablePart.isFinal, 'State must be final');
 
         bytes32 stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
         uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
-        require(
-            NitroUtils.getClaimedSignersNum(signedBy) == fixedPart.participants.length,
-            '!unanimous'
-        );
+        require(NitroUtils.getClaimedSignersNum(signedBy) == fixedPart.participants.length, '!unanimous');
 
         uint48 finalizesAt = uint48(block.timestamp);
         statusOf[channelId] = _packStatus(
-            0,
-            finalizesAt,
-            _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+            0, finalizesAt, _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
         );
         emit Concluded(channelId, finalizesAt);
     }
@@ -111,8 +112,7 @@ contract ForceMove is IForceMove, StatusManager {
         Signature memory challengerSig
     ) internal pure {
         address challenger = NitroUtils.recoverSigner(
-            keccak256(abi.encode(supportedStateHash, 'forceMove')),
-            challengerSig
+            keccak256(abi.encode(supportedStateHash, 'forceMove')), challengerSig
         );
         require(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
     }
@@ -133,12 +133,8 @@ contract ForceMove is IForceMove, StatusManager {
         SignedVariablePart[] memory proof,
         SignedVariablePart memory candidate
     ) internal view returns (bytes32 stateHash) {
-        (bool supported, string memory reason, bytes32 hash) = _stateIsSupported(
-            channelId,
-            fixedPart,
-            proof,
-            candidate
-        );
+        (bool supported, string memory reason, bytes32 hash) =
+            _stateIsSupported(channelId, fixedPart, proof, candidate);
         require(supported, reason);
         return hash;
     }
@@ -154,29 +150,28 @@ contract ForceMove is IForceMove, StatusManager {
         for (uint256 i = 0; i < proof.length; ++i) {
             recoveredProof[i].variablePart = proof[i].variablePart;
             recoveredProof[i].signedBy = _recoverSignedBy(
-                NitroUtils.hashState(channelId, proof[i].variablePart),
-                fixedPart.participants,
-                proof[i].sigs
+                NitroUtils.hashState(channelId, proof[i].variablePart), fixedPart.participants, proof[i].sigs
             );
         }
         stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
-        (supported, reason) = IForceMoveApp(fixedPart.appDefinition).stateIsSupported(
-            fixedPart,
-            recoveredProof,
-            RecoveredVariablePart(
-                candidate.variablePart,
-                _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs)
-            )
-        );
+        (supported, reason) = IForceMoveApp(fixedPart.appDefinition)
+            .stateIsSupported(
+                fixedPart,
+                recoveredProof,
+                RecoveredVariablePart(
+                    candidate.variablePart,
+                    _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs)
+                )
+            );
     }
 
     /// @dev Spec section 3, signedBy. A signature by a stranger counts for nothing, a repeated one counts once, and
     /// one that recovers to nobody reverts. A signer listed twice is credited with the first position only.
-    function _recoverSignedBy(
-        bytes32 stateHash,
-        address[] memory participants,
-        Signature[] memory sigs
-    ) internal pure returns (uint256 signedBy) {
+    function _recoverSignedBy(bytes32 stateHash, address[] memory participants, Signature[] memory sigs)
+        internal
+        pure
+        returns (uint256 signedBy)
+    {
         for (uint256 s = 0; s < sigs.length; ++s) {
             address signer = NitroUtils.recoverSigner(stateHash, sigs[s]);
             for (uint256 i = 0; i < participants.length; ++i) {

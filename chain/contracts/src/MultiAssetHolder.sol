@@ -24,12 +24,12 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
 
     /// @inheritdoc IMultiAssetHolder
     /// @dev Spec section 9.1.
-    function deposit(
-        address asset,
-        bytes32 channelId,
-        uint256 expectedHeld,
-        uint256 amount
-    ) external payable virtual override {
+    function deposit(address asset, bytes32 channelId, uint256 expectedHeld, uint256 amount)
+        external
+        payable
+        virtual
+        override
+    {
         require(!_isExternalDestination(channelId), 'Deposit to external destination');
         mapping(bytes32 => uint256) storage balances = holdings[asset];
         uint256 held = balances[channelId];
@@ -69,15 +69,12 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         uint256 initialHoldings = holdings[asset][fromChannelId];
 
         (
-            ExitFormat.Allocation[] memory newAllocations,
-            ,
+            ExitFormat.Allocation[] memory newAllocations,,
             ExitFormat.Allocation[] memory exitAllocations,
             uint256 totalPayouts
         ) = compute_transfer_effects_and_interactions(
-                initialHoldings,
-                outcome[assetIndex].allocations,
-                indices
-            );
+            initialHoldings, outcome[assetIndex].allocations, indices
+        );
 
         uint256 finalHoldings = initialHoldings - totalPayouts;
         holdings[asset][fromChannelId] = finalHoldings;
@@ -148,8 +145,10 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             reclaimArgs.sourceChannelId
         );
 
-        ExitFormat.SingleAssetExit[] memory sourceOutcome = ExitFormat.decodeExit(reclaimArgs.sourceOutcomeBytes);
-        ExitFormat.SingleAssetExit[] memory targetOutcome = ExitFormat.decodeExit(reclaimArgs.targetOutcomeBytes);
+        ExitFormat.SingleAssetExit[] memory sourceOutcome =
+            ExitFormat.decodeExit(reclaimArgs.sourceOutcomeBytes);
+        ExitFormat.SingleAssetExit[] memory targetOutcome =
+            ExitFormat.decodeExit(reclaimArgs.targetOutcomeBytes);
         ExitFormat.SingleAssetExit memory source = sourceOutcome[reclaimArgs.sourceAssetIndex];
         ExitFormat.Allocation memory guarantee = source.allocations[reclaimArgs.indexOfTargetInSource];
         require(
@@ -162,20 +161,14 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         // The target is named by the guarantee, not by the caller.
         _requireChannelFinalized(guarantee.destination);
         _requireMatchingFingerprint(
-            reclaimArgs.targetStateHash,
-            keccak256(reclaimArgs.targetOutcomeBytes),
-            guarantee.destination
+            reclaimArgs.targetStateHash, keccak256(reclaimArgs.targetOutcomeBytes), guarantee.destination
         );
 
         source.allocations = compute_reclaim_effects(
-            source.allocations,
-            target.allocations,
-            reclaimArgs.indexOfTargetInSource
+            source.allocations, target.allocations, reclaimArgs.indexOfTargetInSource
         );
         _updateFingerprint(
-            reclaimArgs.sourceChannelId,
-            reclaimArgs.sourceStateHash,
-            NitroUtils.hashOutcome(sourceOutcome)
+            reclaimArgs.sourceChannelId, reclaimArgs.sourceStateHash, NitroUtils.hashOutcome(sourceOutcome)
         );
         emit Reclaimed(reclaimArgs.sourceChannelId, reclaimArgs.sourceAssetIndex);
     }
@@ -187,7 +180,8 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         ExitFormat.Allocation[] memory targetAllocations,
         uint256 indexOfTargetInSource
     ) public pure returns (ExitFormat.Allocation[] memory) {
-        ExitFormat.Allocation[] memory newAllocations = new ExitFormat.Allocation[](sourceAllocations.length - 1);
+        ExitFormat.Allocation[] memory newAllocations =
+            new ExitFormat.Allocation[](sourceAllocations.length - 1);
         ExitFormat.Allocation memory guaranteeAllocation = sourceAllocations[indexOfTargetInSource];
         Guarantee memory guarantee = abi.decode(guaranteeAllocation.metadata, (Guarantee));
 
@@ -230,7 +224,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             if (!_isExternalDestination(destination)) {
                 holdings[asset][destination] += amount;
             } else if (asset == address(0)) {
-                (bool success, ) = _bytes32ToAddress(destination).call{value: amount}('');
+                (bool success,) = _bytes32ToAddress(destination).call{value: amount}('');
                 require(success, 'Could not transfer ETH');
             } else {
                 IERC20(asset).safeTransfer(_bytes32ToAddress(destination), amount);
@@ -238,39 +232,32 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         }
     }
 
-    function _withAmount(
-        ExitFormat.Allocation memory allocation,
-        uint256 amount
-    ) private pure returns (ExitFormat.Allocation memory) {
-        return
-            ExitFormat.Allocation(
-                allocation.destination,
-                amount,
-                allocation.allocationType,
-                allocation.metadata
-            );
+    function _withAmount(ExitFormat.Allocation memory allocation, uint256 amount)
+        private
+        pure
+        returns (ExitFormat.Allocation memory)
+    {
+        return ExitFormat.Allocation(
+            allocation.destination, amount, allocation.allocationType, allocation.metadata
+        );
     }
 
     /// @dev Keeps turn and time, which say that the channel is finalized; only the outcome is another one.
     function _updateFingerprint(bytes32 channelId, bytes32 stateHash, bytes32 outcomeHash) internal {
-        (uint48 turnNumRecord, uint48 finalizesAt, ) = _unpackStatus(channelId);
-        statusOf[channelId] = _packStatus(
-            turnNumRecord,
-            finalizesAt,
-            _generateFingerprint(stateHash, outcomeHash)
-        );
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
+        statusOf[channelId] =
+            _packStatus(turnNumRecord, finalizesAt, _generateFingerprint(stateHash, outcomeHash));
     }
 
     function _requireChannelFinalized(bytes32 channelId) internal view {
         require(_mode(channelId) == ChannelMode.Finalized, 'Channel not finalized.');
     }
 
-    function _requireMatchingFingerprint(
-        bytes32 stateHash,
-        bytes32 outcomeHash,
-        bytes32 channelId
-    ) internal view {
-        (, , uint160 fingerprint) = _unpackStatus(channelId);
+    function _requireMatchingFingerprint(bytes32 stateHash, bytes32 outcomeHash, bytes32 channelId)
+        internal
+        view
+    {
+        (,, uint160 fingerprint) = _unpackStatus(channelId);
         require(fingerprint == _generateFingerprint(stateHash, outcomeHash), 'incorrect fingerprint');
     }
 

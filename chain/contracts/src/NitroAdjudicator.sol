@@ -10,10 +10,10 @@ import {NitroUtils} from './libraries/NitroUtils.sol';
 /// @dev Spec section 8.
 contract NitroAdjudicator is ForceMove, MultiAssetHolder {
     /// @notice Finalizes a channel with a final state that everyone signed and pays everybody, in one transaction.
-    function concludeAndTransferAllAssets(
-        FixedPart memory fixedPart,
-        SignedVariablePart memory candidate
-    ) public virtual {
+    function concludeAndTransferAllAssets(FixedPart memory fixedPart, SignedVariablePart memory candidate)
+        public
+        virtual
+    {
         bytes32 channelId = _conclude(fixedPart, candidate);
         transferAllAssets(channelId, candidate.variablePart.outcome, bytes32(0));
     }
@@ -37,16 +37,10 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
             ExitFormat.SingleAssetExit memory single = outcome[assetIndex];
             initialHoldings[assetIndex] = holdings[single.asset][channelId];
             bool onlyZeros;
-            (
-                single.allocations,
-                onlyZeros,
-                exits[assetIndex],
-                totalPayouts[assetIndex]
-            ) = compute_transfer_effects_and_interactions(
-                initialHoldings[assetIndex],
-                single.allocations,
-                new uint256[](0)
-            );
+            (single.allocations, onlyZeros, exits[assetIndex], totalPayouts[assetIndex]) =
+                compute_transfer_effects_and_interactions(
+                    initialHoldings[assetIndex], single.allocations, new uint256[](0)
+                );
             allocatesOnlyZeros = allocatesOnlyZeros && onlyZeros;
         }
 
@@ -76,11 +70,8 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         SignedVariablePart[] calldata proof,
         SignedVariablePart calldata candidate
     ) external view returns (bool, string memory) {
-        (bool supported, string memory reason, ) = _stateIsSupported(
-            NitroUtils.getChannelId(fixedPart),
-            fixedPart,
-            proof,
-            candidate
+        (bool supported, string memory reason,) = _stateIsSupported(
+            NitroUtils.getChannelId(fixedPart), fixedPart, proof, candidate
         );
         return (supported, reason);
     }

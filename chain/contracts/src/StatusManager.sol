@@ -10,7 +10,7 @@ contract StatusManager is IStatusManager {
     mapping(bytes32 => bytes32) public statusOf;
 
     function _mode(bytes32 channelId) internal view returns (ChannelMode) {
-        (, uint48 finalizesAt, ) = _unpackStatus(channelId);
+        (, uint48 finalizesAt,) = _unpackStatus(channelId);
         return _modeAt(finalizesAt);
     }
 
@@ -22,19 +22,18 @@ contract StatusManager is IStatusManager {
     }
 
     function _generateStatus(ChannelData memory channelData) internal pure returns (bytes32) {
-        return
-            _packStatus(
-                channelData.turnNumRecord,
-                channelData.finalizesAt,
-                _generateFingerprint(channelData.stateHash, channelData.outcomeHash)
-            );
+        return _packStatus(
+            channelData.turnNumRecord,
+            channelData.finalizesAt,
+            _generateFingerprint(channelData.stateHash, channelData.outcomeHash)
+        );
     }
 
-    function _packStatus(
-        uint48 turnNumRecord,
-        uint48 finalizesAt,
-        uint160 fingerprint
-    ) internal pure returns (bytes32) {
+    function _packStatus(uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint)
+        internal
+        pure
+        returns (bytes32)
+    {
         return bytes32((uint256(turnNumRecord) << 208) | (uint256(finalizesAt) << 160) | fingerprint);
     }
 
@@ -42,9 +41,11 @@ contract StatusManager is IStatusManager {
         return uint160(uint256(keccak256(abi.encode(stateHash, outcomeHash))));
     }
 
-    function _unpackStatus(
-        bytes32 channelId
-    ) internal view returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint) {
+    function _unpackStatus(bytes32 channelId)
+        internal
+        view
+        returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint)
+    {
         uint256 status = uint256(statusOf[channelId]);
         turnNumRecord = uint48(status >> 208);
         finalizesAt = uint48(status >> 160);

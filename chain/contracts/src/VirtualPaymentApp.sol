@@ -28,10 +28,7 @@ contract VirtualPaymentApp is IForceMoveApp {
     ) external pure override returns (bool, string memory) {
         if (proof.length == 0) {
             require(_isUnanimous(fixedPart, candidate), '!unanimous; |proof|=0');
-            require(
-                candidate.variablePart.turnNum <= POSTFUND_TURN,
-                'bad candidate turnNum; |proof|=0'
-            );
+            require(candidate.variablePart.turnNum <= POSTFUND_TURN, 'bad candidate turnNum; |proof|=0');
             return (true, '');
         }
         require(proof.length == 1, 'bad proof length');
@@ -55,18 +52,20 @@ contract VirtualPaymentApp is IForceMoveApp {
         _requireOutcomeAdjusted(postfund.variablePart.outcome, redemption.variablePart.outcome, amount);
     }
 
-    function _isUnanimous(
-        FixedPart calldata fixedPart,
-        RecoveredVariablePart calldata state
-    ) private pure returns (bool) {
+    function _isUnanimous(FixedPart calldata fixedPart, RecoveredVariablePart calldata state)
+        private
+        pure
+        returns (bool)
+    {
         return NitroUtils.getClaimedSignersNum(state.signedBy) == fixedPart.participants.length;
     }
 
     /// @dev Returns the amount that Alice's voucher is good for in this channel.
-    function _requireVoucher(
-        FixedPart calldata fixedPart,
-        bytes calldata appData
-    ) private pure returns (uint256 amount) {
+    function _requireVoucher(FixedPart calldata fixedPart, bytes calldata appData)
+        private
+        pure
+        returns (uint256 amount)
+    {
         VoucherAmountAndSignature memory voucher = abi.decode(appData, (VoucherAmountAndSignature));
         bytes32 voucherHash = keccak256(abi.encode(NitroUtils.getChannelId(fixedPart), voucher.amount));
         require(
@@ -87,27 +86,20 @@ contract VirtualPaymentApp is IForceMoveApp {
         require(oldOutcome.length == 1 && newOutcome.length == 1, 'only native asset allowed');
         require(newOutcome[0].asset == oldOutcome[0].asset, 'asset may not change');
         require(
-            newOutcome[0].assetMetadata.assetType == oldOutcome[0].assetMetadata.assetType &&
-                NitroUtils.bytesEqual(
-                    newOutcome[0].assetMetadata.metadata,
-                    oldOutcome[0].assetMetadata.metadata
+            newOutcome[0].assetMetadata.assetType == oldOutcome[0].assetMetadata.assetType
+                && NitroUtils.bytesEqual(
+                    newOutcome[0].assetMetadata.metadata, oldOutcome[0].assetMetadata.metadata
                 ),
             'asset metadata may not change'
         );
 
         ExitFormat.Allocation[] calldata oldAllocations = oldOutcome[0].allocations;
         ExitFormat.Allocation[] calldata newAllocations = newOutcome[0].allocations;
-        require(
-            oldAllocations.length == 2 && newAllocations.length == 2,
-            'exactly two allocations required'
-        );
+        require(oldAllocations.length == 2 && newAllocations.length == 2, 'exactly two allocations required');
         _requireSameButAmount(oldAllocations[0], newAllocations[0]);
         _requireSameButAmount(oldAllocations[1], newAllocations[1]);
 
-        require(
-            newAllocations[0].amount == oldAllocations[0].amount - amount,
-            'Alice not adjusted correctly'
-        );
+        require(newAllocations[0].amount == oldAllocations[0].amount - amount, 'Alice not adjusted correctly');
         require(newAllocations[1].amount == amount, 'Bob not adjusted correctly');
     }
 
@@ -117,8 +109,7 @@ contract VirtualPaymentApp is IForceMoveApp {
     ) private pure {
         require(newAllocation.destination == oldAllocation.destination, 'destinations may not change');
         require(
-            newAllocation.allocationType == oldAllocation.allocationType,
-            'allocation types may not change'
+            newAllocation.allocationType == oldAllocation.allocationType, 'allocation types may not change'
         );
         require(
             NitroUtils.bytesEqual(newAllocation.metadata, oldAllocation.metadata),

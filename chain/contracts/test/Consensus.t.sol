@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {ConsensusApp} from '../src/ConsensusApp.sol';
+import {IForceMoveApp} from '../src/interfaces/IForceMoveApp.sol';
 import {NitroTest} from './support/NitroTest.sol';
 
 /// @dev Spec sections 10.2, 10.4 and 13, libraries/Consensus and ConsensusApp. The app adds nothing to the library.
 contract ConsensusTest is NitroTest {
-    ConsensusApp private app;
+    IForceMoveApp private app;
 
     function setUp() public override {
         super.setUp();
-        app = ConsensusApp(vm.deployCode('ConsensusApp.sol:ConsensusApp'));
+        app = IForceMoveApp(vm.deployCode('ConsensusApp.sol:ConsensusApp'));
     }
 
     function state(uint48 turnNum, uint256 signers) private pure returns (RecoveredVariablePart memory) {
@@ -18,16 +18,15 @@ contract ConsensusTest is NitroTest {
     }
 
     function accepts(RecoveredVariablePart memory candidate) private view {
-        (bool supported, string memory reason) = app.stateIsSupported(
-            trio(address(app)),
-            new RecoveredVariablePart[](0),
-            candidate
-        );
+        (bool supported, string memory reason) =
+            app.stateIsSupported(trio(address(app)), new RecoveredVariablePart[](0), candidate);
         holds(supported, 'supported');
         same(bytes(reason), '', 'reason');
     }
 
-    function refuses(uint256 proofLength, RecoveredVariablePart memory candidate, string memory reason) private {
+    function refuses(uint256 proofLength, RecoveredVariablePart memory candidate, string memory reason)
+        private
+    {
         RecoveredVariablePart[] memory proof = new RecoveredVariablePart[](proofLength);
         FixedPart memory f = trio(address(app));
         expectReason(reason);

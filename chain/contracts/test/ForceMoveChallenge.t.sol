@@ -131,17 +131,16 @@ contract ForceMoveChallengeTest is ForceMoveTest {
     }
 
     function test_ignores_signatures_of_strangers() public {
-        SignedVariablePart memory candidate = signedBy(fixedPart, variablePartAt(TURN), STRANGER_KEY, keyOf(TURN));
+        SignedVariablePart memory candidate =
+            signedBy(fixedPart, variablePartAt(TURN), STRANGER_KEY, keyOf(TURN));
         adjudicator.challenge(fixedPart, proofFor(TURN), candidate, challenger());
         same(adjudicator.statusOf(channelId), challengedAt(TURN, int48(DURATION)), 'status word');
     }
 
     function test_reverts_silently_when_the_app_has_no_code() public {
         fixedPart.appDefinition = address(0);
-        bytes memory call = abi.encodeCall(
-            adjudicator.challenge,
-            (fixedPart, proofFor(TURN), stateAt(TURN), challenger())
-        );
+        bytes memory call =
+            abi.encodeCall(adjudicator.challenge, (fixedPart, proofFor(TURN), stateAt(TURN), challenger()));
         revertsSilently(address(adjudicator), call, 'no app');
     }
 
@@ -166,12 +165,7 @@ contract ForceMoveChallengeTest is ForceMoveTest {
     function test_accepts_turn_zero_and_a_final_candidate() public {
         FixedPart memory f = pair(vm.deployCode('ConsensusApp.sol:ConsensusApp'));
         VariablePart memory v = VariablePart(split(COIN, 1, 2), '', 0, true);
-        adjudicator.challenge(
-            f,
-            noProof(),
-            signedBy(f, v, BOB_KEY, ALICE_KEY),
-            signChallenge(BOB_KEY, f, v)
-        );
+        adjudicator.challenge(f, noProof(), signedBy(f, v, BOB_KEY, ALICE_KEY), signChallenge(BOB_KEY, f, v));
         same(
             adjudicator.statusOf(channelIdOf(f)),
             statusWord(0, NOW + DURATION, stateHashOf(f, v), outcomeHashOf(v.outcome)),

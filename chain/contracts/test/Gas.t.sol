@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
-import {Token} from '../src/Token.sol';
+import {IToken} from './support/IToken.sol';
 import {NitroTest} from './support/NitroTest.sol';
 
 /// @dev Whole transactions (base cost, calldata, refunds) beside the upper bounds of spec section 12. The figures there
@@ -9,11 +9,11 @@ import {NitroTest} from './support/NitroTest.sol';
 /// held other tokens too, and that an allowance is used up by the deposit it is for.
 /// forge-config: default.isolate = true
 contract GasTest is NitroTest {
-    Token private token;
+    IToken private token;
 
     function setUp() public override {
         super.setUp();
-        token = Token(vm.deployCode('Token.sol:Token', abi.encode(address(this))));
+        token = IToken(vm.deployCode('Token.sol:Token', abi.encode(address(this))));
         vm.deal(address(this), 100 ether);
         vm.deal(ALICE, 1);
         token.transfer(ALICE, 1);

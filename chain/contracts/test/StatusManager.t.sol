@@ -59,12 +59,11 @@ contract StatusManagerTest is NitroTest {
         same(word, statusWord(turnNumRecord, finalizesAt, keccak256('state'), keccak256('outcome')), 'word');
     }
 
-    function pack(
-        uint48 turnNumRecord,
-        uint48 finalizesAt,
-        bytes32 stateHash,
-        bytes32 outcomeHash
-    ) private view returns (bytes32) {
+    function pack(uint48 turnNumRecord, uint48 finalizesAt, bytes32 stateHash, bytes32 outcomeHash)
+        private
+        view
+        returns (bytes32)
+    {
         return manager.pack(IStatusManager.ChannelData(turnNumRecord, finalizesAt, stateHash, outcomeHash));
     }
 

@@ -21,30 +21,27 @@ contract VectorsTest is NitroTest {
     }
 
     function aliceOnState() private pure returns (Signature memory) {
-        return
-            signature(
-                0xb05a775bae0fbffdefeb25b7f275b8588419d7123e4a4bf46691975b14f84ebe,
-                0x5558732a6cea7f69f02657ff1d194442e8d2d074b84101be9e4fca3d67952bff,
-                0x1b
-            );
+        return signature(
+            0xb05a775bae0fbffdefeb25b7f275b8588419d7123e4a4bf46691975b14f84ebe,
+            0x5558732a6cea7f69f02657ff1d194442e8d2d074b84101be9e4fca3d67952bff,
+            0x1b
+        );
     }
 
     function bobOnState() private pure returns (Signature memory) {
-        return
-            signature(
-                0x08ca97dd08faf3e2bbf61b8b2b33f140b0e2e4a16a9a48a55a11b366fbab8c99,
-                0x3aff39331dd550faf9b25f4447b2469c174a945efa2c3a4f029a1e319b87f7f5,
-                0x1c
-            );
+        return signature(
+            0x08ca97dd08faf3e2bbf61b8b2b33f140b0e2e4a16a9a48a55a11b366fbab8c99,
+            0x3aff39331dd550faf9b25f4447b2469c174a945efa2c3a4f029a1e319b87f7f5,
+            0x1c
+        );
     }
 
     function aliceOnChallenge() private pure returns (Signature memory) {
-        return
-            signature(
-                0x2f3d5ac415a968e53e6418afe607a743fc92d7c785eb81d182a0cc69d577ea9c,
-                0x0207a7020c62c1c222b1a9d2f30db7ed9e6ab30fa13e1b5e2b16adedbf69bee1,
-                0x1b
-            );
+        return signature(
+            0x2f3d5ac415a968e53e6418afe607a743fc92d7c785eb81d182a0cc69d577ea9c,
+            0x0207a7020c62c1c222b1a9d2f30db7ed9e6ab30fa13e1b5e2b16adedbf69bee1,
+            0x1b
+        );
     }
 
     function test_hashes_of_the_first_fixture() public pure {
@@ -96,7 +93,7 @@ contract VectorsTest is NitroTest {
     }
 
     function test_voucher_hash_and_signature() public pure {
-        (FixedPart memory f, ) = fixture();
+        (FixedPart memory f,) = fixture();
         bytes32 hash = keccak256(abi.encode(NitroUtils.getChannelId(f), uint256(7)));
         same(hash, 0x525d218ce36c6b14d0ef689ad5de5982ffa2c0ef8c9b1bb320b151d9bce42d5c, 'voucher hash');
         Signature memory voucher = signature(

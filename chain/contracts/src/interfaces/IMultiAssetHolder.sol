@@ -18,7 +18,9 @@ interface IMultiAssetHolder {
 
     /// @notice Credits `amount` of `asset`, taken from the sender, to a channel.
     /// @param expectedHeld what the depositor relies on being there already; the call fails when a reorg removed it.
-    function deposit(address asset, bytes32 destination, uint256 expectedHeld, uint256 amount) external payable;
+    function deposit(address asset, bytes32 destination, uint256 expectedHeld, uint256 amount)
+        external
+        payable;
 
     /// @notice Pays the chosen allocations of one asset of a finalized channel; no indices means all.
     function transfer(
@@ -35,10 +37,7 @@ interface IMultiAssetHolder {
     event Deposited(bytes32 indexed destination, address asset, uint256 destinationHoldings);
 
     event AllocationUpdated(
-        bytes32 indexed channelId,
-        uint256 assetIndex,
-        uint256 initialHoldings,
-        uint256 finalHoldings
+        bytes32 indexed channelId, uint256 assetIndex, uint256 initialHoldings, uint256 finalHoldings
     );
 
     event Reclaimed(bytes32 indexed channelId, uint256 assetIndex);

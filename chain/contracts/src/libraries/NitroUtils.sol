@@ -11,11 +11,11 @@ library NitroUtils {
     /// so nobody but the signer can make a second valid signature out of a first.
     uint256 private constant HIGHEST_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
-    function isSignedBy(
-        bytes32 hash,
-        INitroTypes.Signature memory sig,
-        address signer
-    ) internal pure returns (bool) {
+    function isSignedBy(bytes32 hash, INitroTypes.Signature memory sig, address signer)
+        internal
+        pure
+        returns (bool)
+    {
         return recoverSigner(hash, sig) == signer;
     }
 
@@ -31,10 +31,7 @@ library NitroUtils {
     function recoverSigner(bytes32 _d, INitroTypes.Signature memory sig) internal pure returns (address) {
         require(uint256(sig.s) <= HIGHEST_S, 'Invalid signature');
         address signer = ecrecover(
-            keccak256(abi.encodePacked('\x19Ethereum Signed Message:\n32', _d)),
-            sig.v,
-            sig.r,
-            sig.s
+            keccak256(abi.encodePacked('\x19Ethereum Signed Message:\n32', _d)), sig.v, sig.r, sig.s
         );
         require(signer != address(0), 'Invalid signature');
         return signer;
@@ -66,15 +63,14 @@ library NitroUtils {
     }
 
     function getChannelId(INitroTypes.FixedPart memory fixedPart) internal pure returns (bytes32) {
-        return
-            keccak256(
-                abi.encode(
-                    fixedPart.participants,
-                    fixedPart.channelNonce,
-                    fixedPart.appDefinition,
-                    fixedPart.challengeDuration
-                )
-            );
+        return keccak256(
+            abi.encode(
+                fixedPart.participants,
+                fixedPart.channelNonce,
+                fixedPart.appDefinition,
+                fixedPart.challengeDuration
+            )
+        );
     }
 
     function hashState(
@@ -87,10 +83,11 @@ library NitroUtils {
         return keccak256(abi.encode(channelId, appData, outcome, turnNum, isFinal));
     }
 
-    function hashState(
-        bytes32 channelId,
-        INitroTypes.VariablePart memory vp
-    ) internal pure returns (bytes32) {
+    function hashState(bytes32 channelId, INitroTypes.VariablePart memory vp)
+        internal
+        pure
+        returns (bytes32)
+    {
         return hashState(channelId, vp.appData, vp.outcome, vp.turnNum, vp.isFinal);
     }
 

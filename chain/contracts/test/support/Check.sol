@@ -22,7 +22,9 @@ abstract contract Check {
     }
 
     function same(bytes memory found, bytes memory expected, string memory what) internal pure {
-        if (keccak256(found) != keccak256(expected)) revert Differs(what, vm.toString(found), vm.toString(expected));
+        if (keccak256(found) != keccak256(expected)) {
+            revert Differs(what, vm.toString(found), vm.toString(expected));
+        }
     }
 
     function holds(bool condition, string memory what) internal pure {

@@ -2,9 +2,9 @@
 pragma solidity 0.8.37;
 
 import {ExitFormat} from '../../src/ExitFormat.sol';
-import {NitroAdjudicator} from '../../src/NitroAdjudicator.sol';
 import {INitroTypes} from '../../src/interfaces/INitroTypes.sol';
 import {Check} from './Check.sol';
+import {INitroAdjudicator} from './INitroAdjudicator.sol';
 import {Vm} from './Vm.sol';
 
 /// @dev Wallets, states, signatures and a fresh adjudicator. Hashes are written out here a second time, straight
@@ -24,11 +24,11 @@ abstract contract NitroTest is Check, INitroTypes {
     uint8 internal constant SIMPLE = 0;
     uint8 internal constant GUARANTEE = 2;
 
-    NitroAdjudicator internal adjudicator;
+    INitroAdjudicator internal adjudicator;
 
     function setUp() public virtual {
         vm.warp(NOW);
-        adjudicator = NitroAdjudicator(vm.deployCode('NitroAdjudicator.sol:NitroAdjudicator'));
+        adjudicator = INitroAdjudicator(vm.deployCode('NitroAdjudicator.sol:NitroAdjudicator'));
     }
 
     // Channels and states
@@ -68,30 +68,36 @@ abstract contract NitroTest is Check, INitroTypes {
         return bytes32(uint256(uint160(payee)));
     }
 
-    function simple(bytes32 destination, uint256 amount) internal pure returns (ExitFormat.Allocation memory) {
+    function simple(bytes32 destination, uint256 amount)
+        internal
+        pure
+        returns (ExitFormat.Allocation memory)
+    {
         return ExitFormat.Allocation(destination, amount, SIMPLE, '');
     }
 
-    function guarantee(
-        bytes32 target,
-        uint256 amount,
-        bytes32 left,
-        bytes32 right
-    ) internal pure returns (ExitFormat.Allocation memory) {
+    function guarantee(bytes32 target, uint256 amount, bytes32 left, bytes32 right)
+        internal
+        pure
+        returns (ExitFormat.Allocation memory)
+    {
         return ExitFormat.Allocation(target, amount, GUARANTEE, abi.encode(left, right));
     }
 
-    function list(
-        ExitFormat.Allocation memory a
-    ) internal pure returns (ExitFormat.Allocation[] memory allocations) {
+    function list(ExitFormat.Allocation memory a)
+        internal
+        pure
+        returns (ExitFormat.Allocation[] memory allocations)
+    {
         allocations = new ExitFormat.Allocation[](1);
         allocations[0] = a;
     }
 
-    function list(
-        ExitFormat.Allocation memory a,
-        ExitFormat.Allocation memory b
-    ) internal pure returns (ExitFormat.Allocation[] memory allocations) {
+    function list(ExitFormat.Allocation memory a, ExitFormat.Allocation memory b)
+        internal
+        pure
+        returns (ExitFormat.Allocation[] memory allocations)
+    {
         allocations = new ExitFormat.Allocation[](2);
         (allocations[0], allocations[1]) = (a, b);
     }
@@ -105,27 +111,29 @@ abstract contract NitroTest is Check, INitroTypes {
         (allocations[0], allocations[1], allocations[2]) = (a, b, c);
     }
 
-    function exitOf(
-        address asset,
-        ExitFormat.Allocation[] memory allocations
-    ) internal pure returns (ExitFormat.SingleAssetExit memory single) {
+    function exitOf(address asset, ExitFormat.Allocation[] memory allocations)
+        internal
+        pure
+        returns (ExitFormat.SingleAssetExit memory single)
+    {
         single.asset = asset;
         single.allocations = allocations;
     }
 
-    function outcomeOf(
-        address asset,
-        ExitFormat.Allocation[] memory allocations
-    ) internal pure returns (ExitFormat.SingleAssetExit[] memory outcome) {
+    function outcomeOf(address asset, ExitFormat.Allocation[] memory allocations)
+        internal
+        pure
+        returns (ExitFormat.SingleAssetExit[] memory outcome)
+    {
         outcome = new ExitFormat.SingleAssetExit[](1);
         outcome[0] = exitOf(asset, allocations);
     }
 
-    function split(
-        address asset,
-        uint256 alice,
-        uint256 bob
-    ) internal pure returns (ExitFormat.SingleAssetExit[] memory) {
+    function split(address asset, uint256 alice, uint256 bob)
+        internal
+        pure
+        returns (ExitFormat.SingleAssetExit[] memory)
+    {
         return outcomeOf(asset, list(simple(to(ALICE), alice), simple(to(BOB), bob)));
     }
 
@@ -151,43 +159,44 @@ abstract contract NitroTest is Check, INitroTypes {
     // Signatures
 
     function sign(uint256 key, bytes32 hash) internal pure returns (Signature memory sig) {
-        (sig.v, sig.r, sig.s) = vm.sign(key, keccak256(abi.encodePacked('\x19Ethereum Signed Message:\n32', hash)));
+        (sig.v, sig.r, sig.s) =
+            vm.sign(key, keccak256(abi.encodePacked('\x19Ethereum Signed Message:\n32', hash)));
     }
 
-    function signChallenge(
-        uint256 key,
-        FixedPart memory f,
-        VariablePart memory v
-    ) internal pure returns (Signature memory) {
+    function signChallenge(uint256 key, FixedPart memory f, VariablePart memory v)
+        internal
+        pure
+        returns (Signature memory)
+    {
         return sign(key, keccak256(abi.encode(stateHashOf(f, v), 'forceMove')));
     }
 
-    function signedBy(
-        FixedPart memory f,
-        VariablePart memory v,
-        uint256 key
-    ) internal pure returns (SignedVariablePart memory state) {
+    function signedBy(FixedPart memory f, VariablePart memory v, uint256 key)
+        internal
+        pure
+        returns (SignedVariablePart memory state)
+    {
         state.variablePart = v;
         state.sigs = new Signature[](1);
         state.sigs[0] = sign(key, stateHashOf(f, v));
     }
 
-    function signedBy(
-        FixedPart memory f,
-        VariablePart memory v,
-        uint256 key1,
-        uint256 key2
-    ) internal pure returns (SignedVariablePart memory state) {
+    function signedBy(FixedPart memory f, VariablePart memory v, uint256 key1, uint256 key2)
+        internal
+        pure
+        returns (SignedVariablePart memory state)
+    {
         state.variablePart = v;
         state.sigs = new Signature[](2);
         state.sigs[0] = sign(key1, stateHashOf(f, v));
         state.sigs[1] = sign(key2, stateHashOf(f, v));
     }
 
-    function signedByTrio(
-        FixedPart memory f,
-        VariablePart memory v
-    ) internal pure returns (SignedVariablePart memory state) {
+    function signedByTrio(FixedPart memory f, VariablePart memory v)
+        internal
+        pure
+        returns (SignedVariablePart memory state)
+    {
         state.variablePart = v;
         state.sigs = new Signature[](3);
         state.sigs[0] = sign(ALICE_KEY, stateHashOf(f, v));
@@ -195,10 +204,11 @@ abstract contract NitroTest is Check, INitroTypes {
         state.sigs[2] = sign(BOB_KEY, stateHashOf(f, v));
     }
 
-    function finalState(
-        FixedPart memory f,
-        ExitFormat.SingleAssetExit[] memory outcome
-    ) internal pure returns (SignedVariablePart memory) {
+    function finalState(FixedPart memory f, ExitFormat.SingleAssetExit[] memory outcome)
+        internal
+        pure
+        returns (SignedVariablePart memory)
+    {
         return signedBy(f, VariablePart(outcome, '', 6, true), ALICE_KEY, BOB_KEY);
     }
 
@@ -208,12 +218,11 @@ abstract contract NitroTest is Check, INitroTypes {
 
     // Storage, as spec section 4 lays it out
 
-    function statusWord(
-        uint48 turnNumRecord,
-        uint48 finalizesAt,
-        bytes32 stateHash,
-        bytes32 outcomeHash
-    ) internal pure returns (bytes32) {
+    function statusWord(uint48 turnNumRecord, uint48 finalizesAt, bytes32 stateHash, bytes32 outcomeHash)
+        internal
+        pure
+        returns (bytes32)
+    {
         uint256 fingerprint = uint256(keccak256(abi.encode(stateHash, outcomeHash))) % 2 ** 160;
         return bytes32(uint256(turnNumRecord) * 2 ** 208 + uint256(finalizesAt) * 2 ** 160 + fingerprint);
     }
@@ -254,12 +263,10 @@ abstract contract NitroTest is Check, INitroTypes {
         }
     }
 
-    function isEvent(
-        Vm.Log memory log,
-        string memory signature,
-        bytes32 channelId,
-        bytes memory data
-    ) internal pure {
+    function isEvent(Vm.Log memory log, string memory signature, bytes32 channelId, bytes memory data)
+        internal
+        pure
+    {
         same(log.topics.length, 2, string.concat(signature, ': topics'));
         same(log.topics[0], keccak256(bytes(signature)), signature);
         same(log.topics[1], channelId, string.concat(signature, ': indexed channel'));

@@ -17,7 +17,9 @@ contract TurnCounterApp is IForceMoveApp {
         for (uint256 i = 0; i < proof.length; ++i) {
             _requireMover(n, proof[i]);
             RecoveredVariablePart calldata next = i + 1 < proof.length ? proof[i + 1] : candidate;
-            require(next.variablePart.turnNum == proof[i].variablePart.turnNum + 1, 'Wrong variablePart.turnNum');
+            require(
+                next.variablePart.turnNum == proof[i].variablePart.turnNum + 1, 'Wrong variablePart.turnNum'
+            );
             if (_counter(next) != _counter(proof[i]) + 1) {
                 return (false, 'Counter must be incremented');
             }

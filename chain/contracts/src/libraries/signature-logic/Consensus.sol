@@ -14,8 +14,7 @@ library Consensus {
     ) internal pure {
         require(proof.length == 0, '|proof|!=0');
         require(
-            NitroUtils.getClaimedSignersNum(candidate.signedBy) == fixedPart.participants.length,
-            '!unanimous'
+            NitroUtils.getClaimedSignersNum(candidate.signedBy) == fixedPart.participants.length, '!unanimous'
         );
     }
 }

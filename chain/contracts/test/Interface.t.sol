@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {IForceMove} from '../src/interfaces/IForceMove.sol';
+import {IForceMoveApp} from '../src/interfaces/IForceMoveApp.sol';
+import {IMultiAssetHolder} from '../src/interfaces/IMultiAssetHolder.sol';
+import {Check} from './support/Check.sol';
+import {INitroAdjudicator} from './support/INitroAdjudicator.sol';
+
+/// @dev The numbers of spec section 5. Deployed clients call and listen by them.
+contract InterfaceTest is Check {
+    function selector(bytes4 found, bytes4 expected, string memory name) private pure {
+        same(bytes32(found), bytes32(expected), name);
+    }
+
+    function test_selectors_of_the_adjudicator() public pure {
+        selector(IForceMove.challenge.selector, 0x8286a060, 'challenge');
+        selector(IForceMove.checkpoint.selector, 0x6d2a9c92, 'checkpoint');
+        selector(IForceMove.conclude.selector, 0xee049b50, 'conclude');
+        selector(INitroAdjudicator.unpackStatus.selector, 0x552cfa50, 'unpackStatus');
+        selector(INitroAdjudicator.statusOf.selector, 0xc7df14e2, 'statusOf');
+        selector(IMultiAssetHolder.deposit.selector, 0x2fb1d270, 'deposit');
+        selector(IMultiAssetHolder.transfer.selector, 0x3033730e, 'transfer');
+        selector(IMultiAssetHolder.reclaim.selector, 0xd3c4e738, 'reclaim');
+        selector(INitroAdjudicator.holdings.selector, 0x166e56cd, 'holdings');
+        selector(
+            INitroAdjudicator.compute_transfer_effects_and_interactions.selector,
+            0x11e9f178,
+            'compute_transfer_effects_and_interactions'
+        );
+        selector(INitroAdjudicator.compute_reclaim_effects.selector, 0x566d54c6, 'compute_reclaim_effects');
+        selector(
+            INitroAdjudicator.concludeAndTransferAllAssets.selector,
+            0xec346235,
+            'concludeAndTransferAllAssets'
+        );
+        selector(INitroAdjudicator.transferAllAssets.selector, 0x31afa0b4, 'transferAllAssets');
+        selector(INitroAdjudicator.stateIsSupported.selector, 0x5685b7dc, 'stateIsSupported');
+    }
+
+    function test_selector_of_the_apps() public pure {
+        selector(IForceMoveApp.stateIsSupported.selector, 0x9936d812, 'stateIsSupported');
+    }
+
+    /// @dev Every selector above leads somewhere: with no arguments at all, each call fails without a reason,
+    /// whereas the code behind it is present in the dispatch table.
+    function test_the_deployed_code_knows_every_selector() public {
+        bytes memory code = vm.deployCode('NitroAdjudicator.sol:NitroAdjudicator').code;
+        bytes4[14] memory known = [
+            bytes4(0x8286a060),
+            0x6d2a9c92,
+            0xee049b50,
+            0x552cfa50,
+            0xc7df14e2,
+            0x2fb1d270,
+            0x3033730e,
+            0xd3c4e738,
+            0x166e56cd,
+            0x11e9f178,
+            0x566d54c6,
+            0xec346235,
+            0x31afa0b4,
+            0x5685b7dc
+        ];
+        for (uint256 i = 0; i < known.length; ++i) {
+            holds(contains(code, known[i]), vm.toString(bytes32(known[i])));
+        }
+        holds(!contains(code, 0x12345678), 'an unknown selector is not found');
+    }
+
+    function contains(bytes memory code, bytes4 word) private pure returns (bool) {
+        for (uint256 i = 0; i + 4 <= code.length; ++i) {
+            bytes32 here;
+            assembly ('memory-safe') {
+                here := mload(add(add(code, 32), i))
+            }
+            if (bytes4(here) == word) return true;
+        }
+        return false;
+    }
+
+    function test_topics_of_events() public pure {
+        same(
+            IForceMove.ChallengeRegistered.selector,
+            0x0aa12461ee6c137332989aa12cec79f4772ab2c1a8732a382aada7e9f3ec9d34,
+            'ChallengeRegistered'
+        );
+        same(
+            IForceMove.ChallengeCleared.selector,
+            0x07da0a0674fb921e484018c8b81d80e292745e5d8ed134b580c8b9c631c5e9e0,
+            'ChallengeCleared'
+        );
+        same(
+            IForceMove.Checkpointed.selector,
+            0xf3f2d5574c50e581f1a2371fac7dee87f7c6d599a496765fbfa2547ce7fd5f1a,
+            'Checkpointed'
+        );
+        same(
+            IForceMove.Concluded.selector,
+            0x4f465027a3d06ea73dd12be0f5c5fc0a34e21f19d6eaed4834a7a944edabc901,
+            'Concluded'
+        );
+        same(
+            IMultiAssetHolder.Deposited.selector,
+            0x87d4c0b5e30d6808bc8a94ba1c4d839b29d664151551a31753387ee9ef48429b,
+            'Deposited'
+        );
+        same(
+            IMultiAssetHolder.AllocationUpdated.selector,
+            0xc36da2054c5669d6dac211b7366d59f2d369151c21edf4940468614b449e0b9a,
+            'AllocationUpdated'
+        );
+        same(
+            IMultiAssetHolder.Reclaimed.selector,
+            0x4d3754632451ebba9812a9305e7bca17b67a17186a5cff93d2e9ae1b01e3d27b,
+            'Reclaimed'
+        );
+    }
+}

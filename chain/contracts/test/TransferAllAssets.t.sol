@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT
+pragma solidity 0.8.37;
+
+import {ExitFormat} from '../src/ExitFormat.sol';
+import {IToken} from './support/IToken.sol';
+import {NitroTest} from './support/NitroTest.sol';
+import {RejectingPayee} from './support/Payees.sol';
+import {BlockingToken} from './support/Tokens.sol';
+import {Vm} from './support/Vm.sol';
+
+/// @dev Spec sections 8 and 13, NitroAdjudicator/transferAllAssets.
+contract TransferAllAssetsTest is NitroTest {
+    bytes32 private constant CHANNEL = keccak256('from');
+    bytes32 private constant INNER = keccak256('to a channel');
+    bytes32 private constant STATE_HASH = keccak256('the state of a challenge');
+    IToken private token;
+
+    function setUp() public override {
+        super.setUp();
+        token = IToken(vm.deployCode('Token.sol:Token', abi.encode(address(adjudicator))));
+    }
+
+    function finalized(ExitFormat.SingleAssetExit[] memory outcome) private {
+        setStatus(CHANNEL, statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)));
+    }
+
+    function coinAndToken() private view returns (ExitFormat.SingleAssetExit[] memory outcome) {
+        outcome = new ExitFormat.SingleAssetExit[](2);
+        outcome[0] = exitOf(COIN, list(simple(to(ALICE), 2), simple(INNER, 3)));
+        outcome[1] = exitOf(address(token), list(simple(to(BOB), 4), simple(to(irene), 5)));
+    }
+
+    function refuses(ExitFormat.SingleAssetExit[] memory outcome, bytes32 stateHash, string memory reason)
+        private
+    {
+        expectReason(reason);
+        adjudicator.transferAllAssets(CHANNEL, outcome, stateHash);
+    }
+
+    function test_pays_coin_and_tokens_together() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 5);
+        setHoldings(address(token), CHANNEL, 10);
+
+        vm.recordLogs();
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+
+        string memory signature = 'AllocationUpdated(bytes32,uint256,uint256,uint256)';
+        same(logs.length, 4, 'number of logs');
+        isEvent(logs[0], signature, CHANNEL, abi.encode(0, 5, 0));
+        isEvent(logs[1], signature, CHANNEL, abi.encode(1, 10, 1));
+        same(logs[2].emitter, address(token), 'token logs come last');
+        same(logs[3].emitter, address(token), 'token logs come last');
+
+        same(adjudicator.statusOf(CHANNEL), 0, 'status is deleted');
+        same(adjudicator.holdings(COIN, CHANNEL), 0, 'coin held');
+        same(adjudicator.holdings(address(token), CHANNEL), 1, 'surplus of the token stays');
+        same(ALICE.balance, 2, 'Alice');
+        same(adjudicator.holdings(COIN, INNER), 3, 'channel');
+        same(token.balanceOf(BOB), 4, 'Bob');
+        same(token.balanceOf(irene), 5, 'Irene');
+    }
+
+    function test_keeps_the_status_while_something_is_left() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 5);
+        setHoldings(address(token), CHANNEL, 6);
+
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+
+        outcome[0].allocations[0].amount = 0;
+        outcome[0].allocations[1].amount = 0;
+        outcome[1].allocations[0].amount = 0;
+        outcome[1].allocations[1].amount = 3;
+        same(
+            adjudicator.statusOf(CHANNEL),
+            statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)),
+            'status with the rest'
+        );
+
+        setHoldings(address(token), CHANNEL, 3);
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        same(token.balanceOf(irene), 5, 'Irene has the rest');
+        same(adjudicator.statusOf(CHANNEL), 0, 'status is deleted');
+    }
+
+    function test_an_empty_outcome_deletes_the_status() public {
+        ExitFormat.SingleAssetExit[] memory outcome = new ExitFormat.SingleAssetExit[](0);
+        finalized(outcome);
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        same(adjudicator.statusOf(CHANNEL), 0, 'status');
+    }
+
+    function test_refuses_a_channel_that_is_not_finalized() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        refuses(outcome, STATE_HASH, 'Channel not finalized.');
+        setStatus(CHANNEL, statusWord(9, NOW + 1, STATE_HASH, outcomeHashOf(outcome)));
+        refuses(outcome, STATE_HASH, 'Channel not finalized.');
+    }
+
+    function test_refuses_another_outcome_or_state() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        finalized(outcome);
+        refuses(outcome, 0, 'incorrect fingerprint');
+        outcome[0].allocations[0].amount += 1;
+        refuses(outcome, STATE_HASH, 'incorrect fingerprint');
+    }
+
+    function test_refuses_an_outcome_with_a_guarantee() public {
+        ExitFormat.SingleAssetExit[] memory outcome =
+            outcomeOf(COIN, list(simple(to(ALICE), 5), guarantee(INNER, 5, to(ALICE), to(BOB))));
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 10);
+        refuses(outcome, STATE_HASH, 'cannot transfer a guarantee');
+    }
+
+    /// @dev W17: listing an asset twice must not pay twice out of the same holdings.
+    function test_an_asset_listed_twice_cannot_be_paid_twice() public {
+        ExitFormat.SingleAssetExit[] memory outcome = new ExitFormat.SingleAssetExit[](2);
+        outcome[0] = exitOf(COIN, list(simple(to(ALICE), 5)));
+        outcome[1] = exitOf(COIN, list(simple(to(BOB), 5)));
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 5);
+        fundWithCoin(INNER, 5);
+        expectPanic(0x11);
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        same(address(adjudicator).balance, 10, 'coin of other channels');
+    }
+
+    /// @dev W3: one payee who cannot be paid stops all of it, for coin and for tokens alike.
+    function test_refuses_as_a_whole_when_a_payee_cannot_be_paid() public {
+        ExitFormat.SingleAssetExit[] memory outcome =
+            outcomeOf(COIN, list(simple(to(ALICE), 1), simple(to(address(new RejectingPayee())), 1)));
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 2);
+        refuses(outcome, STATE_HASH, 'Could not transfer ETH');
+        same(adjudicator.holdings(COIN, CHANNEL), 2, 'holdings untouched');
+
+        BlockingToken blocking = new BlockingToken(BOB);
+        blocking.transfer(address(adjudicator), 2);
+        outcome = split(address(blocking), 1, 1);
+        finalized(outcome);
+        setHoldings(address(blocking), CHANNEL, 2);
+        refuses(outcome, STATE_HASH, 'payee is blocked');
+        same(blocking.balanceOf(ALICE), 0, 'Alice');
+    }
+}
