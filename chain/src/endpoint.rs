@@ -60,7 +60,7 @@ impl Endpoint {
     pub(crate) async fn connect(&self) -> Result<Rpc, ChainError> {
         let client = match self.kind {
             Kind::Http => self.http()?,
-            Kind::WebSocket => self.web_socket().await?,
+            Kind::WebSocket => Box::pin(self.web_socket()).await?,
         };
         let provider = RootProvider::new(client);
         Ok(Rpc::new(provider, self.secret.clone(), self.kind == Kind::WebSocket))

@@ -156,8 +156,11 @@ impl Rpc {
         self.ask("eth_call", call.into_future()).await
     }
 
+    /// What a transaction would use at the newest block. The pool does not count: what waits
+    /// there may never be mined, so that a refusal because of it would not be final.
     pub(crate) async fn estimate(&self, request: TransactionRequest) -> Result<u64, ChainError> {
-        self.ask("eth_estimateGas", self.provider.estimate_gas(request).into_future()).await
+        let estimate = self.provider.estimate_gas(request).block(BlockId::latest());
+        self.ask("eth_estimateGas", estimate.into_future()).await
     }
 
     pub(crate) async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {

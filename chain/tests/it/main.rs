@@ -1,0 +1,13 @@
+//! The chain service against a real local chain (anvil).
+//!
+//! Nothing waits for a time: every test awaits the event that must come, with a limit.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
+
+mod calls;
+mod endpoint;
+mod refusals;
+mod reorg;
+mod restart;
+mod stuck;
+mod support;

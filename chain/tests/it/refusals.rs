@@ -1,0 +1,132 @@
+//! Calls that a contract, the endpoint or an empty account refuses.
+
+use alloy::network::{EthereumWallet, TransactionBuilder};
+use alloy::providers::{Provider, ProviderBuilder};
+use alloy::rpc::types::TransactionRequest;
+use alloy::signers::local::PrivateKeySigner;
+use chain::ChainConfig;
+use engine::chain::Receipt;
+use engine::types::{Address, Asset, CallId};
+
+use crate::support::{KEYS, Service, World, channel, deposit, key};
+
+const MISMATCH: &str = "held != expectedHeld";
+
+fn reverted(reason: &str) -> Receipt {
+    Receipt::Reverted { reason: reason.to_owned() }
+}
+
+#[tokio::test]
+async fn certain_refusal_costs_nothing() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 7, 5)).unwrap();
+    assert_eq!(service.until_settled(1).await, reverted(MISMATCH));
+    // No nonce is used, so that the next call is not held up.
+    service.handle.submit(CallId(2), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 1);
+}
+
+#[tokio::test]
+async fn repeated_deposit_is_refused_by_the_contract() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let call = deposit(channel(1), Asset::NATIVE, 0, 5);
+    service.handle.submit(CallId(1), call.clone()).unwrap();
+    service.until_settled(1).await;
+    service.handle.submit(CallId(2), call).unwrap();
+    assert_eq!(service.until_settled(2).await, reverted(MISMATCH));
+    service.until_held(channel(1), 5).await;
+}
+
+#[tokio::test]
+async fn mined_revert_names_the_contracts_reason() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let mut first = Service::start(world.config()).await;
+    let mut second = Service::start(ChainConfig { key: key(2), ..world.config() }).await;
+    // Both pass the estimate, one of them is mined too late.
+    for service in [&first, &second] {
+        service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+        service.until_in_flight(1).await;
+    }
+    world.mine(1).await;
+    let receipts = [first.until_settled(1).await, second.until_settled(1).await];
+    assert!(receipts.contains(&reverted(MISMATCH)), "{receipts:?}");
+    assert!(receipts.iter().any(|receipt| matches!(receipt, Receipt::Succeeded { .. })));
+}
+
+#[tokio::test]
+async fn what_is_no_token_is_refused() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let nothing = Asset(Address::repeat_byte(0x66));
+    service.handle.submit(CallId(1), deposit(channel(1), nothing, 0, 5)).unwrap();
+    let Receipt::Reverted { reason } = service.until_settled(1).await else { panic!("accepted") };
+    assert!(reason.contains("does not answer like a token"), "{reason}");
+}
+
+#[tokio::test]
+async fn empty_account_waits_for_coins() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    world.set_balance(account, 1_000).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_problem(&[&account.to_string(), "has 1000"]).await;
+    // What waits for its gas does not stop what can be answered without.
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 9, 5)).unwrap();
+    assert_eq!(service.until_settled(2).await, reverted(MISMATCH));
+    world.set_balance(account, 10u128.pow(18)).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(service.handle.status().calls.problem, None);
+}
+
+#[tokio::test]
+async fn account_without_tokens_waits_for_them() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    service.handle.submit(CallId(1), deposit(channel(1), world.token(), 0, 5)).unwrap();
+    service.until_problem(&[&account.to_string(), "needs 5 of token", "has 0"]).await;
+    world.give_tokens(account, 5).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_held(channel(1), 5).await;
+}
+
+#[tokio::test]
+async fn refused_send_leaves_no_gap_in_the_nonces() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    // The head still shows a low base fee, so that the first offers are too low.
+    world.set_base_fee(50_000_000_000).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 0, 6)).unwrap();
+    service.until_problem(&["refuses a transaction"]).await;
+    world.set_base_fee(1_000_000_000).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 2);
+}
+
+#[tokio::test]
+async fn transaction_of_somebody_else_with_our_key_is_left_alone() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    let wallet = EthereumWallet::from(PrivateKeySigner::from_bytes(&KEYS[1]).unwrap());
+    let foreign = ProviderBuilder::new().wallet(wallet).connect_provider(world.anvil.rpc.clone());
+    let request = TransactionRequest::default()
+        .with_to(Address::repeat_byte(5))
+        .with_max_fee_per_gas(90_000_000_000)
+        .with_max_priority_fee_per_gas(9_000_000_000);
+    let foreign = foreign.send_transaction(request).await.unwrap();
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(1).await;
+    world.mine(1).await;
+    assert!(foreign.get_receipt().await.unwrap().status());
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(account).await, 2);
+}

@@ -1,0 +1,13 @@
+//! A local chain with the contracts, a chain service on it, and ways to disturb both.
+
+mod anvil;
+mod journal;
+mod parties;
+mod proxy;
+mod service;
+
+pub(crate) use anvil::{Anvil, KEYS};
+pub(crate) use journal::MemoryJournal;
+pub(crate) use parties::{channel, conclusion, deposit, key};
+pub(crate) use proxy::Proxy;
+pub(crate) use service::{Service, World, within};

@@ -1,0 +1,56 @@
+//! Channels and calls of the tests.
+
+use alloy::primitives::B256;
+use chain::AccountKey;
+use engine::chain::ChainCall;
+use engine::crypto::{LocalSigner, Signer};
+use engine::outcome::{Allocation, Outcome};
+use engine::state::{Deployment, FixedPart, VariablePart};
+use engine::types::{Address, Amount, Asset, Bytes, ChannelId, TurnNumber};
+
+use super::KEYS;
+
+/// The key of one of the funded accounts.
+pub(crate) fn key(account: usize) -> AccountKey {
+    AccountKey::new(KEYS[account].0)
+}
+
+/// A channel that nobody concludes.
+pub(crate) fn channel(tag: u8) -> ChannelId {
+    ChannelId(B256::repeat_byte(tag))
+}
+
+pub(crate) fn deposit(channel: ChannelId, asset: Asset, held: u64, amount: u64) -> ChainCall {
+    ChainCall::Deposit {
+        channel,
+        asset,
+        expected_held: Amount::from(held),
+        amount: Amount::from(amount),
+    }
+}
+
+/// A ledger channel of two and the call that closes it, signed by both.
+pub(crate) fn conclusion(
+    deployment: &Deployment,
+    nonce: u64,
+    payee: Address,
+    amount: u64,
+) -> (ChannelId, ChainCall) {
+    let signers = [1, 2].map(|byte| LocalSigner::new([byte; 32]).unwrap());
+    let fixed = FixedPart {
+        participants: signers.iter().map(Signer::address).collect(),
+        nonce,
+        app: deployment.consensus_app,
+        challenge_duration: 60,
+    };
+    let allocation = Allocation::simple(payee.into(), Amount::from(amount));
+    let state = VariablePart {
+        outcome: Outcome::single(Asset::NATIVE, vec![allocation]),
+        app_data: Bytes::default(),
+        turn: TurnNumber(2),
+        is_final: true,
+    };
+    let hash = state.hash(fixed.channel_id());
+    let signatures = signers.iter().map(|signer| signer.sign(hash)).collect();
+    (fixed.channel_id(), ChainCall::ConcludeAndTransfer { fixed, state, signatures })
+}
