@@ -1,0 +1,2 @@
+//! Synced commits.
+fn main() {}
