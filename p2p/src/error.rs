@@ -35,6 +35,9 @@ pub enum SendError {
     /// No frame can carry it, so no retry would help.
     #[error("a message of {0} bytes fits in no frame")]
     Size(usize),
+    /// The receiver is this node itself.
+    #[error("a node does not send to itself")]
+    Own,
     /// The event loop has ended.
     #[error(transparent)]
     Stopped(#[from] Stopped),

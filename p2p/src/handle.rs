@@ -29,9 +29,10 @@ pub struct P2p;
 impl P2p {
     /// Listens, and runs the event loop as a task until `shutdown` is cancelled.
     ///
-    /// When this returns, every listen address is bound and known. The task ends within
-    /// [`P2p::SHUTDOWN_LIMIT`] of the cancellation, and acknowledgements given before it still
-    /// leave. Dropping the event receiver ends the task too: nobody could settle frames.
+    /// When this returns, every configured address is bound and listed, though a wildcard may
+    /// not show all its interfaces yet. The task ends within [`P2p::SHUTDOWN_LIMIT`] of the
+    /// cancellation, and acknowledgements given before it still leave. Dropping the event
+    /// receiver or every handle ends the task too: nobody could settle frames.
     pub async fn start(
         config: P2pConfig,
         secret_key: [u8; 32],
@@ -136,13 +137,13 @@ impl P2pHandle {
     /// [`Event::Delivered`] or [`Event::Refused`] covers its id.
     pub fn send(&self, peer: Address, id: u64, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();
-        check_size(&message)?;
+        self.check(peer, &message)?;
         Ok(self.command(Command::Send(peer, id, message))?)
     }
 
     /// Queues many messages for one peer at once; takes all of them or none.
     pub fn send_all(&self, peer: Address, messages: Vec<(u64, Bytes)>) -> Result<(), SendError> {
-        messages.iter().try_for_each(|(_, message)| check_size(message))?;
+        messages.iter().try_for_each(|(_, message)| self.check(peer, message))?;
         Ok(self.command(Command::SendAll(peer, messages))?)
     }
 
@@ -193,6 +194,14 @@ impl P2pHandle {
         self.ask(Command::ListenAddresses).await
     }
 
+    fn check(&self, peer: Address, message: &Bytes) -> Result<(), SendError> {
+        match message.len() {
+            _ if peer == self.address => Err(SendError::Own),
+            1..=MAX_MESSAGE_BYTES => Ok(()),
+            size => Err(SendError::Size(size)),
+        }
+    }
+
     fn command(&self, command: Command) -> Result<(), Stopped> {
         self.commands.send(command).map_err(|_| Stopped)
     }
@@ -204,12 +213,5 @@ impl P2pHandle {
         let (sender, receiver) = oneshot::channel();
         self.command(command(sender))?;
         receiver.await.map_err(|_| Stopped)
-    }
-}
-
-const fn check_size(message: &Bytes) -> Result<(), SendError> {
-    match message.len() {
-        1..=MAX_MESSAGE_BYTES => Ok(()),
-        size => Err(SendError::Size(size)),
     }
 }

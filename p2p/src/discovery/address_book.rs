@@ -1,6 +1,9 @@
 //! Where peers have been, said to be, or are configured to be.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    time::Instant,
+};
 
 use alloy_primitives::Address;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
@@ -20,6 +23,8 @@ const MAX_PINNED: usize = 16;
 #[derive(Debug, Default)]
 pub(crate) struct AddressBook {
     peers: HashMap<Address, Entry>,
+    /// Peers in use, which no flood of strangers may push out.
+    held: HashSet<Address>,
 }
 
 #[derive(Debug)]
@@ -44,6 +49,15 @@ impl AddressBook {
             entry.pinned.push(location);
         }
         Some((address, peer_id))
+    }
+
+    /// Protects what is known of a peer, now or later, until it is released.
+    pub(crate) fn hold(&mut self, peer: Address) {
+        self.held.insert(peer);
+    }
+
+    pub(crate) fn release(&mut self, peer: &Address) {
+        self.held.remove(peer);
     }
 
     /// Replaces what a connected peer claimed before.
@@ -126,7 +140,10 @@ impl AddressBook {
     }
 
     fn forget_oldest(&mut self) {
-        let strangers = self.peers.iter().filter(|(_, entry)| entry.pinned.is_empty());
+        let strangers = self
+            .peers
+            .iter()
+            .filter(|(peer, entry)| entry.pinned.is_empty() && !self.held.contains(*peer));
         if let Some((oldest, _)) = strangers.min_by_key(|(_, entry)| entry.touched) {
             let oldest = *oldest;
             self.peers.remove(&oldest);
@@ -207,14 +224,20 @@ mod tests {
     }
 
     #[test]
-    fn strangers_make_room_for_strangers_but_never_push_out_a_pinned_peer() {
+    fn strangers_make_room_for_strangers_but_never_push_out_those_in_use() {
         let (mut book, now, id) = (AddressBook::default(), Instant::now(), peer(1));
         book.pin(&location(1).with(Protocol::P2p(id.peer_id)), now);
+        let (held, passed) = (peer(2), peer(3));
+        book.hold(held.address);
+        book.meet(held.address, held.peer_id, now);
+        book.meet(passed.address, passed.peer_id, now);
         for index in 0..=MAX_PEERS as u64 {
             let stranger = Address::from_word(alloy_primitives::U256::from(index + 1).into());
             book.entry(stranger, id.peer_id, now + Duration::from_nanos(index));
         }
         assert_eq!(book.peers.len(), MAX_PEERS);
         assert!(!book.locations(&id.address).is_empty());
+        assert_eq!(book.peer_id(&held.address), Some(held.peer_id));
+        assert_eq!(book.peer_id(&passed.address), None);
     }
 }

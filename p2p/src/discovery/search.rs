@@ -17,6 +17,10 @@ const STABLE: Duration = Duration::from_secs(5);
 /// Outlasts the handshake and the query; an answer that never comes is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Dials and lookups under way at a time. A node that starts with a full outbox works through
+/// it instead of asking the whole network at once.
+const MAX_ACTIVE: usize = 32;
+
 /// What the event loop is to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -158,19 +162,29 @@ impl Searches {
         is_known: impl Fn(&Address) -> bool,
     ) -> Vec<Action> {
         let mut exhausted = Vec::new();
-        for (peer, search) in &mut self.wanted {
+        let mut active = 0;
+        for search in self.wanted.values_mut() {
             search.expire(now);
+            active += usize::from(search.is_active());
+        }
+        for (peer, search) in &mut self.wanted {
+            let has_room = active < MAX_ACTIVE;
             match search.state {
-                State::Ready { looked_up } if is_known(peer) => {
+                State::Ready { looked_up } if has_room && is_known(peer) => {
                     search.state = State::Dialing { looked_up, until: now + PATIENCE };
                     self.actions.push(Action::Dial(*peer));
+                    active += 1;
                 }
-                State::Ready { looked_up: false } | State::LookUp => {
+                State::Ready { looked_up: false } | State::LookUp if has_room => {
                     search.state = State::LookingUp { until: now + PATIENCE };
                     self.actions.push(Action::LookUp(*peer));
+                    active += 1;
                 }
-                State::Ready { looked_up: true } | State::Exhausted => exhausted.push(*peer),
-                State::Dialing { .. }
+                State::Ready { looked_up: true } if has_room => exhausted.push(*peer),
+                State::Exhausted => exhausted.push(*peer),
+                State::Ready { .. }
+                | State::LookUp
+                | State::Dialing { .. }
                 | State::LookingUp { .. }
                 | State::Resting { .. }
                 | State::Connected => {}
@@ -202,6 +216,10 @@ impl Searches {
 }
 
 impl Search {
+    const fn is_active(&self) -> bool {
+        matches!(self.state, State::Dialing { .. } | State::LookingUp { .. })
+    }
+
     fn hurry(&mut self) {
         if matches!(self.state, State::Resting { .. }) {
             self.state = State::Ready { looked_up: false };
@@ -295,6 +313,24 @@ mod tests {
         assert_eq!(searches.handle_tick(later + PATIENCE, |_| true), [Action::Unreachable(PEER)]);
         let again = later + PATIENCE + MAX;
         assert_eq!(searches.handle_tick(again, |_| true), [Action::Dial(PEER)]);
+    }
+
+    #[test]
+    fn a_long_list_is_worked_through_a_few_at_a_time() {
+        let (mut searches, now) = (searches(), Instant::now());
+        let peers: Vec<_> = (1..=100).map(Address::repeat_byte).collect();
+        peers.iter().for_each(|peer| searches.want(*peer));
+        let mut found = 0;
+        while found < peers.len() {
+            let actions = searches.handle_tick(now, |_| true);
+            assert!(!actions.is_empty() && actions.len() <= MAX_ACTIVE);
+            assert_eq!(searches.handle_tick(now, |_| true), []);
+            for action in actions {
+                let Action::Dial(peer) = action else { panic!("unexpected {action:?}") };
+                searches.handle_connected(&peer);
+                found += 1;
+            }
+        }
     }
 
     #[test]

@@ -37,6 +37,7 @@ impl EventLoop {
         self.metrics.messages_repeated.add(repeated);
         if !peer.is_partner {
             peer.is_partner = true;
+            self.book.hold(to);
             self.prefer(to);
         }
         if self.dirty.last() != Some(&to) {

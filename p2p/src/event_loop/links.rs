@@ -34,6 +34,10 @@ impl EventLoop {
         for full in self.config.boot_peers.clone() {
             let (address, peer_id) =
                 self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            // One list of first contacts may serve a whole network, these nodes included.
+            if address == self.identity.address {
+                continue;
+            }
             self.searches.keep(address);
             self.swarm.behaviour_mut().limits.bypass_peer_id(&peer_id);
         }
@@ -151,6 +155,7 @@ impl EventLoop {
             return;
         }
         let now = Instant::now();
+        self.book.hold(address);
         if let ConnectedPoint::Dialer { address: location, .. } = endpoint {
             self.book.reach(address, peer_id, location, now);
         } else {
@@ -268,6 +273,7 @@ impl EventLoop {
             .is_some_and(|peer| peer.delivery.is_empty() && peer.inbound.is_none());
         if is_idle && !self.is_connected(address) {
             self.peers.remove(address);
+            self.book.release(address);
         }
     }
 

@@ -119,7 +119,10 @@ impl EventLoop {
 
     /// Signs the own record afresh and publishes it.
     pub(super) fn publish(&mut self, now: Instant) {
-        let Some(own) = AddressRecord::sign(&self.identity.secret, self.announced(), unix_ms())
+        // Newer than the last one even if the clock was set back: an older one is not taken.
+        let last = self.own_record.as_ref().map_or(0, AddressRecord::timestamp);
+        let timestamp = unix_ms().max(last + 1);
+        let Some(own) = AddressRecord::sign(&self.identity.secret, self.announced(), timestamp)
         else {
             return;
         };

@@ -125,6 +125,7 @@ async fn the_largest_message_passes_and_a_larger_one_is_refused_at_once() {
         let refused = alice.handle.send(bob.address(), 2, vec![7; size]);
         assert_eq!(refused, Err(SendError::Size(size)));
         assert_eq!(alice.handle.send(Address::ZERO, 1, vec![]), Err(SendError::Size(0)));
+        assert_eq!(alice.handle.send(alice.address(), 1, vec![7]), Err(SendError::Own));
     }
 }
 

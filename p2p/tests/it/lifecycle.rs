@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use crate::support::{TCP, TestNode, config, within};
 
 async fn start_error(config: P2pConfig, key: [u8; 32]) -> P2pError {
-    P2p::start(config, key, CancellationToken::new()).await.err().expect("must not start")
+    P2p::start(config, key, CancellationToken::new()).await.expect_err("must not start")
 }
 
 #[tokio::test]
