@@ -78,6 +78,8 @@ contract ReclaimTest is NitroTest {
         ExitFormat.Allocation[] memory source = new ExitFormat.Allocation[](4);
         (source[0], source[1], source[2], source[3]) = (a(2), a(2), i(2), g(6));
         same(compute(source, list(a(1), b(5)), 3), list(a(3), a(2), i(7)));
+        (source[0], source[1], source[2], source[3]) = (i(2), a(2), i(2), g(6));
+        same(compute(source, list(a(1), b(5)), 3), list(i(7), a(3), i(2)));
     }
 
     function test_left_and_right_may_be_the_same() public view {

@@ -87,6 +87,24 @@ contract TransferAllAssetsTest is NitroTest {
         same(adjudicator.statusOf(CHANNEL), 0, 'status is deleted');
     }
 
+    /// @dev An asset that is paid in full must not make the rest of an earlier one forgotten.
+    function test_keeps_the_status_while_something_of_the_first_asset_is_left() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 4);
+        setHoldings(address(token), CHANNEL, 9);
+
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+
+        outcome[0].allocations = list(simple(to(ALICE), 0), simple(INNER, 1));
+        outcome[1].allocations = list(simple(to(BOB), 0), simple(to(irene), 0));
+        same(
+            adjudicator.statusOf(CHANNEL),
+            statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)),
+            'status with the rest'
+        );
+    }
+
     function test_an_empty_outcome_deletes_the_status() public {
         ExitFormat.SingleAssetExit[] memory outcome = new ExitFormat.SingleAssetExit[](0);
         finalized(outcome);
