@@ -1,1 +1,29 @@
-//! Placeholder
+//! A Nitro node: wires the engine to the store, the network and the chain, and serves it.
+//!
+//! ```text
+//!   RPC ──> NodeHandle ──┐                       ┌──> Desk ──> answers, updates
+//!   p2p ──> intake ──────┼──> inbox ──> engine ──┼──> PeerTransport ──> p2p
+//!   chain ───────────────┤              thread   └──> ChainQueue ──> chain
+//!   deadlines ───────────┘
+//! ```
+//!
+//! Deliberately absent: rules of channels (`engine`), bytes on disk (`store`), frames (`p2p`) and
+//! transactions (`chain`).
+
+pub mod address;
+pub mod amount;
+mod clock;
+pub mod config;
+pub mod data_dir;
+mod delivery;
+mod engine_thread;
+mod handle;
+mod intake;
+mod journal;
+pub mod keys;
+pub mod logging;
+mod node;
+
+pub use handle::{CallError, NodeHandle, WaitError};
+pub use intake::IntakeMetrics;
+pub use node::{ChannelKey, Node, NodeError, NodeSettings, StopReason};

@@ -1,0 +1,208 @@
+//! The engine's own thread: takes what waits, runs one turn, answers.
+
+use std::collections::HashMap;
+use std::thread::JoinHandle;
+
+use engine::crypto::LocalSigner;
+use engine::driver::Driver;
+use engine::effect::{Offence, Response, Update};
+use engine::error::RequestError;
+use engine::input::{Input, Request};
+use engine::ports::{self, StoreError};
+use engine::types::{Address, CallId, FrameToken, MessageId, RequestId, Timestamp};
+use engine::wire::Envelope;
+use p2p::P2pHandle;
+use store::FjallStore;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tracing::{debug, error, warn};
+
+/// Inputs that may wait for the engine. Senders wait beyond it, which holds peers, chain and
+/// clients back alike.
+pub(crate) const INBOX: usize = 8_192;
+
+/// Inputs handled in one turn: enough to spread the cost of one synced commit, few enough that
+/// the store's journal does not stall on one batch.
+const TURN: usize = 512;
+
+/// Updates kept for a slow listener before it misses some.
+pub(crate) const UPDATES: usize = 16_384;
+
+/// What waits for the engine.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// A call of the application, with where the answer goes.
+    Request(Box<Request>, oneshot::Sender<Result<Response, RequestError>>),
+    /// A peer's frame with recovered signers.
+    Frame(p2p::FrameToken, Vec<Envelope>),
+    /// Anything else.
+    Input(Box<Input>),
+    /// Finish the turn and end.
+    Stop,
+}
+
+/// The engine with the ports of the real world.
+pub(crate) type NodeDriver = Driver<FjallStore, PeerTransport, ChainQueue, Desk>;
+
+/// Runs turns until it is told to stop or a commit fails.
+///
+/// A failed commit, like a panic, ends the thread; the node takes that as fatal.
+pub(crate) fn spawn(
+    mut driver: NodeDriver,
+    mut inbox: mpsc::Receiver<Job>,
+    deadline: watch::Sender<Option<Timestamp>>,
+    done: oneshot::Sender<Result<(), StoreError>>,
+) -> std::io::Result<JoinHandle<()>> {
+    std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
+        let outcome = run(&mut driver, &mut inbox, &deadline);
+        if let Err(reason) = &outcome {
+            error!(%reason, "the store failed; stopping before anything else is promised");
+        }
+        // The store closes before anybody hears that the engine has ended.
+        drop(driver);
+        let _ = done.send(outcome);
+    })
+}
+
+fn run(
+    driver: &mut NodeDriver,
+    inbox: &mut mpsc::Receiver<Job>,
+    deadline: &watch::Sender<Option<Timestamp>>,
+) -> Result<(), StoreError> {
+    let mut jobs = Vec::with_capacity(TURN);
+    let mut running = true;
+    while running {
+        deadline.send_if_modified(|known| {
+            let next = driver.engine().next_deadline();
+            std::mem::replace(known, next) != next
+        });
+        if inbox.blocking_recv_many(&mut jobs, TURN) == 0 {
+            break;
+        }
+        let mut inputs = Vec::with_capacity(jobs.len());
+        for job in jobs.drain(..) {
+            match job {
+                Job::Request(request, answer) => {
+                    let id = driver.application_mut().expect(answer);
+                    inputs.push(Input::Request(id, *request));
+                }
+                Job::Frame(token, envelopes) => {
+                    let token = driver.transport_mut().hold(token);
+                    inputs.push(Input::Frame { token, envelopes });
+                }
+                Job::Input(input) => inputs.push(*input),
+                Job::Stop => running = false,
+            }
+        }
+        driver.turn(crate::clock::now(), inputs)?;
+    }
+    Ok(())
+}
+
+/// Builds the driver: reads the store and offers the outbox again.
+pub(crate) fn restore(
+    settings: &crate::node::NodeSettings,
+    signer: LocalSigner,
+    store: FjallStore,
+    transport: PeerTransport,
+    chain: ChainQueue,
+    desk: Desk,
+) -> Result<NodeDriver, StoreError> {
+    let policy = settings.policy.clone();
+    Driver::start(settings.deployment, policy, Box::new(signer), store, transport, chain, desk)
+}
+
+/// The way to peers, with the frames that wait for their acknowledgement.
+pub(crate) struct PeerTransport {
+    p2p: P2pHandle,
+    frames: HashMap<FrameToken, p2p::FrameToken>,
+    next: u64,
+}
+
+impl PeerTransport {
+    pub(crate) fn new(p2p: P2pHandle) -> Self {
+        Self { p2p, frames: HashMap::new(), next: 0 }
+    }
+
+    fn hold(&mut self, frame: p2p::FrameToken) -> FrameToken {
+        let token = FrameToken(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.frames.insert(token, frame);
+        token
+    }
+}
+
+impl ports::Transport for PeerTransport {
+    fn send(&mut self, to: Address, id: MessageId, message: Vec<u8>) {
+        if let Err(reason) = self.p2p.send(to, id.0, message) {
+            debug!(%to, %reason, "message stays in the outbox");
+        }
+    }
+
+    fn acknowledge(&mut self, token: FrameToken) {
+        if let Some(frame) = self.frames.remove(&token)
+            && self.p2p.ack(frame).is_err()
+        {
+            debug!("frame not acknowledged: the network has stopped");
+        }
+    }
+
+    fn report(&mut self, peer: Address, offence: Offence) {
+        warn!(%peer, ?offence, "peer misbehaved; its message is dropped");
+        let _ = self.p2p.report(peer, weight(offence));
+    }
+}
+
+/// Points that an offence costs; a hundred block a peer for a while.
+pub(crate) const fn weight(offence: Offence) -> u32 {
+    match offence {
+        // May come from an old state of affairs at an honest peer.
+        Offence::NotAllowed | Offence::BadVoucher => 2,
+        // No honest node signs what it does not mean.
+        Offence::BadSignature | Offence::BadProposal => 20,
+    }
+}
+
+/// Calls on their way to the chain service, which starts after the engine knows its cursor.
+pub(crate) struct ChainQueue(pub(crate) mpsc::UnboundedSender<(CallId, engine::chain::ChainCall)>);
+
+impl ports::Chain for ChainQueue {
+    fn submit(&mut self, id: CallId, call: engine::chain::ChainCall) {
+        if self.0.send((id, call)).is_err() {
+            debug!(call = id.0, "call stays in the outbox: the chain service has stopped");
+        }
+    }
+}
+
+/// Where answers and updates are handed out.
+pub(crate) struct Desk {
+    waiting: HashMap<RequestId, oneshot::Sender<Result<Response, RequestError>>>,
+    next: u64,
+    updates: broadcast::Sender<Update>,
+}
+
+impl Desk {
+    pub(crate) fn new(updates: broadcast::Sender<Update>) -> Self {
+        Self { waiting: HashMap::new(), next: 0, updates }
+    }
+
+    fn expect(&mut self, answer: oneshot::Sender<Result<Response, RequestError>>) -> RequestId {
+        let id = RequestId(self.next);
+        self.next = self.next.wrapping_add(1);
+        self.waiting.insert(id, answer);
+        id
+    }
+}
+
+impl ports::Application for Desk {
+    fn reply(&mut self, id: RequestId, response: Result<Response, RequestError>) {
+        if let Some(answer) = self.waiting.remove(&id) {
+            // Whoever asked may have left.
+            let _ = answer.send(response);
+        }
+    }
+
+    fn notify(&mut self, update: Update) {
+        // Nobody listening is fine, and a slow listener never holds the engine up (gap T3).
+        let _ = self.updates.send(update);
+    }
+}

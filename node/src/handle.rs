@@ -1,0 +1,205 @@
+//! The application's end of a node: what RPC methods and embedding programs use.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::ChainHandle;
+use engine::effect::{Response, Update};
+use engine::error::RequestError;
+use engine::input::Request;
+use engine::objectives::{Objective, ObjectiveStatus};
+use engine::policy::Policy;
+use engine::state::Deployment;
+use engine::types::{Address, Amount, ChannelId, ObjectiveId};
+use engine::vouchers::Voucher;
+use p2p::P2pHandle;
+use store::ArchiveReader;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::Deliveries;
+use crate::engine_thread::Job;
+use crate::intake::IntakeMetrics;
+
+/// Talks to a running node. Cheap to clone.
+#[derive(Clone)]
+pub struct NodeHandle {
+    pub(crate) inbox: mpsc::Sender<Job>,
+    pub(crate) updates: broadcast::Sender<Update>,
+    pub(crate) deliveries: Deliveries,
+    pub(crate) address: Address,
+    pub(crate) deployment: Deployment,
+    pub(crate) policy: Arc<Policy>,
+    pub(crate) p2p: P2pHandle,
+    pub(crate) chain: ChainHandle,
+    pub(crate) archive: ArchiveReader,
+    pub(crate) intake: Arc<IntakeMetrics>,
+    pub(crate) stop: CancellationToken,
+}
+
+/// Why a call has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum CallError {
+    /// The engine refuses; nothing has changed.
+    #[error(transparent)]
+    Refused(#[from] RequestError),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
+/// Why an objective's end was not seen.
+#[derive(Debug, thiserror::Error)]
+pub enum WaitError {
+    /// Still running when the time was over.
+    #[error("objective {} is still running", .0.id)]
+    TimedOut(Objective),
+    /// No such objective runs or ran.
+    #[error("objective: no objective {0} is known")]
+    Unknown(ObjectiveId),
+    /// The archive cannot be read.
+    #[error("the archive cannot be read: {0}")]
+    Archive(String),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopped,
+}
+
+impl NodeHandle {
+    /// Asks the engine; returns once what follows from the request is durable.
+    ///
+    /// # Errors
+    /// When the engine refuses or the node stops.
+    pub async fn request(&self, request: Request) -> Result<Response, CallError> {
+        let (answer, response) = oneshot::channel();
+        let job = Job::Request(Box::new(request), answer);
+        self.inbox.send(job).await.map_err(|_| CallError::Stopped)?;
+        Ok(response.await.map_err(|_| CallError::Stopped)??)
+    }
+
+    /// Pays; with `delivered`, returns only once the payee has committed the voucher.
+    ///
+    /// # Errors
+    /// When the engine refuses or the node stops. A voucher that is made but not yet delivered
+    /// when the node stops is delivered after the restart.
+    pub async fn pay(
+        &self,
+        channel: ChannelId,
+        amount: Amount,
+        delivered: bool,
+    ) -> Result<(Voucher, Amount), CallError> {
+        let response = self.request(Request::Pay { channel, amount }).await?;
+        let Response::Paid { voucher, remaining, payee, message } = response else {
+            unreachable!("a payment is answered with a payment");
+        };
+        if delivered {
+            self.deliveries.wait(payee, message).await.map_err(|_| CallError::Stopped)?;
+        }
+        Ok((voucher, remaining))
+    }
+
+    /// Changes as they are committed. A listener that lags behind misses some and is told so.
+    #[must_use]
+    pub fn updates(&self) -> broadcast::Receiver<Update> {
+        self.updates.subscribe()
+    }
+
+    /// Waits until an objective has ended, however it ended.
+    ///
+    /// # Errors
+    /// When it is unknown, or still running after `timeout`.
+    pub async fn wait_objective(
+        &self,
+        id: ObjectiveId,
+        timeout: Duration,
+    ) -> Result<Objective, WaitError> {
+        // Listening before looking: an end in between is not missed.
+        let mut updates = self.updates();
+        let mut last = match self.look_up(id).await? {
+            objective if has_ended(&objective) => return Ok(objective),
+            objective => objective,
+        };
+        let end = tokio::time::sleep(timeout);
+        tokio::pin!(end);
+        loop {
+            let update = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(WaitError::Stopped),
+                update = updates.recv() => update,
+                () = &mut end => return Err(WaitError::TimedOut(last)),
+            };
+            match update {
+                Ok(Update::Objective(objective)) if objective.id == id => last = objective,
+                Ok(_) => continue,
+                Err(RecvError::Lagged(_)) => last = self.look_up(id).await?,
+                Err(RecvError::Closed) => return Err(WaitError::Stopped),
+            }
+            if has_ended(&last) {
+                return Ok(last);
+            }
+        }
+    }
+
+    /// An objective, running or ended.
+    ///
+    /// # Errors
+    /// When it is neither, or the node stops.
+    pub async fn look_up(&self, id: ObjectiveId) -> Result<Objective, WaitError> {
+        match self.request(Request::GetObjective(id)).await {
+            Ok(Response::Objective(objective)) => return Ok(objective),
+            Ok(_) | Err(CallError::Refused(_)) => {}
+            Err(CallError::Stopped) => return Err(WaitError::Stopped),
+        }
+        self.archive
+            .archived_objective(id)
+            .map_err(|error| WaitError::Archive(error.to_string()))?
+            .ok_or(WaitError::Unknown(id))
+    }
+
+    /// The node's name.
+    #[must_use]
+    pub const fn address(&self) -> Address {
+        self.address
+    }
+
+    /// The contracts that the node signs for.
+    #[must_use]
+    pub const fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    /// What the node agrees to.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// The network.
+    #[must_use]
+    pub const fn p2p(&self) -> &P2pHandle {
+        &self.p2p
+    }
+
+    /// The chain.
+    #[must_use]
+    pub const fn chain(&self) -> &ChainHandle {
+        &self.chain
+    }
+
+    /// Closed channels and ended objectives.
+    #[must_use]
+    pub const fn archive(&self) -> &ArchiveReader {
+        &self.archive
+    }
+
+    /// What has come in from peers since the start.
+    #[must_use]
+    pub fn intake(&self) -> &IntakeMetrics {
+        &self.intake
+    }
+}
+
+const fn has_ended(objective: &Objective) -> bool {
+    !matches!(objective.status, ObjectiveStatus::Running(_))
+}

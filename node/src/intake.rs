@@ -1,0 +1,105 @@
+//! From the network to the engine's inbox: decodes and checks peers' messages on a worker pool, so
+//! that the engine thread neither parses hostile bytes nor recovers signatures.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use engine::effect::Offence;
+use engine::input::Input;
+use engine::types::{Address, MessageId};
+use engine::wire::{self, Envelope};
+use p2p::{Event, P2pHandle};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::delivery::Deliveries;
+use crate::engine_thread::{Job, weight};
+
+/// What has come in since the start.
+#[derive(Debug, Default)]
+pub struct IntakeMetrics {
+    /// Frames handed to the engine.
+    pub frames: AtomicU64,
+    /// Messages handed to the engine.
+    pub messages: AtomicU64,
+    /// Messages dropped because they are not messages of this protocol, or carry no signatures.
+    pub malformed: AtomicU64,
+}
+
+/// Forwards network events until the network or the engine ends, or the node shuts down.
+pub(crate) async fn run(
+    mut events: mpsc::Receiver<Event>,
+    inbox: mpsc::Sender<Job>,
+    p2p: P2pHandle,
+    deliveries: Deliveries,
+    metrics: Arc<IntakeMetrics>,
+    shutdown: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return,
+            event = events.recv() => event,
+        };
+        let Some(event) = event else { return };
+        let job = match event {
+            Event::Frame { from, token, messages } => {
+                let (p2p, inbox, metrics) = (p2p.clone(), inbox.clone(), Arc::clone(&metrics));
+                // A peer has one frame under way, so its messages stay in order.
+                rayon::spawn(move || {
+                    let envelopes = open(from, &messages, &p2p, &metrics);
+                    let _ = inbox.blocking_send(Job::Frame(token, envelopes));
+                });
+                continue;
+            }
+            Event::Delivered { to, up_to } => {
+                deliveries.delivered(to, MessageId(up_to));
+                Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
+            }
+            Event::Refused { to, up_to, reason } => {
+                // An honest peer of this version refuses no frame. Asking again would get the
+                // same answer, and whatever depends on it is given up at its deadline.
+                warn!(peer = %to, up_to, reason, "peer refuses our messages; they are dropped");
+                Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
+            }
+            Event::PeerUp(peer) => {
+                info!(%peer, "peer connected");
+                continue;
+            }
+            Event::PeerDown(peer) => {
+                info!(%peer, "peer disconnected");
+                continue;
+            }
+        };
+        if inbox.send(job).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens what opens; the rest is dropped, counted and held against the peer.
+fn open(
+    from: Address,
+    messages: &[impl AsRef<[u8]> + Sync],
+    p2p: &P2pHandle,
+    metrics: &IntakeMetrics,
+) -> Vec<Envelope> {
+    let opened: Vec<_> =
+        messages.par_iter().map(|message| wire::open(from, message.as_ref())).collect();
+    let mut envelopes = Vec::with_capacity(opened.len());
+    for result in opened {
+        match result {
+            Ok(envelope) => envelopes.push(envelope),
+            Err(reason) => {
+                warn!(peer = %from, %reason, "message of a peer is dropped");
+                metrics.malformed.fetch_add(1, Ordering::Relaxed);
+                let _ = p2p.report(from, weight(Offence::BadSignature));
+            }
+        }
+    }
+    metrics.frames.fetch_add(1, Ordering::Relaxed);
+    metrics.messages.fetch_add(envelopes.len() as u64, Ordering::Relaxed);
+    envelopes
+}

@@ -1,0 +1,324 @@
+//! Starts a node and stops it in order.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chain::{Chain, ChainConfig, ChainHandle, Event as ChainMessage};
+use engine::chain::ChainCall;
+use engine::crypto::{LocalSigner, Signer};
+use engine::input::Input;
+use engine::policy::Policy;
+use engine::state::Deployment;
+use engine::types::{CallId, Timestamp};
+use p2p::{P2p, P2pConfig};
+use store::FjallStore;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::delivery::Deliveries;
+use crate::engine_thread::{self, ChainQueue, Desk, INBOX, Job, PeerTransport, UPDATES};
+use crate::handle::NodeHandle;
+use crate::intake::{self, IntakeMetrics};
+use crate::journal::StoreJournal;
+
+/// How long each stage of a stop may take before the next one begins.
+const STAGE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Everything a node is told at start.
+#[derive(Clone, Debug)]
+pub struct NodeSettings {
+    /// Where the store lives.
+    pub data_dir: PathBuf,
+    /// The contracts that the node signs for.
+    pub deployment: Deployment,
+    /// What the node agrees to.
+    pub policy: Policy,
+    /// The network.
+    pub p2p: P2pConfig,
+    /// The chain, with the key of the account that pays.
+    pub chain: ChainConfig,
+    /// The channel key: the node's name, on the network and in every channel.
+    pub channel_key: ChannelKey,
+}
+
+/// Secret of the channel key. Never printed.
+#[derive(Clone)]
+pub struct ChannelKey(pub [u8; 32]);
+
+impl std::fmt::Debug for ChannelKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ChannelKey(secret)")
+    }
+}
+
+/// Why a node does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The channel key is no key.
+    #[error("channel key: {0}")]
+    Key(#[from] engine::crypto::InvalidSecretKey),
+    /// The store does not open.
+    #[error("{0}")]
+    Store(#[from] store::StoreError),
+    /// The store's rows cannot be read.
+    #[error("{0}")]
+    Restore(#[from] engine::ports::StoreError),
+    /// The network does not start.
+    #[error("network: {0}")]
+    Network(#[from] p2p::P2pError),
+    /// The chain service refuses.
+    #[error("chain: {0}")]
+    Chain(#[from] chain::ChainError),
+    /// No thread for the engine.
+    #[error("engine thread: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+/// Why a running node stopped by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StopReason {
+    /// Somebody asked for it.
+    Asked,
+    /// It cannot go on; the text says why.
+    Fatal(String),
+}
+
+/// A running node.
+pub struct Node {
+    handle: NodeHandle,
+    /// Stops what brings inputs in.
+    intake: CancellationToken,
+    /// Stops the network.
+    network: CancellationToken,
+    tasks: TaskTracker,
+    swarm: tokio::task::JoinHandle<()>,
+    engine: std::thread::JoinHandle<()>,
+    reason: watch::Receiver<Option<StopReason>>,
+}
+
+impl Node {
+    /// Opens the store, joins the network, restores the engine and follows the chain.
+    ///
+    /// # Errors
+    /// When any of it is impossible; nothing is left running then. A chain endpoint or boot peer
+    /// that is down is no reason: both are tried again.
+    pub async fn start(settings: NodeSettings) -> Result<Self, NodeError> {
+        let signer = LocalSigner::new(settings.channel_key.0)?;
+        let address = signer.address();
+        let path = settings.data_dir.join("store");
+        let store = FjallStore::open(&path, &store::Config::default())?;
+        let (archive, transactions) = (store.archive(), store.transactions());
+
+        let (intake, network) = (CancellationToken::new(), CancellationToken::new());
+        let stop_on_error = [intake.clone().drop_guard(), network.clone().drop_guard()];
+        let (p2p, events, swarm) =
+            P2p::start(settings.p2p.clone(), settings.channel_key.0, network.clone()).await?;
+
+        let (updates, _) = broadcast::channel(UPDATES);
+        let (calls, submissions) = mpsc::unbounded_channel();
+        let (transport, desk) = (PeerTransport::new(p2p.clone()), Desk::new(updates.clone()));
+        let driver =
+            engine_thread::restore(&settings, signer, store, transport, ChainQueue(calls), desk)?;
+
+        let cursor = driver.engine().cursor().recent.clone();
+        let journal = Box::new(StoreJournal(transactions));
+        let tasks = TaskTracker::new();
+        let (chain, chain_events) = Chain::start(
+            settings.chain.clone(),
+            cursor.last().copied(),
+            cursor,
+            journal,
+            intake.clone(),
+            &tasks,
+        )
+        .await?;
+
+        let (inbox, jobs) = mpsc::channel(INBOX);
+        let (deadline, deadlines) = watch::channel(None);
+        let (done, engine_done) = oneshot::channel();
+        let engine = engine_thread::spawn(driver, jobs, deadline, done)?;
+        let (report, reason) = watch::channel(None);
+
+        let handle = NodeHandle {
+            inbox,
+            updates,
+            deliveries: Deliveries::default(),
+            address,
+            deployment: settings.deployment,
+            policy: Arc::new(settings.policy),
+            p2p,
+            chain,
+            archive,
+            intake: Arc::new(IntakeMetrics::default()),
+            stop: intake.clone(),
+        };
+        wire(&tasks, &handle, events, chain_events, submissions, deadlines, report.clone());
+        tasks.spawn(watch_engine(engine_done, report, intake.clone()));
+        tasks.close();
+        // From here on the node stops what it has started.
+        for guard in stop_on_error {
+            guard.disarm();
+        }
+        info!(%address, store = %path.display(), "node started");
+        Ok(Self { handle, intake, network, tasks, swarm, engine, reason })
+    }
+
+    /// The application's end.
+    #[must_use]
+    pub fn handle(&self) -> NodeHandle {
+        self.handle.clone()
+    }
+
+    /// Resolves when the node cannot go on by itself; call [`Node::shutdown`] then.
+    pub async fn stopped(&mut self) -> StopReason {
+        match self.reason.wait_for(Option::is_some).await {
+            Ok(reason) => reason.clone().unwrap_or(StopReason::Asked),
+            Err(_) => StopReason::Fatal("the node's tasks have ended".to_owned()),
+        }
+    }
+
+    /// Stops in order: intake, the turn under way, the network, the store. Each stage has a limit
+    /// of a few seconds; what is not acknowledged by then is sent again after the restart.
+    pub async fn shutdown(self) {
+        let Self { handle, intake, network, tasks, swarm, engine, reason: _ } = self;
+        info!("stopping: no more inputs");
+        intake.cancel();
+        info!("stopping: finishing the last turn");
+        let _ = stage("engine inbox", handle.inbox.send(Job::Stop)).await;
+        let joined = tokio::task::spawn_blocking(move || engine.join().is_ok());
+        if let Some(Ok(false)) = stage("engine", joined).await {
+            warn!("the engine thread had panicked");
+        }
+        info!("stopping: closing the network");
+        network.cancel();
+        let _ = stage("network", swarm).await;
+        stage("tasks", tasks.wait()).await;
+        info!("stopped");
+    }
+}
+
+async fn stage<T>(name: &str, work: impl Future<Output = T>) -> Option<T> {
+    let result = tokio::time::timeout(STAGE_LIMIT, work).await.ok();
+    if result.is_none() {
+        warn!(stage = name, limit = ?STAGE_LIMIT, "not finished in time; going on");
+    }
+    result
+}
+
+/// Connects the services with the engine; the one place to read who talks to whom.
+fn wire(
+    tasks: &TaskTracker,
+    handle: &NodeHandle,
+    events: mpsc::Receiver<p2p::Event>,
+    chain_events: mpsc::Receiver<ChainMessage>,
+    submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    deadlines: watch::Receiver<Option<Timestamp>>,
+    report: watch::Sender<Option<StopReason>>,
+) {
+    let (inbox, stop) = (handle.inbox.clone(), handle.stop.clone());
+    tasks.spawn(intake::run(
+        events,
+        inbox.clone(),
+        handle.p2p.clone(),
+        handle.deliveries.clone(),
+        Arc::clone(&handle.intake),
+        stop.clone(),
+    ));
+    tasks.spawn(follow_chain(chain_events, inbox.clone(), report, stop.clone()));
+    tasks.spawn(submit(submissions, handle.chain.clone(), stop.clone()));
+    tasks.spawn(ring(deadlines, inbox, stop));
+}
+
+/// Chain service to engine.
+async fn follow_chain(
+    mut events: mpsc::Receiver<ChainMessage>,
+    inbox: mpsc::Sender<Job>,
+    report: watch::Sender<Option<StopReason>>,
+    stop: CancellationToken,
+) {
+    loop {
+        let event = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            event = events.recv() => event,
+        };
+        let input = match event {
+            Some(ChainMessage::Chain(event)) => Input::Chain(event),
+            Some(ChainMessage::Settled(call, receipt)) => Input::Settled(call, receipt),
+            Some(ChainMessage::Fatal(why)) => {
+                report.send_replace(Some(StopReason::Fatal(format!("chain: {why}"))));
+                return;
+            }
+            None => return,
+        };
+        if inbox.send(Job::Input(Box::new(input))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Engine to chain service, which starts after the engine knows its cursor. A call that does not
+/// get through is a row of the outbox and is offered again after the restart.
+async fn submit(
+    mut submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    chain: ChainHandle,
+    stop: CancellationToken,
+) {
+    while let Some(Some((id, call))) = stop.run_until_cancelled(submissions.recv()).await {
+        if chain.submit(id, call).is_err() {
+            return;
+        }
+    }
+}
+
+/// Wakes the engine when something is due.
+async fn ring(
+    mut deadlines: watch::Receiver<Option<Timestamp>>,
+    inbox: mpsc::Sender<Job>,
+    stop: CancellationToken,
+) {
+    loop {
+        let due = *deadlines.borrow_and_update();
+        let wait =
+            due.map(|due| Duration::from_millis(due.0.saturating_sub(crate::clock::now().0)));
+        let sleep = async {
+            match wait {
+                Some(wait) => tokio::time::sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
+        let changed = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            changed = deadlines.changed() => changed,
+            () = sleep => {
+                if inbox.send(Job::Input(Box::new(Input::Deadline))).await.is_err() {
+                    return;
+                }
+                // The turn that handles it tells the next one.
+                deadlines.changed().await
+            }
+        };
+        if changed.is_err() {
+            return;
+        }
+    }
+}
+
+/// The engine thread ends on a failed commit or a broken invariant: then so does the node.
+async fn watch_engine(
+    done: oneshot::Receiver<Result<(), engine::ports::StoreError>>,
+    report: watch::Sender<Option<StopReason>>,
+    stop: CancellationToken,
+) {
+    let reason = match done.await {
+        Ok(Ok(())) => StopReason::Asked,
+        Ok(Err(error)) => StopReason::Fatal(error.to_string()),
+        Err(_) => StopReason::Fatal("the engine thread panicked: a broken invariant".to_owned()),
+    };
+    report.send_replace(Some(reason));
+    stop.cancel();
+}

@@ -1,0 +1,6 @@
+//! Real nodes on a real chain.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod payments;
