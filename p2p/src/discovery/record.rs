@@ -236,6 +236,8 @@ const fn millis(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     const NOW: u64 = 1_700_000_000_000;
@@ -293,6 +295,27 @@ mod tests {
         }
         let longer = [&bytes[..], &[0]].concat();
         assert!(AddressRecord::decode(record.address(), &longer, NOW).is_err());
+    }
+
+    proptest! {
+        /// Even an owner who signs nonsense gets an error or a record with one encoding.
+        #[test]
+        fn decoding_what_an_owner_signed_is_total_and_canonical(
+            count in 0..10_u8,
+            list in vec(prop_oneof![0..12_u8, any::<u8>()], 0..60),
+        ) {
+            let body = encode_body(&PublicKey::from_secret_key(&secret(1)), NOW, &[]);
+            let body = [&body[..HEADER_BYTES - 1], &[count], &list].concat();
+            let bytes = signed(&body, 1);
+            if let Ok(decoded) = AddressRecord::decode(record(1).address(), &bytes, NOW) {
+                prop_assert_eq!(decoded.encode(), bytes);
+            }
+        }
+
+        #[test]
+        fn decoding_anything_is_total(bytes in vec(any::<u8>(), 0..1200)) {
+            prop_assert!(AddressRecord::decode(record(1).address(), &bytes, NOW).is_err());
+        }
     }
 
     #[test]

@@ -163,9 +163,13 @@ impl EventLoop {
         }
         let Entry::Vacant(link) = self.links.entry(peer_id) else { return };
         link.insert(Link { address, since: now });
-        info!(peer = %address, is_dialer = endpoint.is_dialer(), "peer up");
-        if peer_entry(&mut self.peers, &self.config, address).is_partner {
+        peer_entry(&mut self.peers, &self.config, address);
+        if self.is_familiar(&address) {
+            info!(peer = %address, is_dialer = endpoint.is_dialer(), "peer up");
             self.prefer(address);
+        } else {
+            // Strangers come and go as they like, and must not fill the operator's log.
+            debug!(peer = %address, is_dialer = endpoint.is_dialer(), "stranger up");
         }
         self.events.push(Event::PeerUp(address));
         self.searches.handle_connected(&address);
@@ -178,7 +182,11 @@ impl EventLoop {
     pub(super) fn handle_disconnected(&mut self, peer_id: &PeerId) {
         let Some(link) = self.links.remove(peer_id) else { return };
         let now = Instant::now();
-        info!(peer = %link.address, "peer down");
+        if self.is_familiar(&link.address) {
+            info!(peer = %link.address, "peer down");
+        } else {
+            debug!(peer = %link.address, "stranger down");
+        }
         self.events.push(Event::PeerDown(link.address));
         self.searches.handle_disconnected(&link.address, now - link.since, now);
         self.drop_search_without_need(&link.address);
@@ -230,7 +238,7 @@ impl EventLoop {
     /// stops.
     pub(super) fn charge(&mut self, peer_id: PeerId, weight: u32) {
         if self.offenders.report(peer_id, weight, Instant::now()) {
-            warn!(peer = ?address_of(&peer_id), "peer blocked for its offences");
+            info!(peer = ?address_of(&peer_id), "peer blocked for its offences");
             self.metrics.peers_blocked.increment();
             self.swarm.behaviour_mut().blocked.block_peer(peer_id);
         }
@@ -250,11 +258,9 @@ impl EventLoop {
             return;
         }
         let strangers = self.links.iter().filter(|(_, link)| {
-            let peer = self.peers.get(&link.address);
+            let is_heard = self.peers.get(&link.address).is_some_and(|peer| peer.inbound.is_some());
             let had_its_turn = now.saturating_duration_since(link.since) > STRANGER_TURN;
-            had_its_turn
-                && peer.is_none_or(|peer| !peer.is_partner && peer.inbound.is_none())
-                && !self.searches.is_kept(&link.address)
+            had_its_turn && !is_heard && !self.is_familiar(&link.address)
         });
         if let Some((oldest, _)) = strangers.min_by_key(|(_, link)| link.since) {
             let oldest = *oldest;
@@ -263,6 +269,11 @@ impl EventLoop {
             // Already closing is as good.
             let _ = self.swarm.disconnect_peer_id(oldest);
         }
+    }
+
+    /// Whether we chose to deal with a peer, as a partner or as a first contact.
+    fn is_familiar(&self, peer: &Address) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.is_partner) || self.searches.is_kept(peer)
     }
 
     /// Forgets a peer that is gone and owes nothing.

@@ -226,6 +226,7 @@ impl request_response::Codec for FrameCodec {
 mod tests {
     use futures::io::Cursor;
     use libp2p::request_response::Codec as _;
+    use proptest::{collection::vec, prelude::*};
 
     use super::*;
 
@@ -295,6 +296,20 @@ mod tests {
                 if let Ok(messages) = decode_bytes(&changed) {
                     assert_eq!(encode(&messages), changed);
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn decoding_is_total_and_canonical(
+            header in prop_oneof![Just(vec![]), Just(vec![1]), (1..5u8).prop_map(|n| vec![1, n])],
+            // Small numbers, so that lengths fit now and then.
+            body in vec(prop_oneof![0..4u8, any::<u8>()], 0..40),
+        ) {
+            let bytes = [header, body].concat();
+            if let Ok(messages) = decode_bytes(&bytes) {
+                prop_assert_eq!(encode(&messages), bytes);
             }
         }
     }
