@@ -1,6 +1,6 @@
-use p2p::{Address, Bytes, Event, SendError, messages::MAX_MESSAGE_BYTES};
+use p2p::{Address, Bytes, Event, P2pConfig, SendError, messages::MAX_MESSAGE_BYTES};
 
-use crate::support::{QUIC, TCP, TestNode, config, within};
+use crate::support::{QUIC, TCP, TestNode, config, until, within};
 
 async fn delivers_both_ways(listen: &str) {
     let mut alice = TestNode::start(1, config(listen)).await;
@@ -174,6 +174,23 @@ async fn a_sender_that_restarts_offers_its_outbox_again() {
     assert_eq!(alice.delivered().await, (bob.address(), 1));
     assert_eq!(alice.metrics().messages_repeated.get(), 1);
     assert_eq!(bob.metrics().acks_late.get(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_after_the_deadline_still_counts() {
+    let impatient = P2pConfig { response_timeout_ms: 100, ..config(TCP) };
+    let mut alice = TestNode::start(1, impatient).await;
+    let mut bob = TestNode::tcp(2).await;
+    alice.meet(&bob).await;
+    alice.handle.send(bob.address(), 1, &b"slow"[..]).unwrap();
+    let frame = bob.frame().await;
+    // Her second try is told to come again, because the first one is still being worked on.
+    until("a second try", || bob.metrics().frames_busy.get() > 0).await;
+    bob.handle.ack(frame.token).unwrap();
+    assert_eq!(alice.delivered().await, (bob.address(), 1));
+    let info = alice.handle.peers().await.unwrap().remove(0);
+    assert_eq!((info.queued, info.in_flight), (0, 0));
+    assert_eq!(bob.metrics().frames_received.get(), 1);
 }
 
 #[tokio::test]
