@@ -85,7 +85,6 @@ pub async fn deploy(
     let chain_id = rpc.chain_id().await?;
     // The fillers suffice here: one transaction at a time, by a person who sees each.
     let provider = ProviderBuilder::new()
-        .with_simple_nonce_management()
         .wallet(EthereumWallet::from(signer))
         .connect_provider(rpc.provider().clone());
     let mut put = async |contract: &'static str, code: Bytes| {

@@ -47,7 +47,7 @@ impl Endpoint {
                 });
             }
         };
-        let secret = Arc::new(Redaction { whole: url.to_string(), shown });
+        let secret = Arc::new(Redaction { hidden: printed_forms(&url), shown });
         Ok(Self { url, kind, secret })
     }
 
@@ -86,7 +86,7 @@ impl Endpoint {
         let unreachable = |message| ChainError::Unreachable { request: "the connection", message };
         match tokio::time::timeout(CONNECT_TIMEOUT, RpcClient::connect_pubsub(connect)).await {
             Ok(Ok(client)) => Ok(client),
-            Ok(Err(error)) => Err(unreachable(error.to_string())),
+            Ok(Err(error)) => Err(unreachable(self.secret.apply(&error.to_string()))),
             Err(_) => {
                 Err(ChainError::TimedOut { request: "the connection", limit: CONNECT_TIMEOUT })
             }
@@ -106,6 +106,15 @@ fn shown(url: &Url) -> String {
         Some(port) => format!("{}://{host}:{port}", url.scheme()),
         None => format!("{}://{host}", url.scheme()),
     }
+}
+
+/// With and without the credentials, which some libraries take out.
+fn printed_forms(url: &Url) -> Vec<String> {
+    let mut bare = url.clone();
+    // An address with a host takes both; one without has no credentials.
+    let _ = bare.set_username("");
+    let _ = bare.set_password(None);
+    vec![url.to_string(), bare.to_string()]
 }
 
 /// Refuses an endpoint of another chain, and addresses without a contract (gap C21): a deposit
@@ -145,6 +154,12 @@ mod tests {
         let endpoint = Endpoint::parse("wss://user:pass@node.example:8546/v2/key?auth=x").unwrap();
         assert_eq!(endpoint.shown(), "wss://node.example:8546");
         assert_eq!(endpoint.kind, Kind::WebSocket);
+        for text in [
+            "at wss://user:pass@node.example:8546/v2/key?auth=x",
+            "at wss://node.example:8546/v2/key?auth=x",
+        ] {
+            assert_eq!(endpoint.secret.apply(text), "at wss://node.example:8546");
+        }
     }
 
     #[test]

@@ -138,24 +138,7 @@ impl ChainError {
     }
 }
 
-/// Why a call was not taken.
+/// The chain service has stopped; the call stays in the outbox until the next start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SubmitError {
-    /// Too many calls wait; offer it again later.
-    #[error("too many chain calls wait; call {} is not taken", .0.0)]
-    Full(CallId),
-    /// The chain service has stopped.
-    #[error("the chain service has stopped; call {} is not taken", .0.0)]
-    Stopped(CallId),
-}
-
-impl SubmitError {
-    /// True when the same call may be taken later.
-    #[must_use]
-    pub const fn is_retryable(&self) -> bool {
-        match self {
-            Self::Full(_) => true,
-            Self::Stopped(_) => false,
-        }
-    }
-}
+#[error("the chain service has stopped; call {} is not taken", .0.0)]
+pub struct Stopped(pub CallId);

@@ -9,7 +9,8 @@ use engine::types::CallId;
 pub enum Event {
     /// The next confirmed block, or a reorganisation.
     Chain(ChainEvent),
-    /// A call has its final answer. May come again after a restart or a reorganisation.
+    /// A call has its final answer. May come again after a restart. Watcher and submitter look
+    /// at the chain on their own: this may come before or after the block with the call's logs.
     Settled(CallId, Receipt),
     /// The service cannot go on; the node must stop and say why.
     Fatal(String),

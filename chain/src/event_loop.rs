@@ -25,10 +25,6 @@ use crate::watcher::{Cursor, Watcher};
 /// Events on their way to the node. Enough that a backfill does not wait for every commit.
 const EVENTS: usize = 256;
 
-/// Calls on their way to the submitter. Each is a row of the engine's outbox; more than this at
-/// once means that the submitter is not running.
-const CALLS: usize = 4096;
-
 /// The chain service.
 #[derive(Debug)]
 pub struct Chain;
@@ -57,9 +53,12 @@ impl Chain {
         let account = signer.address();
         let metrics = Arc::new(Metrics::default());
         let (events, node) = mpsc::channel(EVENTS);
-        let (calls, inbox) = mpsc::channel(CALLS);
+        // Without a bound of its own: every call is a row of the engine's outbox, which is
+        // offered once, and a row that found no room here would wait for the next start.
+        let (calls, inbox) = mpsc::unbounded_channel();
         let (connection, connected) = watch::channel(None);
-        let (chain, chain_seen) = watch::channel(ChainStatus::default());
+        let delivered = ChainStatus { delivered: cursor, ..ChainStatus::default() };
+        let (chain, chain_seen) = watch::channel(delivered);
         let (call_status, calls_seen) = watch::channel(CallStatus::default());
 
         let submitter = Submitter::new(

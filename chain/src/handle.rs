@@ -9,11 +9,11 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::chain::{BlockRef, ChainCall};
 use engine::types::{Amount, Asset, CallId, ChannelId};
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
+use tracing::debug;
 
 use crate::bindings::{Erc20, NitroAdjudicator};
-use crate::error::{ChainError, SubmitError};
+use crate::error::{ChainError, Stopped};
 use crate::metrics::Metrics;
 use crate::rpc::Rpc;
 use crate::status::{CallStatus, ChainStatus, Status};
@@ -23,7 +23,7 @@ use crate::status::{CallStatus, ChainStatus, Status};
 pub struct ChainHandle {
     pub(crate) account: Address,
     pub(crate) adjudicator: Address,
-    pub(crate) calls: mpsc::Sender<(CallId, ChainCall)>,
+    pub(crate) calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
     pub(crate) connection: watch::Receiver<Option<Rpc>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) call_status: watch::Receiver<CallStatus>,
@@ -35,12 +35,9 @@ impl ChainHandle {
     /// after a restart: the call is sent once and its settlement is reported again.
     ///
     /// # Errors
-    /// When too many calls wait, or when the service has stopped.
-    pub fn submit(&self, id: CallId, call: ChainCall) -> Result<(), SubmitError> {
-        self.calls.try_send((id, call)).map_err(|error| match error {
-            TrySendError::Full(_) => SubmitError::Full(id),
-            TrySendError::Closed(_) => SubmitError::Stopped(id),
-        })
+    /// When the service has stopped.
+    pub fn submit(&self, id: CallId, call: ChainCall) -> Result<(), Stopped> {
+        self.calls.send((id, call)).map_err(|_| Stopped(id))
     }
 
     /// The account that pays and sends.
@@ -116,5 +113,15 @@ impl ChainHandle {
 
     fn rpc(&self) -> Result<Rpc, ChainError> {
         self.connection.borrow().clone().ok_or(ChainError::Down)
+    }
+}
+
+impl engine::ports::Chain for ChainHandle {
+    fn submit(&mut self, id: CallId, call: ChainCall) {
+        // A stopped service means that the node is stopping; the row is offered at its next
+        // start.
+        if let Err(stopped) = Self::submit(self, id, call) {
+            debug!(%stopped, "chain call left in the outbox");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub use config::{
     DEFAULT_MAX_FEE_PER_GAS, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, FeeBounds,
 };
 pub use deploy::{Deployed, Progress, TestToken, deploy};
-pub use error::{ChainError, SubmitError};
+pub use error::{ChainError, Stopped};
 pub use event::Event;
 pub use event_loop::Chain;
 pub use handle::ChainHandle;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
-use alloy::primitives::{Address, B256, Bytes, U256};
+use alloy::primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::{Filter, Log, TransactionRequest};
 use alloy::sol_types::{Panic, Revert, SolError};
@@ -27,6 +27,8 @@ pub(crate) struct Header {
     pub(crate) block: BlockRef,
     pub(crate) parent: B256,
     pub(crate) base_fee: Option<u64>,
+    /// Contains the address of every log of the block, and some others by chance.
+    pub(crate) bloom: Bloom,
 }
 
 /// A connection to the endpoint.
@@ -37,18 +39,31 @@ pub(crate) struct Rpc {
     subscribes: bool,
 }
 
-/// Keeps the endpoint's path and query, which may hold an access key, out of texts.
+/// Keeps the endpoint's password, path and query, which may hold an access key, out of texts.
 #[derive(Debug)]
 pub(crate) struct Redaction {
-    pub(crate) whole: String,
+    /// Forms in which libraries print the endpoint, longest first.
+    pub(crate) hidden: Vec<String>,
+    /// What stands in their place.
     pub(crate) shown: String,
 }
 
 impl Redaction {
-    fn apply(&self, text: &str) -> String {
-        text.replace(&self.whole, &self.shown)
+    /// A text for people: without secrets, and short even where the endpoint answered a novel.
+    pub(crate) fn apply(&self, text: &str) -> String {
+        let text = self
+            .hidden
+            .iter()
+            .fold(text.to_owned(), |text, hidden| text.replace(hidden, &self.shown));
+        match text.char_indices().nth(LONGEST_TEXT) {
+            Some((end, _)) => format!("{}…", &text[..end]),
+            None => text,
+        }
     }
 }
+
+/// Characters of an endpoint's words that are kept.
+const LONGEST_TEXT: usize = 400;
 
 impl Rpc {
     pub(crate) const fn new(
@@ -99,6 +114,7 @@ impl Rpc {
             },
             parent: block.header.parent_hash,
             base_fee: block.header.base_fee_per_gas,
+            bloom: block.header.logs_bloom,
         }))
     }
 
@@ -110,6 +126,16 @@ impl Rpc {
         to: u64,
     ) -> Result<Vec<Log>, ChainError> {
         let filter = Filter::new().address(address).from_block(from).to_block(to);
+        self.ask("eth_getLogs", self.provider.get_logs(&filter)).await
+    }
+
+    /// Logs of one contract in one block, named by its hash: exact, whatever happens meanwhile.
+    pub(crate) async fn logs_of(
+        &self,
+        address: Address,
+        block: B256,
+    ) -> Result<Vec<Log>, ChainError> {
+        let filter = Filter::new().address(address).at_block_hash(block);
         self.ask("eth_getLogs", self.provider.get_logs(&filter)).await
     }
 
@@ -324,12 +350,13 @@ mod tests {
     #[test]
     fn keeps_the_access_key_of_the_endpoint_out_of_texts() {
         let secret = Redaction {
-            whole: "https://node.example/v2/key".to_owned(),
+            hidden: vec!["https://node.example/v2/key".to_owned()],
             shown: "https://node.example".to_owned(),
         };
         assert_eq!(
             secret.apply("error for url (https://node.example/v2/key)"),
             "error for url (https://node.example)"
         );
+        assert!(secret.apply(&"ü".repeat(100_000)).chars().count() <= LONGEST_TEXT + 1);
     }
 }

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::fees::{self, Fees};
 use super::request::Request;
 use super::settle::{Inclusion, Sighting, Verdict, verdict};
-use super::{Submitter, View};
+use super::{Entry, Submitter, View};
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
 use crate::rpc::Rpc;
@@ -97,6 +97,8 @@ impl Submitter {
         match (inclusion.success, tx.purpose) {
             (true, Purpose::Approve) => Ok(()),
             (true, Purpose::Call) => self.settle(id, Settled::Succeeded(inclusion.block)).await,
+            // The call was sent on another allowance; it ends by itself.
+            (false, Purpose::Approve) if self.calls.get(&id).is_some_and(Entry::is_sent) => Ok(()),
             (false, _) => {
                 let reason = self.reason(rpc, tx, inclusion).await?;
                 self.settle(id, Settled::Reverted(reason)).await

@@ -41,7 +41,7 @@ pub(crate) struct Submitter {
     config: ChainConfig,
     signer: PrivateKeySigner,
     journal: Arc<dyn Journal>,
-    inbox: mpsc::Receiver<(CallId, ChainCall)>,
+    inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     events: mpsc::Sender<Event>,
     connection: watch::Receiver<Option<Rpc>>,
     chain: watch::Receiver<ChainStatus>,
@@ -59,7 +59,7 @@ pub(crate) struct Submitter {
 
 /// The other ends of the submitter's channels.
 pub(crate) struct Wiring {
-    pub(crate) inbox: mpsc::Receiver<(CallId, ChainCall)>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) connection: watch::Receiver<Option<Rpc>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,

@@ -55,10 +55,10 @@ impl Submitter {
                 return self.approve(rpc, view, id, token, amount, allowance).await;
             }
         }
-        match self.estimate(rpc, &request).await? {
+        match self.estimate(rpc, view, &request).await? {
             Estimate::Gas(gas) => self.launch(rpc, view, id, Purpose::Call, request, gas).await,
             Estimate::Reverts(reason) => self.settle(id, Settled::Reverted(reason)).await,
-            Estimate::Unaffordable => Ok(()),
+            Estimate::Unclear => Ok(()),
         }
     }
 
@@ -87,11 +87,11 @@ impl Submitter {
         }
         let adjudicator = self.config.deployment.adjudicator;
         let mut request = Request::approval(token, adjudicator, amount);
-        let mut estimate = self.estimate(rpc, &request).await?;
+        let mut estimate = self.estimate(rpc, view, &request).await?;
         if matches!(estimate, Estimate::Reverts(_)) && !allowance.is_zero() {
             // Some tokens allow a change only from or to zero.
             request = Request::approval(token, adjudicator, U256::ZERO);
-            estimate = self.estimate(rpc, &request).await?;
+            estimate = self.estimate(rpc, view, &request).await?;
         }
         match estimate {
             Estimate::Gas(gas) => {
@@ -104,7 +104,7 @@ impl Submitter {
                 let reason = format!("token {token} refuses to approve: {reason}");
                 self.settle(id, Settled::Reverted(reason)).await
             }
-            Estimate::Unaffordable => Ok(()),
+            Estimate::Unclear => Ok(()),
         }
     }
 
@@ -129,17 +129,40 @@ impl Submitter {
 
     /// What a request would use. The contract's refusal is an answer: no nonce and no gas is
     /// spent on it.
-    async fn estimate(&mut self, rpc: &Rpc, request: &Request) -> Result<Estimate, ChainError> {
+    async fn estimate(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        request: &Request,
+    ) -> Result<Estimate, ChainError> {
         let have = rpc.balance(self.account()).await?;
         if have < request.value {
             self.report_poverty(request.value, have);
-            return Ok(Estimate::Unaffordable);
+            return Ok(Estimate::Unclear);
         }
         match rpc.estimate(request.for_call(self.account())).await {
             Ok(gas) => {
                 let margin = gas.saturating_mul(GAS_MARGIN_PERCENT) / 100;
                 Ok(Estimate::Gas(gas.saturating_add(margin)))
             }
+            Err(ChainError::Reverted { .. }) => self.confirm_refusal(rpc, view, request).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// A refusal is final, so that it must not come from a state that is older than what the
+    /// engine has seen: behind one endpoint there may be many nodes, and some lag. Asked for a
+    /// block by its height, a node that does not have it yet says so.
+    async fn confirm_refusal(
+        &mut self,
+        rpc: &Rpc,
+        view: &View,
+        request: &Request,
+    ) -> Result<Estimate, ChainError> {
+        let seen = self.chain.borrow().head.map(|head| head.number).unwrap_or_default();
+        let at = BlockNumberOrTag::Number(seen.max(view.head.block.number).0);
+        match rpc.call(request.for_call(self.account()), at).await {
+            Ok(_) => Ok(Estimate::Unclear),
             Err(ChainError::Reverted { reason, .. }) => Ok(Estimate::Reverts(reason)),
             Err(error) => Err(error),
         }
@@ -279,7 +302,7 @@ impl Submitter {
             to: TxKind::Call(tx.to),
             value: tx.value,
             access_list: Default::default(),
-            input: Bytes::clone(&tx.data).0.into(),
+            input: tx.data.0.clone().into(),
         };
         let signature =
             self.signer.sign_transaction_sync(&mut unsigned).map_err(|_| ChainError::Key)?;
@@ -296,8 +319,8 @@ enum Estimate {
     Gas(u64),
     /// The contract refuses.
     Reverts(String),
-    /// The account cannot pay; that is reported.
-    Unaffordable,
+    /// Nothing final: the account cannot pay, which is reported, or the state just changed.
+    Unclear,
 }
 
 /// A number that a token answers. What is no token answers nothing, and that is final.

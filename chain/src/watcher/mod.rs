@@ -7,16 +7,16 @@
 mod blocks;
 mod cursor;
 mod decode;
+mod range;
 mod reorg;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::B256;
 use engine::chain::{Block, BlockRef, ChainEvent};
 use futures::future::OptionFuture;
-use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
@@ -40,9 +40,6 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// Longest wait between two attempts to reach the endpoint: an operator who repaired it sees the
 /// node come back within half a minute.
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
-
-/// Headers of a range that are requested at once.
-const HEADERS_AT_ONCE: usize = 8;
 
 /// The task that follows the chain.
 pub(crate) struct Watcher {
@@ -247,7 +244,7 @@ impl Watcher {
         to: u64,
     ) -> Result<Option<Vec<Block>>, ChainError> {
         let adjudicator = self.config.deployment.adjudicator;
-        match read_range(rpc, adjudicator, from, to).await {
+        match range::read(rpc, adjudicator, from, to).await {
             Ok(range) => {
                 if range.skipped > 0 {
                     debug!(from, to, skipped = range.skipped, "skipped logs that do not decode");
@@ -266,38 +263,6 @@ impl Watcher {
             Err(error) => Err(error),
         }
     }
-}
-
-/// The blocks of one range. The last block is looked at before and after: when it is the same,
-/// all blocks below it were the same in between.
-async fn read_range(
-    rpc: &Rpc,
-    adjudicator: Address,
-    from: u64,
-    to: u64,
-) -> Result<blocks::Range, ChainError> {
-    let before = rpc.header(to).await?.ok_or(ChainError::Moved)?;
-    let logs = rpc.logs(adjudicator, from, to).await?;
-    if logs.iter().any(|log| log.address() != adjudicator) {
-        return Err(ChainError::Moved);
-    }
-    let headers = headers(rpc, blocks::heights(&logs)).await?;
-    let after = rpc.header(to).await?.ok_or(ChainError::Moved)?;
-    if before != after {
-        return Err(ChainError::Moved);
-    }
-    blocks::assemble(logs, &headers, before.block).map_err(|blocks::Inconsistent| ChainError::Moved)
-}
-
-async fn headers(rpc: &Rpc, heights: Vec<u64>) -> Result<BTreeMap<u64, BlockRef>, ChainError> {
-    stream::iter(heights)
-        .map(|height| async move {
-            let header = rpc.header(height).await?.ok_or(ChainError::Moved)?;
-            Ok((height, header.block))
-        })
-        .buffer_unordered(HEADERS_AT_ONCE)
-        .try_collect()
-        .await
 }
 
 /// True when the endpoint's chain has this block.

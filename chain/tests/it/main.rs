@@ -11,3 +11,4 @@ mod reorg;
 mod restart;
 mod stuck;
 mod support;
+mod unreliable;

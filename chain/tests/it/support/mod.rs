@@ -2,12 +2,14 @@
 
 mod anvil;
 mod journal;
+mod meddler;
 mod parties;
 mod proxy;
 mod service;
 
 pub(crate) use anvil::{Anvil, KEYS};
 pub(crate) use journal::MemoryJournal;
+pub(crate) use meddler::{Meddler, Meddling};
 pub(crate) use parties::{channel, conclusion, deposit, key};
 pub(crate) use proxy::Proxy;
 pub(crate) use service::{Service, World, within};
