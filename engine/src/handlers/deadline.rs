@@ -3,7 +3,7 @@
 use crate::apply::Due;
 use crate::draft::Draft;
 use crate::ledger::{Ledger, LedgerPhase, WithdrawalTurn};
-use crate::objectives::{DeclineReason, abort_direct_fund, cancel};
+use crate::objectives::{DeclineReason, abort_direct_fund, cancel, expire_direct_defund};
 use crate::payment::{PaymentPhase, Role};
 use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::Message;
@@ -31,6 +31,9 @@ fn expire(draft: &mut Draft<'_>, objective: ObjectiveId) {
     // Whatever the phase, an objective does not outlive its deadline.
     let me = draft.me();
     draft.decline(objective, me, DeclineReason::TimedOut);
+    if let ObjectiveId::DirectDefund(id) = objective {
+        expire_direct_defund(draft, id);
+    }
 }
 
 /// Gives up an objective on this node's own account; false when it is past stopping.

@@ -122,10 +122,6 @@ pub(super) fn close(
 ) {
     let Some(ledger) = shared(draft, from, id) else { return };
     let objective = ObjectiveId::DirectDefund(id);
-    if ledger.phase == LedgerPhase::Opening && ledger.status().holdings.is_zero() {
-        // Nothing was deposited, so there is nothing to pay out.
-        return;
-    }
     if ledger.status().mode != ChannelMode::Open {
         return;
     }

@@ -194,8 +194,12 @@ pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reas
 /// A participant asks the payer to close.
 pub(super) fn request_final(draft: &mut Draft<'_>, from: Address, id: ChannelId) {
     let Some((channel, _)) = shared(draft, from, id) else { return };
-    let closable = channel.phase == PaymentPhase::Open
-        || (channel.phase == PaymentPhase::Funding && channel.postfund_signed());
+    let closable = match channel.phase {
+        PaymentPhase::Open => true,
+        // The others may have opened it: closing it for good serves everyone.
+        PaymentPhase::Funding | PaymentPhase::Cancelled(_) => channel.postfund_signed(),
+        PaymentPhase::Closing => false,
+    };
     if channel.role() != Role::Payer {
         return draft.report(from, Offence::NotAllowed);
     }
@@ -228,8 +232,10 @@ pub(super) fn finalize(
         // Only the payer makes a final state.
         (None, _) if role == Role::Payer => return draft.report(from, Offence::NotAllowed),
         (None, PaymentPhase::Open) => true,
-        (None, PaymentPhase::Funding) => channel.postfund_signed(),
-        (None, PaymentPhase::Cancelled(_) | PaymentPhase::Closing) => false,
+        // Also once a participant has said that it will not open: payer and payee may have opened
+        // it, and nothing on our left is given back before everything on our right is.
+        (None, PaymentPhase::Funding | PaymentPhase::Cancelled(_)) => channel.postfund_signed(),
+        (None, PaymentPhase::Closing) => false,
     };
     if fresh {
         let received = draft.paid(id).map(|paid| paid.total).unwrap_or_default();

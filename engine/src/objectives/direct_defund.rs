@@ -32,6 +32,12 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         draft.complete(objective);
         return draft.archive_ledger(id);
     }
+    // Never funded, and with both signatures nothing of ours can be on its way any more.
+    let unfunded = ledger.signatures.iter().any(Option::is_none) && status.holdings.is_zero();
+    if unfunded && call == CallState::None {
+        draft.complete(objective);
+        return draft.archive_ledger(id);
+    }
     draft.wait_for(objective, WaitingFor::Withdraw);
     if status.paid_out || call != CallState::None {
         return;
@@ -83,4 +89,17 @@ fn sign_final_state(draft: &mut Draft<'_>, id: ChannelId) {
     ledger.closing = Some(closing);
     ledger.signed_turn = turn;
     draft.send(peer, &Message::CloseLedger { ledger: id, turn, seal });
+}
+
+/// The peer has not signed the final state in time. A ledger in which nothing was ever deposited is
+/// forgotten; any other stays as it is, and a late signature still closes it.
+pub(crate) fn expire(draft: &mut Draft<'_>, id: ChannelId) {
+    let forgettable = draft.ledger(id).is_some_and(|ledger| {
+        ledger.signatures.iter().any(Option::is_none)
+            && ledger.status().holdings.is_zero()
+            && ledger.call == CallState::None
+    });
+    if forgettable {
+        draft.archive_ledger(id);
+    }
 }

@@ -5,7 +5,7 @@ use super::{DeclineReason, WaitingFor, start_direct_defund};
 use crate::chain::ChainCall;
 use crate::draft::Draft;
 use crate::ledger::{CallState, Ledger, LedgerPhase};
-use crate::types::{Address, Amount, ChannelId, ObjectiveId, TurnNumber};
+use crate::types::{Address, ChannelId, ObjectiveId, TurnNumber};
 use crate::wire::{Message, Seal};
 
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
@@ -65,13 +65,18 @@ fn deposit(draft: &mut Draft<'_>, id: ChannelId) {
     draft.submit(id, call);
 }
 
-/// Gives an opening ledger up. What was deposited goes back by a final state with the opening
-/// outcome: first allocations are paid first, so each depositor gets its own.
+/// Gives an opening ledger up. What was or will be deposited goes back by a final state with the
+/// opening outcome: first allocations are paid first, so each depositor gets its own.
+///
+/// Also a side that has nothing at stake helps to sign that state: the other may deposit as soon as
+/// it holds both prefund signatures, whatever this side has seen of it.
 pub(crate) fn abort(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: DeclineReason) {
     let Some(ledger) = draft.ledger(id) else { return };
-    let (holdings, call) = (ledger.status().holdings, ledger.call);
+    // The follower deposits second, or never held our signature because it declined.
+    let unanswered = ledger.prefund.iter().any(Option::is_none)
+        && (!ledger.agreed.leader.is_zero() || by == ledger.peer());
     draft.decline(ObjectiveId::DirectFund(id), by, reason);
-    if holdings == Amount::ZERO && call == CallState::None {
+    if unanswered {
         draft.archive_ledger(id);
     } else {
         start_direct_defund(draft, id);

@@ -13,7 +13,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use direct_defund::{crank as crank_direct_defund, start as start_direct_defund};
+pub(crate) use direct_defund::{
+    crank as crank_direct_defund, expire as expire_direct_defund, start as start_direct_defund,
+};
 pub(crate) use direct_fund::{abort as abort_direct_fund, crank as crank_direct_fund};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
 pub(crate) use virtual_fund::{
