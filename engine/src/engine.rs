@@ -72,6 +72,11 @@ impl Engine {
         &self.state.cursor
     }
 
+    #[cfg(feature = "testing")]
+    pub(crate) const fn state(&self) -> &State {
+        &self.state
+    }
+
     pub(crate) const fn deployment(&self) -> &Deployment {
         &self.deployment
     }

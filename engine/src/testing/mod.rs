@@ -5,10 +5,18 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "a fake that overflows fails its test")]
 
+mod chain;
 mod contract;
+pub mod fixtures;
+mod network;
+mod properties;
 mod random;
 mod store;
+mod world;
 
+pub use chain::{ChainRules, FakeChain, Orphans};
 pub use contract::store_contract;
+pub use network::{Arrival, Incoming, Network, Weather};
 pub use random::Random;
 pub use store::{MemStore, Power};
+pub use world::{Climate, Crash, Party, RecordingSigner, Setup, World};

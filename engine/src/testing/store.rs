@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::objectives::Objective;
 use crate::ports::{Store, StoreError};
 use crate::step::{ArchivedChannel, Batch, Row, Write};
-use crate::types::ChannelId;
+use crate::types::{ChannelId, ObjectiveId};
 
 /// When the power goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +71,15 @@ impl MemStore {
             _ => None,
         });
         channels.collect()
+    }
+
+    /// An ended objective, as it ended last.
+    #[must_use]
+    pub fn archived_objective(&self, id: ObjectiveId) -> Option<Objective> {
+        match self.disk().archive.get(&Row::ArchivedObjective(id)) {
+            Some(Write::ArchivedObjective(_, objective)) => Some(*objective),
+            _ => None,
+        }
     }
 
     /// A copy of the disk as it is now, as a thief or a backup would have it.

@@ -1,0 +1,149 @@
+//! What a test can see of a node.
+
+use std::fmt::Write as _;
+
+use super::{Party, World};
+use crate::engine::Engine;
+use crate::ledger::Ledger;
+use crate::objectives::{Objective, ObjectiveStatus};
+use crate::payment::PaymentChannel;
+use crate::query::StatusView;
+use crate::step::{ArchivedChannel, Write};
+use crate::testing::store::MemStore;
+use crate::types::{Amount, Asset, ChannelId, ObjectiveId};
+
+impl World {
+    /// The engine of a node that runs.
+    ///
+    /// # Panics
+    /// When the node is down.
+    #[must_use]
+    pub fn engine(&self, party: Party) -> &Engine {
+        self.nodes[party.0].driver.as_ref().expect("the node runs").engine()
+    }
+
+    /// True when the process runs.
+    #[must_use]
+    pub fn is_up(&self, party: Party) -> bool {
+        self.nodes[party.0].driver.is_some()
+    }
+
+    /// The disk of a node.
+    #[must_use]
+    pub fn store(&self, party: Party) -> &MemStore {
+        &self.nodes[party.0].store
+    }
+
+    /// Turns of a node that had something to commit, over all its lives.
+    #[must_use]
+    pub fn turns(&self, party: Party) -> u64 {
+        self.nodes[party.0].turns
+    }
+
+    /// A ledger that is not closed.
+    #[must_use]
+    pub fn ledger(&self, party: Party, id: ChannelId) -> Option<&Ledger> {
+        self.engine(party).state().ledgers.get(&id)
+    }
+
+    /// A payment channel that is not closed.
+    #[must_use]
+    pub fn payment(&self, party: Party, id: ChannelId) -> Option<&PaymentChannel> {
+        self.engine(party).state().payments.get(&id)
+    }
+
+    /// What was paid over a channel that is not closed, as far as this node knows.
+    #[must_use]
+    pub fn paid(&self, party: Party, id: ChannelId) -> Amount {
+        self.engine(party).state().paid.get(&id).map(|paid| paid.total).unwrap_or_default()
+    }
+
+    /// An objective, running or ended; none if there never was one.
+    #[must_use]
+    pub fn objective(&self, party: Party, id: ObjectiveId) -> Option<Objective> {
+        let running = self.nodes[party.0].driver.as_ref();
+        let running = running.and_then(|driver| driver.engine().state().objectives.get(&id));
+        running.copied().or_else(|| self.nodes[party.0].store.archived_objective(id))
+    }
+
+    /// How far an objective is.
+    #[must_use]
+    pub fn status(&self, party: Party, id: ObjectiveId) -> Option<ObjectiveStatus> {
+        self.objective(party, id).map(|objective| objective.status)
+    }
+
+    /// Counters of a node.
+    #[must_use]
+    pub fn counters(&self, party: Party) -> StatusView {
+        self.engine(party).state().status_view()
+    }
+
+    /// A closed channel as the archive has it.
+    #[must_use]
+    pub fn archived(&self, party: Party, id: ChannelId) -> Option<ArchivedChannel> {
+        self.nodes[party.0].store.archived_channels().into_iter().find(|channel| match channel {
+            ArchivedChannel::Ledger(ledger) => ledger.id == id,
+            ArchivedChannel::Payment(payment, _) => payment.id == id,
+        })
+    }
+
+    /// What a node has outside of channels.
+    #[must_use]
+    pub fn purse(&self, party: Party, asset: Asset) -> Amount {
+        self.chain.purse(self.address(party), asset)
+    }
+
+    /// The free balance of a node in an open ledger.
+    ///
+    /// # Panics
+    /// When the ledger is not open there.
+    #[must_use]
+    pub fn balance(&self, party: Party, id: ChannelId) -> Amount {
+        let ledger = self.ledger(party, id).expect("an open ledger");
+        ledger.agreed.of(ledger.me)
+    }
+
+    /// Everything a reader of a failed run wants to know.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        let mut text = format!("time {:?}, block {:?}\n", self.now, self.chain.head().number);
+        for node in &self.nodes {
+            let up = if node.driver.is_some() { "up" } else { "down" };
+            let _ =
+                writeln!(text, "{} {:?} ({up}, {} turns)", node.name, node.address(), node.turns);
+            for row in node.store.rows() {
+                let _ = match row {
+                    Write::Ledger(_, Some(ledger)) => writeln!(
+                        text,
+                        "  ledger {:?} {:?} {:?} turn {} signed {} pending {:?} closing {:?} call \
+                         {:?} {:?} {:?} {:?}",
+                        ledger.id,
+                        ledger.me,
+                        ledger.phase,
+                        ledger.agreed.turn,
+                        ledger.signed_turn,
+                        ledger.pending.iter().map(|pending| pending.change).collect::<Vec<_>>(),
+                        ledger.closing.map(|closing| closing.turn),
+                        ledger.call,
+                        ledger.withdrawal,
+                        ledger.status(),
+                        ledger.agreed,
+                    ),
+                    Write::Payment(_, Some(payment)) => writeln!(
+                        text,
+                        "  payment {:?} {:?} {:?} declined {:?}",
+                        payment.id,
+                        payment.role(),
+                        payment.phase,
+                        payment.declined_by
+                    ),
+                    Write::Objective(_, Some(objective)) => writeln!(text, "  {objective:?}"),
+                    Write::Call(id, Some(_)) => writeln!(text, "  call {id:?}"),
+                    Write::Message(to, id, Some(_)) => writeln!(text, "  message {id:?} to {to}"),
+                    _ => Ok(()),
+                };
+            }
+        }
+        text
+    }
+}
