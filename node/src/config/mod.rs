@@ -1,0 +1,65 @@
+//! Everything an operator can choose, in one TOML file.
+//!
+//! What stands is decided in this order: defaults, the file, the environment (`NITRO_…`), flags.
+//! The texts of the settings are in [`settings`], from which `nitro init` writes the file.
+
+mod layers;
+mod sections;
+mod settings;
+mod template;
+mod values;
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+pub use layers::{ConfigError, Layers, Origin};
+pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection};
+pub use settings::{Kind, SETTINGS, Setting};
+pub use template::template;
+pub use values::{AddressText, AmountText, Deposits};
+
+use crate::keys::Keys;
+use crate::node::{ChannelKey, NodeSettings};
+
+/// The whole configuration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The chain and its contracts.
+    pub chain: ChainSection,
+    /// The network.
+    pub p2p: p2p::P2pConfig,
+    /// The server for local programs.
+    pub rpc: RpcSection,
+    /// What the node agrees to.
+    pub policy: PolicySection,
+    /// What the node writes about itself.
+    pub log: LogSection,
+}
+
+impl Config {
+    /// What the node is started with.
+    ///
+    /// # Errors
+    /// When a setting that has no default is missing.
+    pub fn node_settings(&self, data_dir: &Path, keys: &Keys) -> Result<NodeSettings, ConfigError> {
+        let deployment = self.chain.deployment()?;
+        Ok(NodeSettings {
+            data_dir: data_dir.to_owned(),
+            deployment,
+            policy: self.policy.policy(),
+            p2p: self.p2p.clone(),
+            chain: self.chain.chain_config(deployment, keys.chain.bytes()),
+            channel_key: ChannelKey(keys.channel.bytes()),
+        })
+    }
+
+    /// The configuration as TOML, without what may be a secret.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        let mut shown = self.clone();
+        shown.chain.endpoint = sections::masked_endpoint(&self.chain.endpoint);
+        toml::to_string(&shown).unwrap_or_default()
+    }
+}

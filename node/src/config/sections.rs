@@ -1,0 +1,386 @@
+//! The sections that belong to no other crate.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use chain::{
+    AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
+    DEFAULT_MAX_FEE_PER_GAS, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, FeeBounds,
+};
+use engine::policy::Policy;
+use engine::state::Deployment;
+use engine::types::{Address, Amount};
+use serde::{Deserialize, Serialize};
+
+use super::layers::{ConfigError, Fault};
+use super::values::{AddressText, AmountText, Deposits};
+
+/// A development chain on this machine.
+const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8545";
+/// The port of the reference implementation.
+const DEFAULT_RPC_LISTEN: &str = "127.0.0.1:4005";
+/// A day: time to notice a stale state, restart and answer through a fee spike.
+const DEFAULT_CHALLENGE_DURATION: u32 = 86_400;
+/// Nodes refuse a replacement that pays less than this much more.
+const LEAST_BUMP_PERCENT: u32 = 10;
+
+/// The chain and its contracts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChainSection {
+    /// RPC endpoint. May hold an access key: shown without path and query.
+    pub endpoint: String,
+    /// EIP-155 chain id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chain_id: Option<u64>,
+    /// NitroAdjudicator.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adjudicator: Option<AddressText>,
+    /// ConsensusApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub consensus_app: Option<AddressText>,
+    /// VirtualPaymentApp.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payment_app: Option<AddressText>,
+    /// Blocks on top of a block before it counts.
+    pub confirmations: u64,
+    /// First block that is read.
+    pub start_block: u64,
+    /// Time between two looks at the head.
+    pub poll_interval_ms: u64,
+    /// Most blocks in one request for logs.
+    pub max_range: u64,
+    /// Most that is ever offered per gas.
+    pub max_fee_per_gas: AmountText,
+    /// How much more a replacement pays.
+    pub bump_percent: u32,
+    /// How long a transaction may wait before it is replaced.
+    pub bump_after_secs: u64,
+}
+
+impl Default for ChainSection {
+    fn default() -> Self {
+        Self {
+            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            chain_id: None,
+            adjudicator: None,
+            consensus_app: None,
+            payment_app: None,
+            confirmations: DEFAULT_CONFIRMATIONS,
+            start_block: 0,
+            poll_interval_ms: u64::try_from(DEFAULT_POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX),
+            max_range: DEFAULT_MAX_RANGE,
+            max_fee_per_gas: AmountText(DEFAULT_MAX_FEE_PER_GAS.into()),
+            bump_percent: DEFAULT_BUMP_PERCENT,
+            bump_after_secs: DEFAULT_BUMP_AFTER.as_secs(),
+        }
+    }
+}
+
+impl ChainSection {
+    /// The chain and contracts, none of which has a default.
+    ///
+    /// # Errors
+    /// When one of them is not set.
+    pub fn deployment(&self) -> Result<Deployment, ConfigError> {
+        let address = |found: Option<AddressText>, key| {
+            found.map(|text| text.0).ok_or(ConfigError::Missing { key })
+        };
+        Ok(Deployment {
+            chain_id: self.chain_id.ok_or(ConfigError::Missing { key: "chain.chain_id" })?,
+            adjudicator: address(self.adjudicator, "chain.adjudicator")?,
+            consensus_app: address(self.consensus_app, "chain.consensus_app")?,
+            payment_app: address(self.payment_app, "chain.payment_app")?,
+        })
+    }
+
+    pub(super) fn chain_config(&self, deployment: Deployment, key: [u8; 32]) -> ChainConfig {
+        ChainConfig {
+            confirmations: self.confirmations,
+            start_block: self.start_block,
+            max_range: self.max_range,
+            poll_interval: Duration::from_millis(self.poll_interval_ms),
+            fees: FeeBounds {
+                max_fee_per_gas: fee(self.max_fee_per_gas.0).unwrap_or(u128::MAX),
+                bump_percent: self.bump_percent,
+                bump_after: Duration::from_secs(self.bump_after_secs),
+            },
+            ..ChainConfig::new(&self.endpoint, deployment, AccountKey::new(key))
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let zero = |text: &Option<AddressText>| text.is_some_and(|text| text.0 == Address::ZERO);
+        for (key, address) in [
+            ("chain.adjudicator", &self.adjudicator),
+            ("chain.consensus_app", &self.consensus_app),
+            ("chain.payment_app", &self.payment_app),
+        ] {
+            if zero(address) {
+                return Err(Fault::new(key, "is the zero address"));
+            }
+        }
+        if !["http://", "https://", "ws://", "wss://"].iter().any(|s| self.endpoint.starts_with(s))
+        {
+            return Err(Fault::new(
+                "chain.endpoint",
+                "must begin with http://, https://, ws:// or wss://",
+            ));
+        }
+        if self.poll_interval_ms == 0 {
+            return Err(Fault::new("chain.poll_interval_ms", "must be more than zero"));
+        }
+        if self.max_range == 0 {
+            return Err(Fault::new("chain.max_range", "must be more than zero"));
+        }
+        if self.bump_percent < LEAST_BUMP_PERCENT {
+            return Err(Fault::new("chain.bump_percent", "must be 10 or more"));
+        }
+        if fee(self.max_fee_per_gas.0).is_none_or(|fee| fee == 0) {
+            return Err(Fault::new(
+                "chain.max_fee_per_gas",
+                "must be more than zero and below 2^128",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn fee(amount: Amount) -> Option<u128> {
+    u128::try_from(amount.to_u256()).ok()
+}
+
+/// Scheme, host and port; whatever else an endpoint holds may be an access key.
+pub(super) fn masked_endpoint(endpoint: &str) -> String {
+    let Some((scheme, rest)) = endpoint.split_once("://") else { return "(hidden)".to_owned() };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let shown = format!("{scheme}://{host}");
+    let rest = rest.len() != host.len() && rest != format!("{host}/");
+    if rest { format!("{shown}/(hidden)") } else { shown }
+}
+
+/// The server for local programs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RpcSection {
+    /// Where to listen; a loopback address.
+    pub listen: SocketAddr,
+    /// Connections at once.
+    pub max_connections: u32,
+    /// Largest request or batch.
+    pub max_request_bytes: u32,
+    /// Largest answer.
+    pub max_response_bytes: u32,
+    /// Requests in one batch.
+    pub max_batch: u32,
+    /// Subscriptions of one connection.
+    pub max_subscriptions: u32,
+    /// Messages that wait for one connection.
+    pub max_queue: u32,
+    /// Origins of web pages that may connect.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for RpcSection {
+    fn default() -> Self {
+        Self {
+            listen: DEFAULT_RPC_LISTEN.parse().expect("the default address is an address"),
+            max_connections: 64,
+            max_request_bytes: 1 << 20,
+            max_response_bytes: 32 << 20,
+            max_batch: 100,
+            max_subscriptions: 32,
+            max_queue: 1_024,
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+impl RpcSection {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        if !self.listen.ip().is_loopback() {
+            return Err(Fault::new(
+                "rpc.listen",
+                format!(
+                    "{} can be reached from other machines, and this version serves only programs \
+                     on the same machine; use 127.0.0.1 or [::1], and a tunnel such as ssh -L \
+                     from elsewhere",
+                    self.listen
+                ),
+            ));
+        }
+        for (key, value) in [
+            ("rpc.max_connections", self.max_connections),
+            ("rpc.max_request_bytes", self.max_request_bytes),
+            ("rpc.max_response_bytes", self.max_response_bytes),
+            ("rpc.max_batch", self.max_batch),
+            ("rpc.max_queue", self.max_queue),
+        ] {
+            if value == 0 {
+                return Err(Fault::new(key, "must be more than zero"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What the node agrees to. The fields mirror [`Policy`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySection {
+    /// Used where a request names none.
+    pub challenge_duration_secs: u32,
+    /// Shortest that is agreed to.
+    pub min_challenge_duration_secs: u32,
+    /// Longest that is agreed to.
+    pub max_challenge_duration_secs: u32,
+    /// Most that is deposited because a peer asks, by asset.
+    pub max_peer_deposit: Deposits,
+    /// Participants of a payment channel.
+    pub max_participants: u32,
+    /// Payment channels over one ledger.
+    pub max_guarantees: u32,
+    /// Ledgers that are being opened.
+    pub max_opening_ledgers: u32,
+    /// Payment channels that are being opened.
+    pub max_funding_payments: u32,
+    /// Messages that wait for one peer.
+    pub max_backlog: u64,
+    /// Opening a ledger is given up after this time.
+    pub ledger_funding_timeout_secs: u64,
+    /// Opening a payment channel is given up after this time.
+    pub payment_funding_timeout_secs: u64,
+    /// Closing is reported as not answered after this time.
+    pub closing_timeout_secs: u64,
+    /// How long the payout is left to the other side.
+    pub withdrawal_delay_secs: u64,
+}
+
+impl Default for PolicySection {
+    fn default() -> Self {
+        let policy = Policy::default();
+        let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Self {
+            challenge_duration_secs: DEFAULT_CHALLENGE_DURATION,
+            min_challenge_duration_secs: policy.min_challenge_duration,
+            max_challenge_duration_secs: policy.max_challenge_duration,
+            max_peer_deposit: Deposits(policy.max_peer_deposit),
+            max_participants: count(policy.max_participants),
+            max_guarantees: count(policy.max_guarantees),
+            max_opening_ledgers: count(policy.max_opening_ledgers),
+            max_funding_payments: count(policy.max_funding_payments),
+            max_backlog: policy.max_backlog,
+            ledger_funding_timeout_secs: policy.ledger_funding_timeout.as_secs(),
+            payment_funding_timeout_secs: policy.payment_funding_timeout.as_secs(),
+            closing_timeout_secs: policy.closing_timeout.as_secs(),
+            withdrawal_delay_secs: policy.withdrawal_delay.as_secs(),
+        }
+    }
+}
+
+impl PolicySection {
+    pub(super) fn policy(&self) -> Policy {
+        let count = |count: u32| usize::try_from(count).unwrap_or(usize::MAX);
+        Policy {
+            min_challenge_duration: self.min_challenge_duration_secs,
+            max_challenge_duration: self.max_challenge_duration_secs,
+            max_peer_deposit: self.max_peer_deposit.0.clone(),
+            max_participants: count(self.max_participants),
+            max_guarantees: count(self.max_guarantees),
+            max_opening_ledgers: count(self.max_opening_ledgers),
+            max_funding_payments: count(self.max_funding_payments),
+            max_backlog: self.max_backlog,
+            ledger_funding_timeout: Duration::from_secs(self.ledger_funding_timeout_secs),
+            payment_funding_timeout: Duration::from_secs(self.payment_funding_timeout_secs),
+            closing_timeout: Duration::from_secs(self.closing_timeout_secs),
+            withdrawal_delay: Duration::from_secs(self.withdrawal_delay_secs),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        let (min, max) = (self.min_challenge_duration_secs, self.max_challenge_duration_secs);
+        if min == 0 {
+            return Err(Fault::new(
+                "policy.min_challenge_duration_secs",
+                "must be more than zero: nobody could answer a stale state in time",
+            ));
+        }
+        if max < min {
+            return Err(Fault::new(
+                "policy.max_challenge_duration_secs",
+                format!("{max} is below min_challenge_duration_secs, {min}"),
+            ));
+        }
+        let default = self.challenge_duration_secs;
+        if !(min..=max).contains(&default) {
+            return Err(Fault::new(
+                "policy.challenge_duration_secs",
+                format!("{default} is not between {min} and {max}, the bounds of this section"),
+            ));
+        }
+        if self.max_participants < 2 {
+            return Err(Fault::new("policy.max_participants", "must be 2 or more"));
+        }
+        Ok(())
+    }
+}
+
+/// What the node writes about itself.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSection {
+    /// Level, or directives such as `info,p2p=debug`.
+    pub level: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object in a line.
+    Json,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self { level: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+impl LogSection {
+    pub(super) fn check(&self) -> Result<(), Fault> {
+        tracing_subscriber::EnvFilter::try_new(&self.level)
+            .map(drop)
+            .map_err(|error| Fault::new("log.level", error.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_policy_is_the_engines() {
+        assert_eq!(PolicySection::default().policy(), Policy::default());
+    }
+
+    #[test]
+    fn an_endpoint_is_shown_without_what_may_be_a_key() {
+        for (endpoint, shown) in [
+            ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
+            ("http://127.0.0.1:8545/", "http://127.0.0.1:8545"),
+            ("wss://node.example/v3/secret", "wss://node.example/(hidden)"),
+            ("https://node.example?key=secret", "https://node.example/(hidden)"),
+            ("https://user:secret@node.example:99", "https://node.example:99/(hidden)"),
+            ("secret", "(hidden)"),
+        ] {
+            assert_eq!(masked_endpoint(endpoint), shown);
+        }
+    }
+}

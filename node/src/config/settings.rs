@@ -1,0 +1,276 @@
+//! The list of settings, with the words that explain each.
+
+/// One setting.
+#[derive(Clone, Copy, Debug)]
+pub struct Setting {
+    /// Section and key, such as `chain.endpoint`.
+    pub key: &'static str,
+    /// How it is written outside of TOML.
+    pub kind: Kind,
+    /// What it does, one line each.
+    pub text: &'static [&'static str],
+    /// What a value looks like, for settings without a default.
+    pub example: Option<&'static str>,
+}
+
+/// How a setting is written in an environment variable or flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// As it is.
+    Text,
+    /// A whole number.
+    Number,
+    /// Comma-separated.
+    List,
+    /// `10ether` for the native coin, or `asset=amount`, comma-separated.
+    Deposits,
+}
+
+impl Setting {
+    /// The setting of that name.
+    #[must_use]
+    pub fn find(key: &str) -> Option<&'static Self> {
+        SETTINGS.iter().find(|setting| setting.key == key)
+    }
+
+    /// The environment variable that sets it.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("NITRO_{}", self.key.to_uppercase().replace('.', "_"))
+    }
+
+    /// Section and key apart.
+    ///
+    /// # Panics
+    /// Never: every setting has a section, as a test checks.
+    #[must_use]
+    pub fn parts(&self) -> (&'static str, &'static str) {
+        self.key.split_once('.').expect("every setting has a section")
+    }
+}
+
+const fn setting(key: &'static str, kind: Kind, text: &'static [&'static str]) -> Setting {
+    Setting { key, kind, text, example: None }
+}
+
+const fn required(
+    key: &'static str,
+    kind: Kind,
+    example: &'static str,
+    text: &'static [&'static str],
+) -> Setting {
+    Setting { key, kind, text, example: Some(example) }
+}
+
+/// What stands above each section in the written file.
+pub(super) const SECTIONS: [(&str, &str); 5] = [
+    ("chain", "The chain and its contracts."),
+    ("p2p", "The network of nodes."),
+    ("rpc", "The JSON-RPC server for programs on this machine."),
+    ("policy", "What the node agrees to when a peer, or its own user, asks."),
+    ("log", "What the node writes about itself."),
+];
+
+const ADDRESS: &str = "\"0x0000000000000000000000000000000000000001\"";
+
+/// Every setting, in the order of the written file.
+pub const SETTINGS: &[Setting] = &[
+    setting(
+        "chain.endpoint",
+        Kind::Text,
+        &["RPC endpoint: http(s):// is polled, ws(s):// is told of new blocks and polled."],
+    ),
+    required("chain.chain_id", Kind::Number, "31337", &["EIP-155 chain id. Has no default."]),
+    required(
+        "chain.adjudicator",
+        Kind::Text,
+        ADDRESS,
+        &["NitroAdjudicator, as printed by `nitro deploy`. Has no default."],
+    ),
+    required(
+        "chain.consensus_app",
+        Kind::Text,
+        ADDRESS,
+        &["ConsensusApp, the app of ledger channels. Has no default."],
+    ),
+    required(
+        "chain.payment_app",
+        Kind::Text,
+        ADDRESS,
+        &["VirtualPaymentApp, the app of payment channels. Has no default."],
+    ),
+    setting(
+        "chain.confirmations",
+        Kind::Number,
+        &[
+            "Blocks on top of a block before it counts. 0 is for development chains only:",
+            "a block that is taken back would have counted.",
+        ],
+    ),
+    setting(
+        "chain.start_block",
+        Kind::Number,
+        &["First block to read at the very first start: the block of the adjudicator."],
+    ),
+    setting(
+        "chain.poll_interval_ms",
+        Kind::Number,
+        &["Milliseconds between two looks at the newest block."],
+    ),
+    setting(
+        "chain.max_range",
+        Kind::Number,
+        &["Most blocks in one request for logs; halved by itself where a provider serves less."],
+    ),
+    setting(
+        "chain.max_fee_per_gas",
+        Kind::Text,
+        &["Most that is ever offered per gas. Above it transactions wait."],
+    ),
+    setting(
+        "chain.bump_percent",
+        Kind::Number,
+        &["How much more a replaced transaction offers, in per cent; 10 or more."],
+    ),
+    setting(
+        "chain.bump_after_secs",
+        Kind::Number,
+        &["Seconds before a transaction that is not mined is replaced."],
+    ),
+    setting(
+        "p2p.listen",
+        Kind::List,
+        &["Where to listen for peers; port 0 lets the system choose, [] listens nowhere."],
+    ),
+    setting(
+        "p2p.external_addresses",
+        Kind::List,
+        &["Addresses under which others reach this node, where they differ from listen."],
+    ),
+    setting(
+        "p2p.boot_peers",
+        Kind::List,
+        &["First contacts, each ending in /p2p/<peer id>; retried for ever."],
+    ),
+    setting(
+        "p2p.peers",
+        Kind::List,
+        &["Peers known in advance, each ending in /p2p/<peer id>; dialled when needed."],
+    ),
+    setting("p2p.max_connections", Kind::Number, &["Connections held in all."]),
+    setting("p2p.max_connections_per_peer", Kind::Number, &["Connections held with one peer."]),
+    setting(
+        "p2p.max_pending_connections",
+        Kind::Number,
+        &["Handshakes in progress, for each direction."],
+    ),
+    setting(
+        "p2p.response_timeout_ms",
+        Kind::Number,
+        &["Milliseconds that a peer may take to store a message before it is sent again."],
+    ),
+    setting("p2p.retry_base_ms", Kind::Number, &["First wait before a message is sent again."]),
+    setting("p2p.retry_max_ms", Kind::Number, &["Longest wait before a message is sent again."]),
+    setting("p2p.search_base_ms", Kind::Number, &["First wait before a new search for a peer."]),
+    setting("p2p.search_max_ms", Kind::Number, &["Longest wait before a new search for a peer."]),
+    setting(
+        "p2p.republish_secs",
+        Kind::Number,
+        &["How often this node's address record is published again."],
+    ),
+    setting(
+        "p2p.idle_timeout_secs",
+        Kind::Number,
+        &["How long a connection without any traffic is kept."],
+    ),
+    setting(
+        "rpc.listen",
+        Kind::Text,
+        &[
+            "Where to listen for programs: a loopback address. Other addresses are refused;",
+            "use a tunnel such as ssh -L to reach the node from elsewhere.",
+        ],
+    ),
+    setting("rpc.max_connections", Kind::Number, &["Connections at once."]),
+    setting("rpc.max_request_bytes", Kind::Number, &["Largest request or batch."]),
+    setting("rpc.max_response_bytes", Kind::Number, &["Largest answer."]),
+    setting("rpc.max_batch", Kind::Number, &["Requests in one batch."]),
+    setting("rpc.max_subscriptions", Kind::Number, &["Subscriptions of one connection."]),
+    setting(
+        "rpc.max_queue",
+        Kind::Number,
+        &["Messages that wait for one connection; a slow subscriber misses what comes then."],
+    ),
+    setting(
+        "rpc.allowed_origins",
+        Kind::List,
+        &["Origins of web pages that may connect, such as \"http://localhost:3000\"."],
+    ),
+    setting(
+        "policy.challenge_duration_secs",
+        Kind::Number,
+        &["Challenge duration of channels opened here, where the request names none."],
+    ),
+    setting(
+        "policy.min_challenge_duration_secs",
+        Kind::Number,
+        &["Shortest challenge duration: too short, and a stale state cannot be answered."],
+    ),
+    setting(
+        "policy.max_challenge_duration_secs",
+        Kind::Number,
+        &["Longest challenge duration: too long, and a silent peer locks funds for ever."],
+    ),
+    setting(
+        "policy.max_peer_deposit",
+        Kind::Deposits,
+        &[
+            "Most that this node deposits in a ledger channel that a peer opens, by asset:",
+            "{ native = \"10ether\", 0x<token> = \"5000\" }. An asset that is not listed is",
+            "deposited only when the user of this node asks.",
+        ],
+    ),
+    setting(
+        "policy.max_participants",
+        Kind::Number,
+        &["Participants of a payment channel, payer and payee included."],
+    ),
+    setting("policy.max_guarantees", Kind::Number, &["Payment channels over one ledger channel."]),
+    setting(
+        "policy.max_opening_ledgers",
+        Kind::Number,
+        &["Ledger channels that peers may have half open."],
+    ),
+    setting(
+        "policy.max_funding_payments",
+        Kind::Number,
+        &["Payment channels that may be waiting for funds."],
+    ),
+    setting("policy.max_backlog", Kind::Number, &["Messages that may wait for one peer."]),
+    setting(
+        "policy.ledger_funding_timeout_secs",
+        Kind::Number,
+        &["Opening a ledger channel is given up after this time."],
+    ),
+    setting(
+        "policy.payment_funding_timeout_secs",
+        Kind::Number,
+        &["Opening a payment channel is given up after this time."],
+    ),
+    setting(
+        "policy.closing_timeout_secs",
+        Kind::Number,
+        &["Closing is reported as not answered after this time."],
+    ),
+    setting(
+        "policy.withdrawal_delay_secs",
+        Kind::Number,
+        &["How long the payout is left to the side that opened the ledger channel."],
+    ),
+    setting(
+        "log.level",
+        Kind::Text,
+        &["error, warn, info, debug or trace; or by module, such as \"info,p2p=debug\"."],
+    ),
+    setting("log.format", Kind::Text, &["\"text\" for people, \"json\" for programs."]),
+];

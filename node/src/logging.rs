@@ -1,0 +1,42 @@
+//! Sets up what the node writes about itself. Logs go to stderr; stdout is for answers.
+
+use std::io::stderr;
+
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::TryInitError;
+
+use crate::config::{LogFormat, LogSection};
+
+/// Starts logging. `RUST_LOG` is not read: the level has one source, the configuration.
+///
+/// # Errors
+/// When logging was started before, or the level is none.
+pub fn start(config: &LogSection) -> Result<(), LogError> {
+    use tracing_subscriber::util::SubscriberInitExt;
+    let filter = EnvFilter::try_new(&config.level).map_err(|error| LogError::Level {
+        level: config.level.clone(),
+        reason: error.to_string(),
+    })?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    match config.format {
+        LogFormat::Text => builder.finish().try_init()?,
+        LogFormat::Json => builder.json().flatten_event(true).finish().try_init()?,
+    }
+    Ok(())
+}
+
+/// Why nothing can be logged.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// Not a level and no directives.
+    #[error("log.level {level:?}: {reason}")]
+    Level {
+        /// As configured.
+        level: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Logging was started before.
+    #[error("logging: {0}")]
+    Twice(#[from] TryInitError),
+}

@@ -1,0 +1,116 @@
+//! Every fault of the configuration is named with its place and with what is allowed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use node::config::{Layers, Origin};
+
+fn error(text: &str) -> String {
+    let layers = Layers::default().text("config.toml", text);
+    layers.and_then(Layers::finish).unwrap_err().to_string()
+}
+
+fn assert_says(error: &str, words: &[&str]) {
+    for word in words {
+        assert!(error.contains(word), "{word:?} is missing in {error:?}");
+    }
+}
+
+#[test]
+fn an_unknown_key_is_named_with_its_line_and_what_is_allowed() {
+    let found = error("[chain]\nconfirmations = 1\nendpont = \"http://x\"\n");
+    assert_says(&found, &["config.toml, line 3", "endpont", "endpoint", "chain_id"]);
+    let found = error("\n[chian]\nendpoint = \"http://x\"\n");
+    assert_says(&found, &["config.toml, line 2", "chian", "chain", "policy"]);
+    let found = error("[p2p]\n\n\nlisten_on = []\n");
+    assert_says(&found, &["config.toml, line 4", "p2p.listen_on", "boot_peers"]);
+}
+
+#[test]
+fn a_wrong_value_is_named_with_its_key_and_line() {
+    for (text, words) in [
+        ("[chain]\n\nconfirmations = \"six\"", &["line 3", "chain.confirmations", "u64"][..]),
+        ("[chain]\nmax_fee_per_gas = \"1.5\"", &["line 2", "chain.max_fee_per_gas", "fraction"]),
+        ("[chain]\nadjudicator = \"0x12\"", &["line 2", "chain.adjudicator", "40 hex digits"]),
+        ("[chain]\nchain_id = -1", &["line 2", "chain.chain_id"]),
+        ("[p2p]\nlisten = [\"nowhere\"]", &["line 2", "p2p.listen"]),
+        ("[rpc]\nlisten = \"4005\"", &["line 2", "rpc.listen"]),
+        ("[log]\nformat = \"xml\"", &["line 2", "log.format", "text", "json"]),
+        ("[policy.max_peer_deposit]\nnative = \"-1\"", &["line 2", "max_peer_deposit", "negative"]),
+        (
+            "[policy]\nmax_peer_deposit = { dollars = \"1\" }",
+            &["line 2", "max_peer_deposit", "dollars", "native"],
+        ),
+    ] {
+        assert_says(&error(text), words);
+    }
+}
+
+#[test]
+fn a_value_that_makes_no_sense_is_named_with_its_line() {
+    for (text, words) in [
+        (
+            "[rpc]\n\nlisten = \"0.0.0.0:4005\"",
+            &["line 3", "rpc.listen", "0.0.0.0:4005", "127.0.0.1"][..],
+        ),
+        ("[chain]\nbump_percent = 5", &["line 2", "chain.bump_percent", "10"]),
+        ("[chain]\nendpoint = \"localhost\"", &["line 2", "chain.endpoint", "http://"]),
+        ("[policy]\nmin_challenge_duration_secs = 0", &["line 2", "min_challenge_duration_secs"]),
+        ("[log]\nlevel = \"=\"", &["line 2", "log.level"]),
+    ] {
+        assert_says(&error(text), words);
+    }
+}
+
+#[test]
+fn broken_toml_is_named_with_its_line() {
+    assert_says(&error("[chain]\nendpoint = \n"), &["config.toml, line 2"]);
+}
+
+#[test]
+fn later_layers_outrank_earlier_ones() {
+    let variable = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let layers = Layers::default()
+        .text("config.toml", "[chain]\nconfirmations = 1\nmax_range = 2\nstart_block = 3\n")
+        .unwrap()
+        .environment([
+            variable("NITRO_CHAIN_CONFIRMATIONS", "10"),
+            variable("NITRO_CHAIN_MAX_RANGE", "20"),
+            variable("NITRO_P2P_BOOT_PEERS", ""),
+            variable("NITRO_POLICY_MAX_PEER_DEPOSIT", "10gwei"),
+            variable("NITRO_PASSPHRASE", "secret"),
+            variable("HOME", "/root"),
+        ])
+        .unwrap()
+        .set("chain.confirmations", "100", Origin::Flag("--set".to_owned()))
+        .unwrap();
+    let config = layers.finish().unwrap();
+    assert_eq!(config.chain.confirmations, 100);
+    assert_eq!(config.chain.max_range, 20);
+    assert_eq!(config.chain.start_block, 3);
+    assert_eq!(config.chain.poll_interval_ms, 4_000);
+    let deposit = config.policy.max_peer_deposit.0[&engine::types::Asset::NATIVE];
+    assert_eq!(deposit.to_string(), "10000000000");
+}
+
+#[test]
+fn wrong_variables_and_flags_are_named() {
+    let variable = |key: &str, value: &str| {
+        let layers = Layers::default().environment([(key.to_owned(), value.to_owned())]);
+        layers.and_then(Layers::finish).unwrap_err().to_string()
+    };
+    assert_says(
+        &variable("NITRO_CHAIN_ENDPONT", "x"),
+        &["NITRO_CHAIN_ENDPONT", "NITRO_CHAIN_ENDPOINT"],
+    );
+    assert_says(&variable("NITRO_CHAIN_CHAIN_ID", "x"), &["NITRO_CHAIN_CHAIN_ID", "whole number"]);
+    assert_says(&variable("NITRO_RPC_LISTEN", "[::]:1"), &["NITRO_RPC_LISTEN", "rpc.listen"]);
+    let flag = Layers::default().set("chain.foo", "1", Origin::Flag("--set".to_owned()));
+    assert_says(&flag.unwrap_err().to_string(), &["--set", "chain.foo", "chain.endpoint"]);
+}
+
+#[test]
+fn tells_which_setting_is_missing() {
+    let config = Layers::default().set("chain.chain_id", "1", Origin::Default).unwrap();
+    let error = config.finish().unwrap().chain.deployment().unwrap_err().to_string();
+    assert_says(&error, &["chain.adjudicator", "NITRO_CHAIN_ADJUDICATOR"]);
+}
