@@ -31,7 +31,8 @@ impl P2p {
     ///
     /// When this returns, every configured address is bound and listed, though a wildcard may
     /// not show all its interfaces yet. The task ends within [`P2p::SHUTDOWN_LIMIT`] of the
-    /// cancellation, and acknowledgements given before it still leave. Dropping the event
+    /// cancellation, and acknowledgements given before it still leave; a peer that misses one
+    /// sends the frame again. Dropping the event
     /// receiver or every handle ends the task too: nobody could settle frames.
     pub async fn start(
         config: P2pConfig,

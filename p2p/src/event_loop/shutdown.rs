@@ -11,6 +11,10 @@ use super::EventLoop;
 
 /// For acknowledgements that the node gave before it stopped.
 const FLUSH_LIMIT: Duration = Duration::from_millis(1500);
+/// Between the last response and the end of the connections. A peer that reads both at once
+/// notices the end first and drops the response unread; it would send the frame again, but to
+/// a node that is gone.
+const LINGER: Duration = Duration::from_millis(100);
 /// For telling every peer that the connection ends.
 const CLOSE_LIMIT: Duration = Duration::from_millis(1000);
 
@@ -25,6 +29,7 @@ impl EventLoop {
             self.swarm.remove_listener(id);
         }
         self.flush_responses().await;
+        self.linger().await;
         self.close_connections().await;
         info!("network down");
     }
@@ -39,6 +44,16 @@ impl EventLoop {
                     warn!(responses = self.leaving.len(), "responses not flushed at shutdown");
                     return;
                 }
+            }
+        }
+    }
+
+    async fn linger(&mut self) {
+        let deadline = Instant::now() + LINGER;
+        while !self.links.is_empty() {
+            match timeout_at(deadline, self.swarm.select_next_some()).await {
+                Ok(event) => self.handle_swarm_event(event),
+                Err(_) => return,
             }
         }
     }
