@@ -1,14 +1,13 @@
 //! Calls that a contract, the endpoint or an empty account refuses.
 
-use alloy::network::{EthereumWallet, TransactionBuilder};
-use alloy::providers::{Provider, ProviderBuilder};
+use alloy::network::TransactionBuilder;
+use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
-use alloy::signers::local::PrivateKeySigner;
 use chain::ChainConfig;
 use engine::chain::Receipt;
 use engine::types::{Address, Asset, CallId};
 
-use crate::support::{KEYS, Service, World, channel, deposit, key};
+use crate::support::{Service, World, channel, deposit, key};
 
 const MISMATCH: &str = "held != expectedHeld";
 
@@ -116,13 +115,11 @@ async fn transaction_of_somebody_else_with_our_key_is_left_alone() {
     world.hold_transactions().await;
     let mut service = Service::start(world.config()).await;
     let account = service.handle.account();
-    let wallet = EthereumWallet::from(PrivateKeySigner::from_bytes(&KEYS[1]).unwrap());
-    let foreign = ProviderBuilder::new().wallet(wallet).connect_provider(world.anvil.rpc.clone());
     let request = TransactionRequest::default()
         .with_to(Address::repeat_byte(5))
         .with_max_fee_per_gas(90_000_000_000)
         .with_max_priority_fee_per_gas(9_000_000_000);
-    let foreign = foreign.send_transaction(request).await.unwrap();
+    let foreign = world.wallet(1).send_transaction(request).await.unwrap();
     service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
     service.until_in_flight(1).await;
     world.mine(1).await;

@@ -190,3 +190,28 @@ async fn refusal_of_a_lagging_node_is_not_final() {
     assert!(matches!(service.until_settled(9).await, Receipt::Succeeded { .. }));
     service.until_held(channel(1), 12).await;
 }
+
+#[tokio::test]
+async fn allowance_of_a_token_that_wants_a_reset_is_reset_first() {
+    let world = World::new().await;
+    let account = world.approve_from_service_account(3).await;
+    world.give_tokens(account, 8).await;
+    // Such a token refuses to change an allowance that is not zero.
+    let mut is_reset = false;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, params| {
+        is_reset |= method == "eth_sendRawTransaction";
+        let data = params[0]["input"].as_str().unwrap_or_default();
+        if !is_reset && data.starts_with("0x095ea7b3") && data.ends_with('8') {
+            return Meddling::Refuse("execution reverted: reset first");
+        }
+        Meddling::Pass
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let mut service = Service::start(config).await;
+    service.handle.submit(CallId(1), deposit(channel(1), world.token(), 0, 8)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_held(channel(1), 8).await;
+    // The old approval, the reset, the approval and the deposit.
+    assert_eq!(world.mined_nonce(account).await, 4);
+}

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use alloy::network::EthereumWallet;
 use alloy::primitives::U256;
-use alloy::providers::Provider;
+use alloy::providers::{Provider, ProviderBuilder};
+use alloy::signers::local::PrivateKeySigner;
+use chain::bindings::token::Token;
 use chain::{Chain, ChainConfig, ChainError, ChainHandle, Deployed, Event, TestToken, deploy};
 use engine::chain::{Block, BlockRef, ChainEvent, ChainFact, Receipt};
 use engine::types::{Address, Amount, Asset, CallId, ChannelId};
@@ -93,18 +96,27 @@ impl World {
         self.anvil.rpc.get_transaction_count(account).await.unwrap()
     }
 
-    /// Gives test tokens to the service's account.
+    /// Gives test tokens to an account.
     pub(crate) async fn give_tokens(&self, account: Address, amount: u64) {
-        use alloy::network::EthereumWallet;
-        use alloy::providers::ProviderBuilder;
-        use alloy::signers::local::PrivateKeySigner;
-        let signer = PrivateKeySigner::from_bytes(&super::KEYS[0]).unwrap();
-        let provider = ProviderBuilder::new()
-            .wallet(EthereumWallet::from(signer))
-            .connect_provider(self.anvil.rpc.clone());
-        let token = chain::bindings::token::Token::new(self.token().0, provider);
+        let token = Token::new(self.token().0, self.wallet(0));
         let sent = token.transfer(account, U256::from(amount)).send().await.unwrap();
         within("tokens", sent.get_receipt()).await.unwrap();
+    }
+
+    /// Leaves an old allowance of the service's account, which it returns.
+    pub(crate) async fn approve_from_service_account(&self, amount: u64) -> Address {
+        let token = Token::new(self.token().0, self.wallet(1));
+        let spender = self.deployed.deployment.adjudicator;
+        let sent = token.approve(spender, U256::from(amount)).send().await.unwrap();
+        within("the approval", sent.get_receipt()).await.unwrap().from
+    }
+
+    /// Sends for one of the funded accounts, beside any service.
+    pub(crate) fn wallet(&self, account: usize) -> impl Provider + Clone {
+        let signer = PrivateKeySigner::from_bytes(&super::KEYS[account]).unwrap();
+        ProviderBuilder::new()
+            .wallet(EthereumWallet::from(signer))
+            .connect_provider(self.anvil.rpc.clone())
     }
 }
 
