@@ -2,8 +2,8 @@
 
 use crate::apply::Due;
 use crate::draft::Draft;
-use crate::ledger::{Ledger, LedgerPhase, WithdrawalTurn};
-use crate::objectives::{DeclineReason, abort_direct_fund, cancel, expire_direct_defund};
+use crate::ledger::{LedgerPhase, WithdrawalTurn};
+use crate::objectives::{DeclineReason, cancel, expire_direct_defund, give_up_direct_fund};
 use crate::payment::{PaymentPhase, Role};
 use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::Message;
@@ -45,15 +45,10 @@ pub(super) fn give_up(
     let me = draft.me();
     match objective {
         ObjectiveId::DirectFund(id) => {
-            let Some(peer) = draft
-                .ledger(id)
-                .filter(|ledger| ledger.phase == LedgerPhase::Opening)
-                .map(Ledger::peer)
-            else {
+            if draft.ledger(id).is_none_or(|ledger| ledger.phase != LedgerPhase::Opening) {
                 return false;
-            };
-            draft.send(peer, &Message::Decline { objective, reason });
-            abort_direct_fund(draft, id, me, reason);
+            }
+            give_up_direct_fund(draft, id, reason);
             true
         }
         ObjectiveId::VirtualFund(id) => {

@@ -6,7 +6,7 @@ use crate::ledger::{
     Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
 use crate::objectives::{
-    DeclineReason, WaitingFor, abort_direct_fund, cancel, left_side, may_release_left,
+    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, may_release_left,
     start_direct_defund,
 };
 use crate::payment::{PaymentPhase, is_complete};
@@ -105,10 +105,10 @@ pub(super) fn postfund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal
     }
 }
 
-/// The peer gives the opening up.
+/// The peer gives the opening up. Also counts when this side has done so as well.
 pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reason: DeclineReason) {
-    if shared(draft, from, id).is_some_and(|ledger| ledger.phase == LedgerPhase::Opening) {
-        abort_direct_fund(draft, id, from, reason);
+    if shared(draft, from, id).is_some_and(|ledger| !ledger.has_opened()) {
+        direct_fund_declined(draft, id, from, reason);
     }
 }
 

@@ -191,6 +191,12 @@ impl Ledger {
         self.onchain.status(self.asset)
     }
 
+    /// True once both have signed that all deposits are there.
+    #[must_use]
+    pub fn has_opened(&self) -> bool {
+        self.signatures.iter().all(Option::is_some)
+    }
+
     /// True when content may be changed: open, nothing disputed on chain (threat A10), and the
     /// deposits still where they were.
     #[must_use]

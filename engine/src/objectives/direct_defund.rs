@@ -33,7 +33,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         return draft.archive_ledger(id);
     }
     // Never funded, and with both signatures nothing of ours can be on its way any more.
-    let unfunded = ledger.signatures.iter().any(Option::is_none) && status.holdings.is_zero();
+    let unfunded = !ledger.has_opened() && status.holdings.is_zero();
     if unfunded && call == CallState::None {
         draft.complete(objective);
         return draft.archive_ledger(id);
@@ -95,9 +95,7 @@ fn sign_final_state(draft: &mut Draft<'_>, id: ChannelId) {
 /// forgotten; any other stays as it is, and a late signature still closes it.
 pub(crate) fn expire(draft: &mut Draft<'_>, id: ChannelId) {
     let forgettable = draft.ledger(id).is_some_and(|ledger| {
-        ledger.signatures.iter().any(Option::is_none)
-            && ledger.status().holdings.is_zero()
-            && ledger.call == CallState::None
+        !ledger.has_opened() && ledger.status().holdings.is_zero() && ledger.call == CallState::None
     });
     if forgettable {
         draft.archive_ledger(id);

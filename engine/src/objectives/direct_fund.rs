@@ -4,7 +4,7 @@
 use super::{DeclineReason, WaitingFor, start_direct_defund};
 use crate::chain::ChainCall;
 use crate::draft::Draft;
-use crate::ledger::{CallState, Ledger, LedgerPhase};
+use crate::ledger::{CallState, Ledger, LedgerPhase, Side};
 use crate::types::{Address, ChannelId, ObjectiveId, TurnNumber};
 use crate::wire::{Message, Seal};
 
@@ -29,7 +29,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         draft.send(peer, &Message::LedgerPostfund { ledger: id, seal });
     }
     let Some(ledger) = draft.ledger(id) else { return };
-    if ledger.signatures.iter().any(Option::is_none) {
+    if !ledger.has_opened() {
         return draft.wait_for(objective, WaitingFor::CompletePostfund);
     }
     if let Some(ledger) = draft.ledger_mut(id) {
@@ -65,18 +65,32 @@ fn deposit(draft: &mut Draft<'_>, id: ChannelId) {
     draft.submit(id, call);
 }
 
-/// Gives an opening ledger up. What was or will be deposited goes back by a final state with the
-/// opening outcome: first allocations are paid first, so each depositor gets its own.
-///
-/// Also a side that has nothing at stake helps to sign that state: the other may deposit as soon as
-/// it holds both prefund signatures, whatever this side has seen of it.
-pub(crate) fn abort(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: DeclineReason) {
+/// Gives an opening ledger up on this node's own account. A leader without the follower's signature
+/// has not deposited and never will, and says so; nobody else can know what the other is about to
+/// deposit, so the money goes back by a final state with the opening outcome: first allocations are
+/// paid first, so each depositor gets its own.
+pub(crate) fn give_up(draft: &mut Draft<'_>, id: ChannelId, reason: DeclineReason) {
     let Some(ledger) = draft.ledger(id) else { return };
-    // The follower deposits second, or never held our signature because it declined.
-    let unanswered = ledger.prefund.iter().any(Option::is_none)
-        && (!ledger.agreed.leader.is_zero() || by == ledger.peer());
+    let untouched = ledger.me == Side::Leader
+        && ledger.prefund.iter().any(Option::is_none)
+        && !ledger.agreed.leader.is_zero();
+    let (peer, me, objective) = (ledger.peer(), draft.me(), ObjectiveId::DirectFund(id));
+    draft.decline(objective, me, reason);
+    if untouched {
+        draft.send(peer, &Message::Decline { objective, reason });
+        draft.archive_ledger(id);
+    } else {
+        start_direct_defund(draft, id);
+    }
+}
+
+/// The peer gives the opening up and says that nothing of its own is, or will be, deposited.
+pub(crate) fn declined(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: DeclineReason) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    let untouched = ledger.status().holdings.is_zero() && ledger.call == CallState::None;
     draft.decline(ObjectiveId::DirectFund(id), by, reason);
-    if unanswered {
+    if untouched {
+        draft.decline(ObjectiveId::DirectDefund(id), by, reason);
         draft.archive_ledger(id);
     } else {
         start_direct_defund(draft, id);

@@ -16,7 +16,9 @@ use serde::{Deserialize, Serialize};
 pub(crate) use direct_defund::{
     crank as crank_direct_defund, expire as expire_direct_defund, start as start_direct_defund,
 };
-pub(crate) use direct_fund::{abort as abort_direct_fund, crank as crank_direct_fund};
+pub(crate) use direct_fund::{
+    crank as crank_direct_fund, declined as direct_fund_declined, give_up as give_up_direct_fund,
+};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
 pub(crate) use virtual_fund::{
     cancel, crank as crank_virtual_fund, crank_cancelled, left_side, may_release_left,

@@ -70,11 +70,6 @@ impl Memory {
         let known = *self.signed.entry((channel, turn)).or_insert(seal.hash);
         assert_eq!(known, seal.hash, "two signed states of {channel:?} at turn {turn}");
     }
-
-    /// True when a state of that channel and turn has left the node with its signature.
-    pub(crate) fn has_signed(&self, channel: ChannelId, turn: TurnNumber) -> bool {
-        self.signed.contains_key(&(channel, turn))
-    }
 }
 
 /// Checks one node after its turn.

@@ -190,7 +190,7 @@ fn a_peer_that_never_answers_is_given_up() {
     assert!(world.ledger(alice, id).is_none() && world.archived(alice, id).is_some());
     world.heal();
     world.run_until_quiet();
-    assert_eq!(world.counters(bob).ledgers, 0);
+    assert_eq!(world.counters(bob).ledgers, 0, "{}", world.describe());
     assert_eq!(world.chain().successes(), []);
     // The two can still have a ledger.
     world.open_ledger(alice, bob, 60, 40);
@@ -225,7 +225,8 @@ fn what_was_deposited_goes_back_when_the_other_never_deposits() {
     world.run_until_quiet();
     assert!(world.has_completed(alice, ObjectiveId::DirectDefund(id)));
     assert_eq!((purse(&world, alice), purse(&world, bob)), (PURSE.into(), PURSE.into()));
-    assert_eq!(world.counters(alice).ledgers + world.counters(bob).ledgers, 0);
+    let left = world.counters(alice).ledgers + world.counters(bob).ledgers;
+    assert_eq!(left, 0, "{}", world.describe());
 }
 
 #[test]
@@ -239,7 +240,8 @@ fn a_half_funded_ledger_is_cancelled_and_paid_back() {
     assert_declined(&world, alice, objective, DeclineReason::Cancelled);
     assert_declined(&world, bob, objective, DeclineReason::Cancelled);
     assert_eq!((purse(&world, alice), purse(&world, bob)), (PURSE.into(), PURSE.into()));
-    assert_eq!(world.counters(alice).ledgers + world.counters(bob).ledgers, 0);
+    let left = world.counters(alice).ledgers + world.counters(bob).ledgers;
+    assert_eq!(left, 0, "{}", world.describe());
 }
 
 /// At every moment of the opening, by either side: nothing is lost and nothing is left.
@@ -260,7 +262,8 @@ fn an_opening_can_be_cancelled_at_any_moment() {
         }
         let purses = (purse(&world, alice), purse(&world, bob));
         assert_eq!(purses, (PURSE.into(), PURSE.into()), "{party:?} after {steps} steps");
-        assert_eq!(world.counters(alice).ledgers + world.counters(bob).ledgers, 0);
+        let left = world.counters(alice).ledgers + world.counters(bob).ledgers;
+        assert_eq!(left, 0, "{}", world.describe());
     }
 }
 

@@ -245,7 +245,8 @@ fn a_silent_participant_unwinds_the_channel() {
                 world.step();
             }
             world.partition(&[parties[silent]]);
-            world.run_for(Duration::from_secs(120));
+            // The opening is given up after a minute, the closing after ten more.
+            world.run_for(Duration::from_secs(700));
             let opened = parties.iter().any(|party| world.has_open_payment(*party, id));
             for party in &parties {
                 assert_eq!(world.counters(*party).objectives, 0, "{}", world.describe());
