@@ -72,15 +72,16 @@ impl Folder {
     /// Opens the database, or makes one. `is_new` says that no commit was ever made here.
     pub(crate) fn database(&self, config: &Config, is_new: bool) -> Result<Database, StoreError> {
         let path = self.path.join(DATABASE);
-        if is_new {
-            remove_unfinished(&path)?;
+        let is_whole = exists(&path.join(VERSION_MARKER))?;
+        if is_new && !is_whole {
+            self.remove_unfinished(&path)?;
             DirBuilder::new()
                 .recursive(true)
                 .mode(0o700)
                 .create(&path)
                 .map_err(within("creating", &path))?;
             sync_folder(&self.path)?;
-        } else if !exists(&path.join(VERSION_MARKER))? {
+        } else if !is_whole {
             return Err(self.damaged("the database", "its version file is missing"));
         }
         let open = || {
@@ -95,6 +96,20 @@ impl Folder {
             Ok(opened) => opened.map_err(|error| self.failed("opening", DATABASE, error)),
             Err(_) => Err(self.damaged("the database", "its recovery panicked")),
         }
+    }
+
+    /// Takes away what a creation left that did not come to its end: it has no rows.
+    fn remove_unfinished(&self, path: &Path) -> Result<(), StoreError> {
+        if !exists(path)? {
+            return Ok(());
+        }
+        let files = path.join(TABLE_FILES);
+        let has_files = exists(&files)?
+            && fs::read_dir(&files).map_err(within("reading", &files))?.next().is_some();
+        if has_files {
+            return Err(self.damaged("the database", "its version file is missing"));
+        }
+        fs::remove_dir_all(path).map_err(within("removing", path))
     }
 
     /// A failure of the database while `doing` something with `what`.
@@ -124,21 +139,6 @@ impl Folder {
     pub(crate) fn damaged(&self, what: impl Into<String>, reason: impl Into<String>) -> StoreError {
         StoreError::Damaged { what: what.into(), path: self.path.clone(), reason: reason.into() }
     }
-}
-
-/// Takes away what a creation left that did not come to its end: it has no rows. Anything that
-/// could have rows stays, and the database will say what is wrong with it.
-fn remove_unfinished(path: &Path) -> Result<(), StoreError> {
-    if !exists(path)? || exists(&path.join(VERSION_MARKER))? {
-        return Ok(());
-    }
-    let files = path.join(TABLE_FILES);
-    let has_files = exists(&files)?
-        && fs::read_dir(&files).map_err(within("reading", &files))?.next().is_some();
-    if has_files {
-        return Ok(());
-    }
-    fs::remove_dir_all(path).map_err(within("removing", path))
 }
 
 fn exists(path: &Path) -> Result<bool, StoreError> {

@@ -1,0 +1,158 @@
+//! Every kind of row, and every variant of what is stored in one: an enum whose variants change
+//! places would be read as something else.
+
+use engine::chain::ChainFact;
+use engine::ledger::{
+    CallState, ChannelMode, Ledger, LedgerPhase, OnChain, OnChainStatus, Side, WithdrawalTurn,
+};
+use engine::objectives::{DeclineReason, Objective, ObjectiveStatus, WaitingFor};
+use engine::payment::{PaymentChannel, PaymentPhase};
+use engine::state::SupportedState;
+use engine::step::{ArchivedChannel, Paid, Write};
+use engine::types::{
+    Amount, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+    TurnNumber,
+};
+
+use crate::fixtures::{
+    channel, cursor, deposit, ended, ledger, paid, payment, peer, running, signature, withdrawal,
+};
+
+const WAITING: [WaitingFor; 10] = [
+    WaitingFor::CompletePrefund,
+    WaitingFor::MyTurnToFund,
+    WaitingFor::CompleteFunding,
+    WaitingFor::CompletePostfund,
+    WaitingFor::FinalStateFromPayer,
+    WaitingFor::SupportedFinalState,
+    WaitingFor::DefundingOnMyLeft,
+    WaitingFor::DefundingOnMyRight,
+    WaitingFor::Finalization,
+    WaitingFor::Withdraw,
+];
+
+const REASONS: [DeclineReason; 15] = [
+    DeclineReason::TimedOut,
+    DeclineReason::WrongDeployment,
+    DeclineReason::ChallengeDuration,
+    DeclineReason::Participants,
+    DeclineReason::Amounts,
+    DeclineReason::Deposit,
+    DeclineReason::LedgerExists,
+    DeclineReason::NoLedger,
+    DeclineReason::InsufficientFunds,
+    DeclineReason::Busy,
+    DeclineReason::State,
+    DeclineReason::GuaranteesRunning,
+    DeclineReason::LedgerNotUsable,
+    DeclineReason::BelowVouchers,
+    DeclineReason::Cancelled,
+];
+
+pub(crate) fn live_rows() -> Vec<Write> {
+    let mut rows = vec![
+        Write::Paid(channel(0x21), Some(paid(300))),
+        Write::Paid(channel(0x22), Some(Paid { total: Amount::ZERO, voucher: None })),
+        objective_row(ObjectiveId::DirectFund(channel(0x51))),
+        objective_row(ObjectiveId::DirectDefund(channel(0x51))),
+        objective_row(ObjectiveId::VirtualFund(channel(0x51))),
+        objective_row(ObjectiveId::VirtualDefund(channel(0x51))),
+        Write::Message(peer(1), MessageId(255), Some(vec![1, 2, 3])),
+        Write::Message(peer(1), MessageId(256), Some(Vec::new())),
+        Write::Call(CallId(300), Some(deposit(1))),
+        Write::Call(CallId(301), Some(withdrawal())),
+        Write::NextCall(CallId(302)),
+        Write::Cursor(cursor()),
+    ];
+    rows.extend(ledgers().into_iter().map(|row| Write::Ledger(row.id, Some(Box::new(row)))));
+    rows.extend(payments().into_iter().map(|row| Write::Payment(row.id, Some(Box::new(row)))));
+    rows
+}
+
+pub(crate) fn archived_rows() -> Vec<Write> {
+    let mut rows = vec![
+        Write::ArchivedChannel(channel(0x62), Box::new(ArchivedChannel::Ledger(ledger()))),
+        Write::ArchivedChannel(
+            channel(0x63),
+            Box::new(ArchivedChannel::Payment(payment(), Some(paid(77)))),
+        ),
+    ];
+    rows.extend(objectives().into_iter().map(|row| Write::ArchivedObjective(row.id, row)));
+    rows
+}
+
+/// Three ledgers with each phase, call state, withdrawal turn and challenge status.
+fn ledgers() -> [Ledger; 3] {
+    let modes =
+        [ChannelMode::Open, ChannelMode::Challenge { finalizes_at: 301 }, ChannelMode::Concluded];
+    let mut rows = [0x71, 0x72, 0x73].map(|byte| Ledger { id: channel(byte), ..ledger() });
+    let [opening, open, closing] = &mut rows;
+    opening.onchain = onchain(modes[0], facts());
+    opening.call = CallState::None;
+    open.onchain = onchain(modes[1], Vec::new());
+    open.phase = LedgerPhase::Open;
+    open.me = Side::Follower;
+    open.withdrawal = WithdrawalTurn::After(Timestamp(300));
+    closing.onchain = onchain(modes[2], Vec::new());
+    closing.phase = LedgerPhase::Closing;
+    closing.call = CallState::Until(BlockNumber(300));
+    closing.withdrawal = WithdrawalTurn::Due;
+    rows
+}
+
+/// The engine keeps these fields to itself; a tuple of them has the same encoding.
+fn onchain(mode: ChannelMode, recent: Vec<ChainFact>) -> OnChain {
+    let status = OnChainStatus { holdings: 5_u64.into(), mode, paid_out: true };
+    let recent: Vec<_> = recent.into_iter().map(|fact| (BlockNumber(300), fact)).collect();
+    let config = bincode::config::standard();
+    let bytes = bincode::serde::encode_to_vec((status, recent), config).unwrap();
+    bincode::serde::decode_from_slice(&bytes, config).unwrap().0
+}
+
+fn facts() -> Vec<ChainFact> {
+    let supported = SupportedState {
+        state: ledger().final_state(TurnNumber(9)),
+        signatures: vec![signature(1), signature(2)],
+    };
+    let asset = Asset(peer(0x70));
+    let amounts = [1_u64, 2].map(Amount::from);
+    vec![
+        ChainFact::Deposited { asset, holdings: amounts[0] },
+        ChainFact::AllocationUpdated { asset_index: 0, initial: amounts[1], holdings: amounts[0] },
+        ChainFact::ChallengeRegistered {
+            finalizes_at: 300,
+            proof: vec![supported.clone()],
+            candidate: Box::new(supported),
+        },
+        ChainFact::ChallengeCleared { turn: TurnNumber(9) },
+        ChainFact::Checkpointed { turn: TurnNumber(10) },
+        ChainFact::Concluded { finalizes_at: 300 },
+        ChainFact::Reclaimed { asset_index: 1 },
+    ]
+}
+
+fn payments() -> Vec<PaymentChannel> {
+    let phases = [
+        PaymentPhase::Funding,
+        PaymentPhase::Open,
+        PaymentPhase::Closing,
+        PaymentPhase::Cancelled(DeclineReason::Busy),
+    ];
+    let row = |(byte, phase)| PaymentChannel { id: channel(byte), phase, ..payment() };
+    (0x81..).zip(phases).map(row).collect()
+}
+
+fn objective_row(id: ObjectiveId) -> Write {
+    Write::Objective(id, Some(running(id)))
+}
+
+fn objectives() -> Vec<Objective> {
+    let waiting = WAITING.map(ObjectiveStatus::Running);
+    let declined = REASONS.map(|reason| ObjectiveStatus::Declined { by: peer(2), reason });
+    let statuses = waiting.into_iter().chain(declined).chain([ObjectiveStatus::Completed]);
+    let row = |(number, status)| {
+        let id = ObjectiveId::DirectFund(ChannelId(B256::with_last_byte(number)));
+        Objective { status, ..ended(id) }
+    };
+    (1..).zip(statuses).map(row).collect()
+}
