@@ -9,7 +9,7 @@ use crate::objectives::{
     DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, may_release_left,
     start_direct_defund,
 };
-use crate::payment::{PaymentPhase, is_complete};
+use crate::payment::{FinalState, PaymentPhase, is_complete};
 use crate::state::FixedPart;
 use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId, TurnNumber};
 use crate::wire::{Evidence, Message, Seal};
@@ -259,34 +259,27 @@ fn expected_remove(
     let Some((channel, ledger)) = draft.payment(target).zip(draft.ledger(ledger_id)) else {
         return Err(RefusalReason::NotExpected);
     };
-    match channel.phase {
-        PaymentPhase::Cancelled(_) => {
-            // On our right everything comes back to us; on our left it must be safe to let go.
-            let ours = left_side(channel, ledger) == ledger.me;
-            let safe = ours || may_release_left(draft, target);
-            if safe && left_amount == channel.capacity {
-                return Ok(());
-            }
-            Err(RefusalReason::NotExpected)
+    let paid = channel.capacity.checked_sub(left_amount).ok_or(RefusalReason::NotExpected)?;
+    // Everyone's signature, ours among them, decides whatever else was said before.
+    if evidence.proves(channel.final_hash(paid), &channel.fixed.participants) {
+        let signatures = evidence.signatures.iter().copied().map(Some).collect();
+        if let Some(channel) = draft.payment_mut(target) {
+            channel.final_state = Some(FinalState { paid, signatures });
+            channel.phase = PaymentPhase::Closing;
         }
-        PaymentPhase::Closing => {
-            let state = channel.final_state.as_ref().ok_or(RefusalReason::NotExpected)?;
-            let hash = channel.final_hash(state.paid);
-            let rest = channel.capacity.saturating_sub(state.paid);
-            if !evidence.proves(hash, &channel.fixed.participants) {
-                return Err(RefusalReason::Evidence);
-            }
-            if left_amount != rest {
-                return Err(RefusalReason::NotExpected);
-            }
-            if let Some(state) =
-                draft.payment_mut(target).and_then(|channel| channel.final_state.as_mut())
-            {
-                state.signatures = evidence.signatures.iter().copied().map(Some).collect();
-            }
-            Ok(())
-        }
-        PaymentPhase::Funding | PaymentPhase::Open => Err(RefusalReason::NotExpected),
+        return Ok(());
+    }
+    if !paid.is_zero() {
+        return Err(RefusalReason::Evidence);
+    }
+    // The channel never opened. On our right everything comes back to us; on our left it must be
+    // safe to let go.
+    let given_up = matches!(channel.phase, PaymentPhase::Cancelled(_) | PaymentPhase::Closing);
+    let ours = given_up && left_side(channel, ledger) == ledger.me;
+    if ours || (left_side(channel, ledger) != ledger.me && may_release_left(draft, target)) {
+        Ok(())
+    } else {
+        Err(RefusalReason::NotExpected)
     }
 }
 

@@ -173,12 +173,8 @@ pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reas
     let Some((channel, sender)) = shared(draft, from, id) else { return };
     let (phase, role) = (channel.phase, channel.role());
     // A relay counts as open once it has signed that its ledgers are funded.
-    let unopened = match phase {
-        PaymentPhase::Funding | PaymentPhase::Cancelled(_) => true,
-        PaymentPhase::Open => role == Role::Relay,
-        PaymentPhase::Closing => false,
-    };
-    if !unopened {
+    let opened = phase == PaymentPhase::Open && role != Role::Relay;
+    if opened {
         return;
     }
     if let Some(entry) =
@@ -186,7 +182,8 @@ pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reas
     {
         *entry = true;
     }
-    if !matches!(phase, PaymentPhase::Cancelled(_)) {
+    // A final state that was begun meanwhile counts only if everyone signs it.
+    if matches!(phase, PaymentPhase::Funding | PaymentPhase::Open) {
         cancel(draft, id, from, reason);
     }
 }

@@ -2,7 +2,7 @@
 //! final state, everyone signs it, every hop gives its guarantee back.
 
 use super::WaitingFor;
-use super::virtual_fund::{evidence, hop_includes, propose};
+use super::virtual_fund::{crank_cancelled, evidence, hop_includes, propose};
 use crate::draft::Draft;
 use crate::ledger::{Change, Side};
 use crate::payment::{FinalState, PaymentPhase, Role};
@@ -12,6 +12,9 @@ use crate::wire::{Message, Seal};
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::VirtualDefund(id);
     let Some(channel) = draft.payment(id) else { return };
+    if !channel.is_finalized() && channel.can_never_open() {
+        return crank_cancelled(draft, id);
+    }
     if !channel.is_finalized() {
         return draft.wait_for(objective, WaitingFor::SupportedFinalState);
     }

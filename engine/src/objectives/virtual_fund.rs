@@ -142,9 +142,15 @@ pub(crate) fn cancel(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: 
 }
 
 /// Takes the guarantees of a channel that never opened back, from the payee's side to the payer's.
+/// Also when a final state was begun meanwhile: whoever gave the channel up does not sign it.
 pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(channel) = draft.payment(id) else { return };
-    let PaymentPhase::Cancelled(reason) = channel.phase else { return };
+    let reason = match channel.phase {
+        PaymentPhase::Cancelled(reason) => reason,
+        PaymentPhase::Funding | PaymentPhase::Open | PaymentPhase::Closing => {
+            DeclineReason::Cancelled
+        }
+    };
     let (left, right, capacity) = (channel.left, channel.right, channel.capacity);
     let right_declined =
         channel.declined_by.get(channel.right_neighbour()).copied().unwrap_or_default();
@@ -163,6 +169,7 @@ pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
     }
     open |= left.is_some_and(|hop| in_ledger(draft, hop, id));
     if !open {
+        draft.complete(ObjectiveId::VirtualDefund(id));
         draft.archive_payment(id);
     }
 }
@@ -172,7 +179,7 @@ pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
 /// is guaranteed on our right any more (invariant 6: a relay never pays more than it gets).
 pub(crate) fn may_release_left(draft: &Draft<'_>, id: ChannelId) -> bool {
     draft.payment(id).is_some_and(|channel| {
-        matches!(channel.phase, PaymentPhase::Cancelled(_))
+        (matches!(channel.phase, PaymentPhase::Cancelled(_)) || channel.can_never_open())
             && (!channel.postfund_signed()
                 || !channel.right.is_some_and(|hop| in_ledger(draft, hop, id)))
     })

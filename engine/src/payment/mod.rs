@@ -184,6 +184,15 @@ impl PaymentChannel {
         self.mine(&self.postfund).is_some()
     }
 
+    /// True once nobody can open the channel any more: somebody has given it up without having
+    /// promised that its guarantees are in place, and never will.
+    #[must_use]
+    pub fn can_never_open(&self) -> bool {
+        let mine = matches!(self.phase, PaymentPhase::Cancelled(_)) && !self.postfund_signed();
+        let others = self.declined_by.iter().zip(&self.postfund);
+        mine || others.into_iter().any(|(declined, postfund)| *declined && postfund.is_none())
+    }
+
     /// True once everyone has signed the final state.
     #[must_use]
     pub fn is_finalized(&self) -> bool {

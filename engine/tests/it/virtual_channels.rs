@@ -34,6 +34,9 @@ fn path(relays: usize, leaders: u32) -> (World, Vec<Party>, Vec<ChannelId>) {
 
 /// Closes everything and looks at the money on chain: bob has what alice has not.
 fn settle(world: &mut World, parties: &[Party], ledgers: &[ChannelId], paid: u64) {
+    for party in parties {
+        assert_eq!(world.counters(*party).payments, 0, "{}", world.describe());
+    }
     for (pair, ledger) in parties.windows(2).zip(ledgers) {
         world.close_ledger(pair[0], *ledger);
     }
@@ -235,6 +238,9 @@ fn a_path_without_a_ledger_is_declined() {
 }
 
 /// Whoever is silent, and whenever: what was locked is free again, everywhere.
+///
+/// A relay that gave up before its ledgers were funded signed no final state, and the others, which
+/// had signed that theirs are, waited for it without end.
 #[test]
 fn a_silent_participant_unwinds_the_channel() {
     for silent in [1, 2, 3] {
