@@ -5,4 +5,6 @@ mod support;
 
 mod config;
 mod keys;
+mod many;
 mod payments;
+mod tokens;

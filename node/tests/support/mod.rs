@@ -4,23 +4,31 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 pub mod anvil;
+pub mod route;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use alloy::primitives::B256;
+use alloy::primitives::{B256, U256};
 use alloy::providers::Provider;
+use alloy::rpc::types::TransactionRequest;
+use alloy::signers::local::PrivateKeySigner;
+use alloy::sol_types::SolCall;
 use anvil::{ACCOUNTS, Anvil};
+use chain::bindings::NitroAdjudicator;
+use chain::bindings::token::Token;
 use chain::{AccountKey, ChainConfig, Deployed, TestToken};
 use engine::effect::Response;
 use engine::input::Request;
-use engine::objectives::{Objective, ObjectiveStatus};
+use engine::objectives::{Objective, ObjectiveStatus, WaitingFor};
 use engine::policy::Policy;
 use engine::query::{LedgerView, PaymentView};
 use engine::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
 use node::{ChannelKey, Node, NodeHandle, NodeSettings};
 use p2p::{Multiaddr, P2pConfig};
+use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::broadcast::error::RecvError;
 
 /// No step of a test takes that long unless it hangs.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -30,6 +38,12 @@ pub const ETHER: u128 = 1_000_000_000_000_000_000;
 
 pub fn amount(value: u128) -> Amount {
     Amount::from(value)
+}
+
+/// The chain account number `index`; number 0 has deployed the contracts and owns the tokens.
+pub fn account(index: u8) -> Address {
+    let key = PrivateKeySigner::from_bytes(&ACCOUNTS[usize::from(index)]);
+    key.expect("the keys are valid").address()
 }
 
 /// A chain with the contracts.
@@ -103,11 +117,79 @@ impl Network {
         through.handle().chain().balance(asset, address).await.expect("the chain answers")
     }
 
-    pub async fn mine(&self, blocks: u64) {
-        let params = (format!("0x{blocks:x}"),);
-        let _: serde_json::Value =
-            self.anvil.rpc.raw_request("anvil_mine".into(), params).await.expect("mines");
+    /// Nodes number 1 to `N`; the others know the second one.
+    pub async fn nodes<const N: usize>(&self) -> [TestNode; N] {
+        let settings = (1..).take(N).map(|index| self.settings(index)).collect();
+        start_all(settings).await.try_into().unwrap_or_else(|_| unreachable!("N were started"))
     }
+
+    /// What the adjudicator holds for a channel.
+    pub async fn holdings(&self, asset: Asset, channel: ChannelId, through: &TestNode) -> Amount {
+        through.handle().chain().holdings(asset, channel).await.expect("the chain answers")
+    }
+
+    pub async fn mine(&self, blocks: u64) {
+        self.set("anvil_mine", json!([format!("0x{blocks:x}")])).await;
+    }
+
+    /// Replaces the last `depth` blocks by as many empty ones.
+    pub async fn reorganise(&self, depth: u64) {
+        self.set("anvil_reorg", json!([depth, []])).await;
+    }
+
+    pub async fn set_balance(&self, address: Address, wei: u128) {
+        self.set("anvil_setBalance", json!([address, format!("0x{wei:x}")])).await;
+    }
+
+    /// Calls a method of the chain whose answer does not matter.
+    pub async fn set(&self, method: &'static str, params: Value) {
+        let _: Value = self.anvil.rpc.raw_request(method.into(), params).await.expect(method);
+    }
+
+    /// Has account number `index` send a transaction, and waits until it is mined.
+    pub async fn transact(&self, index: u8, to: Address, wei: u128, call: Vec<u8>) {
+        let request = TransactionRequest::default()
+            .from(account(index))
+            .to(to)
+            .value(U256::from(wei))
+            .input(call.into());
+        let sent = self.anvil.rpc.send_transaction(request).await.expect("the chain takes it");
+        assert!(sent.get_receipt().await.expect("it is mined").status(), "it succeeds");
+    }
+
+    /// Gives test tokens to the chain account of node number `index`.
+    pub async fn give_tokens(&self, index: u8, units: u64) {
+        let call = Token::transferCall { to: account(index), amount: U256::from(units) };
+        self.transact(0, self.token().0, 0, call.abi_encode()).await;
+    }
+
+    /// Deposits native coin into a channel of others, from account number `index`.
+    pub async fn deposit(&self, index: u8, channel: ChannelId, held: u128, wei: u128) {
+        let call = NitroAdjudicator::depositCall {
+            asset: Asset::NATIVE.0,
+            channelId: channel.0,
+            expectedHeld: U256::from(held),
+            amount: U256::from(wei),
+        };
+        let adjudicator = self.deployed.deployment.adjudicator;
+        self.transact(index, adjudicator, wei, call.abi_encode()).await;
+    }
+}
+
+/// Starts nodes that all know the second one, which is the first to run.
+pub async fn start_all(settings: Vec<(NodeSettings, TempDir)>) -> Vec<TestNode> {
+    let hub = usize::from(settings.len() > 1);
+    let mut settings: Vec<_> = settings.into_iter().map(Some).collect();
+    let (own, dir) = settings[hub].take().expect("nothing has started yet");
+    let hub_node = TestNode::start(own, dir).await;
+    let contact = hub_node.dial_address().await;
+    let mut nodes = Vec::new();
+    for (mut own, dir) in settings.into_iter().flatten() {
+        own.p2p.boot_peers.push(contact.clone());
+        nodes.push(TestNode::start(own, dir).await);
+    }
+    nodes.insert(hub, hub_node);
+    nodes
 }
 
 /// A node that can be stopped and started again.
@@ -155,20 +237,58 @@ impl TestNode {
         self.handle().request(request).await.expect("the request is taken")
     }
 
-    async fn begin(&self, request: Request) -> ObjectiveId {
+    pub async fn begin(&self, request: Request) -> ObjectiveId {
         match self.ask(request).await {
             Response::Started(id) => id,
             other => panic!("expected an objective, got {other:?}"),
         }
     }
 
+    /// The end of an objective, which a peer may have begun just now.
     pub async fn done(&self, id: ObjectiveId) -> Objective {
+        self.until(&format!("{id}"), async || self.handle().look_up(id).await.ok()).await;
         self.handle().wait_objective(id, LIMIT).await.expect("the objective ends")
     }
 
     pub async fn completed(&self, id: ObjectiveId) {
         let objective = self.done(id).await;
         assert_eq!(objective.status, ObjectiveStatus::Completed, "{id}");
+    }
+
+    /// Asks `probe` now and after each change that the node reports, until it has an answer.
+    pub async fn until<T>(&self, what: &str, probe: impl AsyncFn() -> Option<T>) -> T {
+        // Listening before looking: a change in between is not missed.
+        let mut updates = self.handle().updates();
+        let waiting = async {
+            loop {
+                if let Some(answer) = probe().await {
+                    return answer;
+                }
+                if let Err(RecvError::Closed) = updates.recv().await {
+                    panic!("the node stops before {what}");
+                }
+            }
+        };
+        let answer = tokio::time::timeout(LIMIT, waiting).await;
+        answer.unwrap_or_else(|_| panic!("{what} did not happen in time"))
+    }
+
+    /// Waits until an objective waits for `step`.
+    pub async fn waits_for(&self, id: ObjectiveId, step: WaitingFor) {
+        let wanted = ObjectiveStatus::Running(step);
+        self.until(&format!("{id}: {step}"), async || {
+            let objective = self.handle().look_up(id).await.ok()?;
+            (objective.status == wanted).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until everything paid over the channel, as this node knows it, is `total`.
+    pub async fn has_paid(&self, channel: ChannelId, total: u128) {
+        self.until(&format!("a total of {total}"), async || {
+            (self.payment(channel).await.paid == amount(total)).then_some(())
+        })
+        .await;
     }
 
     pub async fn begin_ledger(
