@@ -79,7 +79,7 @@ pub(super) fn receive(
 }
 
 /// A voucher as a message. Counts only while the channel is open (gap S12): before, the funds are
-/// not locked; afterwards, the final state is signed.
+/// not locked; afterwards, only what the final state pays can be had.
 pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, signer: Address) {
     let Some(channel) = draft.payment(voucher.channel) else { return };
     if channel.payer() != from || channel.role() != Role::Payee {
@@ -98,6 +98,12 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
                 && let Some(channel) = draft.payment_mut(voucher.channel)
             {
                 channel.early_voucher = Some(voucher);
+            }
+        }
+        // The final state came first, from another participant; it pays this voucher.
+        PaymentPhase::Closing if channel.settles(voucher.total) => {
+            if credit(draft, voucher, signer).is_err() {
+                draft.report(from, Offence::BadVoucher);
             }
         }
         PaymentPhase::Funding | PaymentPhase::Closing | PaymentPhase::Cancelled(_) => {

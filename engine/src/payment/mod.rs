@@ -193,6 +193,12 @@ impl PaymentChannel {
         mine || others.into_iter().any(|(declined, postfund)| *declined && postfund.is_none())
     }
 
+    /// True when the final state pays the payee at least `total`.
+    #[must_use]
+    pub fn settles(&self, total: Amount) -> bool {
+        self.final_state.as_ref().is_some_and(|state| total <= state.paid)
+    }
+
     /// True once everyone has signed the final state.
     #[must_use]
     pub fn is_finalized(&self) -> bool {
