@@ -2,7 +2,12 @@
 
 use std::str::FromStr;
 
-use engine::types::Address;
+use engine::types::{Address, Asset};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What the native coin is called where an asset is named.
+pub const NATIVE: &str = "native";
 
 /// Reads `0x` and 40 hex digits. Mixed case is a checksum (EIP-55) and must be right: a single
 /// wrong letter would be somebody else's account.
@@ -21,6 +26,37 @@ pub fn parse_address(text: &str) -> Result<Address, AddressError> {
         return Err(AddressError::Checksum { expected: address });
     }
     Ok(address)
+}
+
+/// An address in any valid case; written with its checksum.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AddressText(pub Address);
+
+impl Serialize for AddressText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_checksum(None))
+    }
+}
+
+impl<'de> Deserialize<'de> for AddressText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        parse_address(&text).map(Self).map_err(D::Error::custom)
+    }
+}
+
+/// Reads `native`, or the address of a token.
+///
+/// # Errors
+/// When the text is neither.
+pub fn parse_asset(text: &str) -> Result<Asset, AddressError> {
+    if text == NATIVE { Ok(Asset::NATIVE) } else { parse_address(text).map(Asset) }
+}
+
+/// Writes an asset as [`parse_asset`] reads it.
+#[must_use]
+pub fn asset_text(asset: Asset) -> String {
+    if asset.is_native() { NATIVE.to_owned() } else { asset.0.to_checksum(None) }
 }
 
 /// Why a text is not an address.

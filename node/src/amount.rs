@@ -9,7 +9,11 @@
 //! One space may stand before the unit, and a fraction needs a unit that is fine enough for it.
 //! There are no signs, exponents or digit separators. Everything is exact: no float is involved.
 
+use std::fmt;
+
 use engine::types::{Amount, U256};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The longest text that is looked at. 2^256 has 78 digits; the rest is room for a unit.
 const MAX_LENGTH: usize = 128;
@@ -79,6 +83,45 @@ fn parse_decimal(number: &str, decimals: usize) -> Result<Amount, AmountError> {
     // Shifting the point is writing zeros, so no multiplication can overflow.
     let digits = format!("{whole}{fraction:0<decimals$}");
     U256::from_str_radix(&digits, 10).map(Amount::from).map_err(|_| AmountError::TooLarge)
+}
+
+/// An amount with or without a unit; written in smallest units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AmountText(pub Amount);
+
+impl Serialize for AmountText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_string())
+    }
+}
+
+impl<'de> Deserialize<'de> for AmountText {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(AmountVisitor)
+    }
+}
+
+struct AmountVisitor;
+
+impl Visitor<'_> for AmountVisitor {
+    type Value = AmountText;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an amount such as \"1000\", \"10gwei\" or \"1.5ether\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        parse_amount(text).map(AmountText).map_err(E::custom)
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self::Value, E> {
+        let number = u64::try_from(number).map_err(|_| E::custom("the amount is negative"))?;
+        self.visit_u64(number)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self::Value, E> {
+        Ok(AmountText(number.into()))
+    }
 }
 
 /// Why a text is not an amount.

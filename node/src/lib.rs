@@ -23,6 +23,7 @@ mod journal;
 pub mod keys;
 pub mod logging;
 mod node;
+pub mod rpc;
 
 pub use handle::{CallError, NodeHandle, WaitError};
 pub use intake::IntakeMetrics;

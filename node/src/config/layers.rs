@@ -11,7 +11,7 @@ use toml::{Spanned, Table, Value};
 
 use super::Config;
 use super::settings::{Kind, SECTIONS, SETTINGS, Setting};
-use super::values::NATIVE;
+use crate::address::NATIVE;
 use crate::data_dir::FileError;
 
 /// Variables that are no settings of the file.

@@ -17,7 +17,7 @@ pub use layers::{ConfigError, Layers, Origin};
 pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use template::template;
-pub use values::{AddressText, AmountText, Deposits};
+pub use values::Deposits;
 
 use crate::keys::Keys;
 use crate::node::{ChannelKey, NodeSettings};

@@ -13,7 +13,9 @@ use engine::types::{Address, Amount};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{ConfigError, Fault};
-use super::values::{AddressText, AmountText, Deposits};
+use super::values::Deposits;
+use crate::address::AddressText;
+use crate::amount::AmountText;
 
 /// A development chain on this machine.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8545";

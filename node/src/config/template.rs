@@ -51,7 +51,8 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::config::{AddressText, Layers};
+    use crate::address::AddressText;
+    use crate::config::Layers;
 
     #[test]
     fn the_list_of_settings_and_the_structs_agree() {

@@ -1,0 +1,171 @@
+//! From the engine's words to those of the interface.
+
+use engine::crypto::Signature;
+use engine::ledger::{ChannelMode, LedgerPhase, Side};
+use engine::objectives::{Objective, ObjectiveStatus};
+use engine::payment::{PaymentPhase, Role};
+use engine::query::{LedgerView, PaymentView};
+use engine::types::ObjectiveId;
+use engine::vouchers::Voucher;
+
+use super::types::{
+    ChannelInfo, LedgerInfo, LockedInfo, ObjectiveInfo, PeerInfo, ReceivedInfo, VoucherInfo,
+};
+use crate::address::{AddressText, asset_text};
+use crate::amount::AmountText;
+
+impl From<&LedgerView> for LedgerInfo {
+    fn from(view: &LedgerView) -> Self {
+        let status = match view.phase {
+            Some(LedgerPhase::Opening) => "opening",
+            Some(LedgerPhase::Open) => "open",
+            Some(LedgerPhase::Closing) => "closing",
+            None => "closed",
+        };
+        let (on_chain, finalizes_at) = match view.mode {
+            ChannelMode::Open => ("open", None),
+            ChannelMode::Challenge { finalizes_at } => ("challenged", Some(finalizes_at)),
+            ChannelMode::Concluded => ("concluded", None),
+        };
+        let role = match view.side {
+            Side::Leader => "leader",
+            Side::Follower => "follower",
+        };
+        let locked = view.guarantees.iter().map(|(channel, guarantee)| LockedInfo {
+            channel: *channel,
+            amount: AmountText(guarantee.amount),
+        });
+        Self {
+            ledger: view.id,
+            status: status.to_owned(),
+            peer: AddressText(view.peer),
+            asset: asset_text(view.asset),
+            my_balance: AmountText(view.mine),
+            peer_balance: AmountText(view.theirs),
+            locked: AmountText(view.locked),
+            holdings: AmountText(view.holdings),
+            role: role.to_owned(),
+            turn: view.turn.0,
+            challenge_duration: view.challenge_duration,
+            on_chain: on_chain.to_owned(),
+            finalizes_at,
+            channels: locked.collect(),
+        }
+    }
+}
+
+impl From<&PaymentView> for ChannelInfo {
+    fn from(view: &PaymentView) -> Self {
+        let status = match view.phase {
+            Some(PaymentPhase::Funding) => "funding",
+            Some(PaymentPhase::Open) => "open",
+            Some(PaymentPhase::Closing) => "closing",
+            Some(PaymentPhase::Cancelled(_)) => "cancelled",
+            None => "closed",
+        };
+        let role = match view.role {
+            Role::Payer => "payer",
+            Role::Relay => "relay",
+            Role::Payee => "payee",
+        };
+        let (payer, rest) =
+            view.participants.split_first().map_or_else(Default::default, |x| (*x.0, x.1));
+        let (payee, relays) = rest.split_last().map_or_else(Default::default, |x| (*x.0, x.1));
+        Self {
+            channel: view.id,
+            status: status.to_owned(),
+            role: role.to_owned(),
+            payer: AddressText(payer),
+            payee: AddressText(payee),
+            relays: relays.iter().copied().map(AddressText).collect(),
+            asset: asset_text(view.asset),
+            capacity: AmountText(view.capacity),
+            paid: AmountText(view.paid),
+            remaining: AmountText(view.capacity.saturating_sub(view.paid)),
+            voucher: view.voucher.as_ref().map(VoucherInfo::from),
+            left_ledger: view.left,
+            right_ledger: view.right,
+            challenge_duration: view.challenge_duration,
+        }
+    }
+}
+
+impl From<&Voucher> for VoucherInfo {
+    fn from(voucher: &Voucher) -> Self {
+        Self {
+            channel: voucher.channel,
+            total: AmountText(voucher.total),
+            signature: signature_text(&voucher.signature),
+        }
+    }
+}
+
+fn signature_text(signature: &Signature) -> String {
+    format!("0x{}", hex::encode(signature.0))
+}
+
+impl From<&Objective> for ObjectiveInfo {
+    fn from(objective: &Objective) -> Self {
+        let kind = match objective.id {
+            ObjectiveId::DirectFund(_) => "open_ledger",
+            ObjectiveId::DirectDefund(_) => "close_ledger",
+            ObjectiveId::VirtualFund(_) => "open_channel",
+            ObjectiveId::VirtualDefund(_) => "close_channel",
+        };
+        let (waiting_for, declined) = match objective.status {
+            ObjectiveStatus::Running(waiting_for) => (Some(waiting_for.to_string()), None),
+            ObjectiveStatus::Completed => (None, None),
+            ObjectiveStatus::Declined { by, reason } => (None, Some((by, reason))),
+        };
+        Self {
+            objective: objective.id.to_string(),
+            kind: kind.to_owned(),
+            channel: objective.id.channel(),
+            status: status_word(objective).to_owned(),
+            waiting_for,
+            declined_by: declined.map(|(by, _)| AddressText(by)),
+            reason: declined.map(|(_, reason)| reason.to_string()),
+            started: objective.started.0,
+            deadline: objective.deadline.0,
+        }
+    }
+}
+
+/// `running`, `completed` or `declined`.
+pub(super) const fn status_word(objective: &Objective) -> &'static str {
+    match objective.status {
+        ObjectiveStatus::Running(_) => "running",
+        ObjectiveStatus::Completed => "completed",
+        ObjectiveStatus::Declined { .. } => "declined",
+    }
+}
+
+impl From<p2p::PeerInfo> for PeerInfo {
+    fn from(peer: p2p::PeerInfo) -> Self {
+        Self {
+            peer: AddressText(peer.address),
+            peer_id: peer.peer_id.map(|id| id.to_string()),
+            connected: peer.connected,
+            addresses: peer.addresses.iter().map(ToString::to_string).collect(),
+            messages_waiting: count(peer.queued),
+            offences: peer.offences,
+            blocked: peer.blocked,
+            boot: peer.boot,
+        }
+    }
+}
+
+impl ReceivedInfo {
+    pub(super) const fn new(
+        channel: engine::types::ChannelId,
+        total: engine::types::Amount,
+        delta: engine::types::Amount,
+    ) -> Self {
+        Self { channel, total: AmountText(total), delta: AmountText(delta) }
+    }
+}
+
+/// A count as JSON has it.
+pub(super) fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,194 @@
+//! Refusals with stable codes. The table for users is in `docs/rpc.md`; codes are never reused.
+
+use engine::error::RequestError;
+use engine::types::{ChannelId, ObjectiveId};
+use engine::vouchers::VoucherError;
+use jsonrpsee::types::ErrorObjectOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::handle::{CallError, WaitError};
+
+/// Why a call is refused: what clients read, and what people read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable number.
+    pub code: i32,
+    /// For people; begins with the parameter where one is at fault.
+    pub message: String,
+    /// For programs.
+    pub data: RefusalData,
+}
+
+/// What programs need to know of a refusal.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RefusalData {
+    /// The parameter at fault, when one is.
+    pub field: Option<String>,
+    /// A stable word.
+    pub reason: String,
+    /// The objective that goes on although the call has ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub objective: Option<String>,
+}
+
+/// A parameter is missing, unknown or malformed (JSON-RPC's own code).
+pub const INVALID_PARAMS: i32 = -32_602;
+/// Nobody answers for the chain.
+pub const CHAIN: i32 = 2_001;
+/// No location of a peer is known.
+pub const PEER_NOT_FOUND: i32 = 2_002;
+/// A peer cannot be connected.
+pub const PEER_UNREACHABLE: i32 = 2_003;
+/// The node is stopping.
+pub const STOPPING: i32 = 3_001;
+/// The time to wait is over; what was begun goes on.
+pub const TIMED_OUT: i32 = 3_002;
+/// The history cannot be read.
+pub const ARCHIVE: i32 = 3_003;
+/// The subscription or answer cannot be made.
+pub(super) const INTERNAL: i32 = -32_603;
+
+impl Refusal {
+    /// A refusal that no parameter is to blame for.
+    pub fn new(code: i32, reason: &str, message: impl ToString) -> Self {
+        let data = RefusalData { reason: reason.to_owned(), ..RefusalData::default() };
+        Self { code, message: message.to_string(), data }
+    }
+
+    /// A parameter at fault. The message begins with its name.
+    pub fn field(code: i32, field: &str, reason: &str, message: impl ToString) -> Self {
+        let mut refusal = Self::new(code, reason, format!("{field}: {}", message.to_string()));
+        refusal.data.field = Some(field.to_owned());
+        refusal
+    }
+
+    /// A parameter that cannot be read.
+    pub fn param(field: &str, reason: &str, message: impl ToString) -> Self {
+        Self::field(INVALID_PARAMS, field, reason, message)
+    }
+
+    /// The channel was there and is closed.
+    pub fn already_closed(field: &'static str, channel: ChannelId) -> Self {
+        Self::field(1_004, field, "already_closed", format!("{channel} is already closed"))
+    }
+
+    /// The objective was running and has ended.
+    pub fn already_ended(objective: ObjectiveId, how: &str) -> Self {
+        let message = format!("{objective} has already ended: it is {how}");
+        Self::field(1_025, "objective", "already_ended", message)
+    }
+
+    /// The time to wait is over.
+    pub fn timed_out(objective: ObjectiveId) -> Self {
+        let message = format!("{objective} is still running; wait for it again, or look later");
+        let mut refusal = Self::field(TIMED_OUT, "timeout_secs", "timed_out", message);
+        refusal.data.objective = Some(objective.to_string());
+        refusal
+    }
+
+    /// Names the only parameter that can be at fault, where the engine does not.
+    #[must_use]
+    pub fn or_field(mut self, field: &str) -> Self {
+        self.data.field.get_or_insert_with(|| field.to_owned());
+        self
+    }
+
+    /// The node is stopping.
+    pub fn stopping() -> Self {
+        Self::new(STOPPING, "stopping", "the node is stopping")
+    }
+}
+
+impl From<Refusal> for ErrorObjectOwned {
+    fn from(refusal: Refusal) -> Self {
+        Self::owned(refusal.code, refusal.message, Some(refusal.data))
+    }
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(error) => error.into(),
+            CallError::Stopped => Self::stopping(),
+        }
+    }
+}
+
+impl From<WaitError> for Refusal {
+    fn from(error: WaitError) -> Self {
+        match error {
+            WaitError::TimedOut(objective) => Self::timed_out(objective.id),
+            WaitError::Unknown(id) => RequestError::UnknownObjective(id).into(),
+            WaitError::Archive(reason) => Self::new(ARCHIVE, "archive", reason),
+            WaitError::Stopped => Self::stopping(),
+        }
+    }
+}
+
+impl From<store::StoreError> for Refusal {
+    fn from(error: store::StoreError) -> Self {
+        Self::new(ARCHIVE, "archive", error)
+    }
+}
+
+impl From<chain::ChainError> for Refusal {
+    fn from(error: chain::ChainError) -> Self {
+        Self::new(CHAIN, "chain", error)
+    }
+}
+
+/// The network's event loop has ended, which happens only when the node stops.
+impl From<p2p::Stopped> for Refusal {
+    fn from(_: p2p::Stopped) -> Self {
+        Self::stopping()
+    }
+}
+
+impl From<RequestError> for Refusal {
+    fn from(error: RequestError) -> Self {
+        let (code, field, reason) = describe(&error);
+        // The engine's texts already begin with the parameter where there is one.
+        let mut refusal = Self::new(code, reason, error);
+        refusal.data.field = field.map(str::to_owned);
+        refusal
+    }
+}
+
+/// Code, parameter and word of each refusal of the engine.
+const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static str) {
+    match error {
+        RequestError::UnknownLedger(_) => (1_001, Some("ledger"), "unknown_ledger"),
+        RequestError::UnknownPayment(_) => (1_002, Some("channel"), "unknown_channel"),
+        RequestError::UnknownObjective(_) => (1_003, Some("objective"), "unknown_objective"),
+        RequestError::AlreadyClosing(_) => (1_005, None, "already_closing"),
+        RequestError::NotOpen(_) => (1_006, Some("channel"), "not_open"),
+        RequestError::NotPayer(_) => (1_007, Some("channel"), "not_payer"),
+        RequestError::NotPayee(_) => (1_008, Some("channel"), "not_payee"),
+        RequestError::LedgerExists { .. } => (1_009, Some("peer"), "ledger_exists"),
+        RequestError::NoLedger { field, .. } => (1_010, Some(*field), "no_ledger"),
+        RequestError::LedgerNotUsable(_) => (1_011, Some("ledger"), "ledger_not_usable"),
+        RequestError::InsufficientFunds { .. } => (1_012, Some("amount"), "insufficient_funds"),
+        RequestError::GuaranteesRunning { .. } => (1_013, Some("ledger"), "channels_running"),
+        RequestError::Oneself { field } => (1_014, Some(*field), "oneself"),
+        RequestError::Participant { field, .. } => (1_015, Some(*field), "participant"),
+        RequestError::TooManyParticipants { .. } => {
+            (1_016, Some("relays"), "too_many_participants")
+        }
+        RequestError::ZeroAmount { field } => (1_017, Some(*field), "zero"),
+        RequestError::Overflow { field } => (1_018, Some(*field), "overflow"),
+        RequestError::ChallengeDuration { .. } => {
+            (1_019, Some("challenge_duration"), "challenge_duration")
+        }
+        RequestError::NotCancellable(_) => (1_020, Some("objective"), "not_cancellable"),
+        RequestError::ChannelIdTaken(_) => (1_021, None, "channel_id_taken"),
+        RequestError::Voucher(VoucherError::Zero) => (1_017, Some("amount"), "zero"),
+        RequestError::Voucher(VoucherError::InsufficientFunds { .. }) => {
+            (1_012, Some("amount"), "insufficient_funds")
+        }
+        RequestError::Voucher(VoucherError::WrongSigner) => {
+            (1_022, Some("signature"), "wrong_signer")
+        }
+        RequestError::Backlog { .. } => (1_023, Some("peer"), "backlog"),
+        RequestError::Busy => (1_024, None, "busy"),
+    }
+}

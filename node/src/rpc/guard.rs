@@ -1,0 +1,211 @@
+//! Decides who may talk to the server, before anything of a request is read.
+//!
+//! - **Host**: only loopback names. A web page that makes its own name resolve to this machine
+//!   (DNS rebinding) still sends that name.
+//! - **Origin**: browsers name the page that asks. None is allowed unless it is configured.
+//! - **Authorization**: `Bearer` and the token of the data folder, for WebSockets as well.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
+use jsonrpsee::ws_client::{HeaderMap, HeaderValue};
+use tower::{Layer, Service};
+
+/// Puts the guard before a server.
+#[derive(Clone, Debug)]
+pub(super) struct GuardLayer(Arc<Rules>);
+
+struct Rules {
+    token: String,
+    allowed_origins: Vec<String>,
+}
+
+impl std::fmt::Debug for Rules {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rules").field("origins", &self.allowed_origins).finish_non_exhaustive()
+    }
+}
+
+impl GuardLayer {
+    pub(super) fn new(token: String, allowed_origins: Vec<String>) -> Self {
+        Self(Arc::new(Rules { token, allowed_origins }))
+    }
+}
+
+impl<S> Layer<S> for GuardLayer {
+    type Service = Guard<S>;
+
+    fn layer(&self, inner: S) -> Guard<S> {
+        Guard { rules: Arc::clone(&self.0), inner }
+    }
+}
+
+/// A guarded server.
+#[derive(Clone, Debug)]
+pub(super) struct Guard<S> {
+    rules: Arc<Rules>,
+    inner: S,
+}
+
+impl<S, B> Service<HttpRequest<B>> for Guard<S>
+where
+    S: Service<HttpRequest<B>, Response = HttpResponse>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = HttpResponse;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
+        let headers = request.headers();
+        let origin = match self.rules.check_source(headers, request.uri().host()) {
+            Ok(origin) => origin,
+            Err(refusal) => return Box::pin(async move { Ok(refusal.into_response()) }),
+        };
+        if origin.is_some() && request.method().as_str() == "OPTIONS" {
+            // A browser asks before it sends a header such as Authorization.
+            return Box::pin(async move { Ok(share(respond(204, ""), origin)) });
+        }
+        if let Err(refusal) = self.rules.check_token(headers) {
+            return Box::pin(async move { Ok(share(refusal.into_response(), origin)) });
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move { Ok(share(answer.await?, origin)) })
+    }
+}
+
+/// Why a request is turned away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refused {
+    Host,
+    Origin,
+    Token,
+}
+
+impl Refused {
+    fn into_response(self) -> HttpResponse {
+        match self {
+            Self::Host => respond(403, "this server answers to loopback names only\n"),
+            Self::Origin => respond(403, "this origin is not in the setting rpc.allowed_origins\n"),
+            Self::Token => respond(
+                401,
+                "send the header Authorization: Bearer <content of rpc.token in the data folder>\n",
+            ),
+        }
+    }
+}
+
+impl Rules {
+    /// The allowed origin that asks, if it is a browser that does.
+    fn check_source(
+        &self,
+        headers: &HeaderMap,
+        uri_host: Option<&str>,
+    ) -> Result<Option<HeaderValue>, Refused> {
+        let host = headers.get("host").map(|host| host.to_str().map_err(|_| Refused::Host));
+        match (host.transpose()?, uri_host) {
+            (None, None) => return Err(Refused::Host),
+            (host, uri_host) => {
+                let loopback = |host: Option<&str>| host.is_none_or(is_loopback);
+                if !loopback(host) || !loopback(uri_host) {
+                    return Err(Refused::Host);
+                }
+            }
+        }
+        let Some(origin) = headers.get("origin") else { return Ok(None) };
+        let text = origin.to_str().map_err(|_| Refused::Origin)?;
+        if self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(text)) {
+            return Ok(Some(origin.clone()));
+        }
+        Err(Refused::Origin)
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let found = headers.get("authorization").and_then(|value| value.to_str().ok());
+        let token = found.and_then(|value| value.split_once(' ')).filter(|(scheme, token)| {
+            scheme.eq_ignore_ascii_case("bearer") && same(token.trim(), &self.token)
+        });
+        token.map(drop).ok_or(Refused::Token)
+    }
+}
+
+/// Compares in a time that does not tell how much is right.
+fn same(found: &str, expected: &str) -> bool {
+    let pairs = found.bytes().zip(expected.bytes());
+    let difference = pairs.fold(0, |difference, (a, b)| difference | (a ^ b));
+    found.len() == expected.len() && difference == 0
+}
+
+/// True for names of this machine, with any port: a tunnel may have another one.
+fn is_loopback(host: &str) -> bool {
+    let name = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => host.split(':').next().unwrap_or_default(),
+    };
+    name.eq_ignore_ascii_case("localhost")
+        || name.parse().is_ok_and(|address: std::net::IpAddr| address.is_loopback())
+}
+
+fn respond(status: u16, text: &'static str) -> HttpResponse {
+    let response = HttpResponse::builder()
+        .status(status)
+        .header("content-type", "text/plain; charset=utf-8")
+        .body(HttpBody::from(text));
+    response.unwrap_or_default()
+}
+
+/// Lets the page at `origin` read the answer.
+fn share(mut response: HttpResponse, origin: Option<HeaderValue>) -> HttpResponse {
+    if let Some(origin) = origin {
+        let headers = response.headers_mut();
+        headers.insert("access-control-allow-origin", origin);
+        headers.insert("vary", HeaderValue::from_static("origin"));
+        let names = HeaderValue::from_static("authorization, content-type");
+        headers.insert("access-control-allow-headers", names);
+        headers.insert("access-control-allow-methods", HeaderValue::from_static("POST"));
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_this_machine_are_loopback() {
+        for host in
+            ["127.0.0.1", "127.0.0.1:4005", "localhost:80", "LOCALHOST", "[::1]:4005", "[::1]"]
+        {
+            assert!(is_loopback(host), "{host}");
+        }
+        for host in [
+            "",
+            "evil.example",
+            "evil.example:4005",
+            "127.0.0.1.evil.example",
+            "10.0.0.1",
+            "localhost.evil.example",
+            "[::2]",
+            "0.0.0.0",
+            "::1",
+        ] {
+            assert!(!is_loopback(host), "{host}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_right_only_as_a_whole() {
+        assert!(same("abc", "abc"));
+        for wrong in ["", "ab", "abcd", "abd", "ABC"] {
+            assert!(!same(wrong, "abc"), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! Runs of protocols.
+
+use std::sync::Arc;
+
+use engine::effect::Response;
+use engine::input::Request;
+
+use super::{Api, unexpected};
+use crate::rpc::error::Refusal;
+use crate::rpc::fields::{Fields, Wait};
+use crate::rpc::types::ObjectiveInfo;
+
+pub(super) async fn list(api: Arc<Api>, fields: Fields) -> Result<Vec<ObjectiveInfo>, Refusal> {
+    fields.finish()?;
+    let Response::Objectives(objectives) = api.ask(Request::ListObjectives).await? else {
+        return Err(unexpected());
+    };
+    Ok(objectives.iter().map(ObjectiveInfo::from).collect())
+}
+
+pub(super) async fn show(api: Arc<Api>, mut fields: Fields) -> Result<ObjectiveInfo, Refusal> {
+    let id = fields.objective()?;
+    fields.finish()?;
+    Ok(ObjectiveInfo::from(&api.node.look_up(id).await?))
+}
+
+pub(super) async fn wait(api: Arc<Api>, mut fields: Fields) -> Result<ObjectiveInfo, Refusal> {
+    let id = fields.objective()?;
+    let timeout = fields.timeout()?;
+    fields.finish()?;
+    api.wait(id, Wait { wait: true, timeout }).await
+}
+
+pub(super) async fn cancel(api: Arc<Api>, mut fields: Fields) -> Result<ObjectiveInfo, Refusal> {
+    let id = fields.objective()?;
+    fields.finish()?;
+    api.ask(Request::Cancel { objective: id }).await?;
+    Ok(ObjectiveInfo::from(&api.node.look_up(id).await?))
+}

@@ -1,0 +1,329 @@
+//! The shapes of answers. They belong to the interface alone: a field can change here without a
+//! stored or signed type changing, and the other way round.
+
+use engine::chain::BlockRef;
+use engine::types::ChannelId;
+use serde::{Deserialize, Serialize};
+
+use crate::address::AddressText;
+use crate::amount::AmountText;
+
+/// A ledger channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerInfo {
+    /// Identity.
+    pub ledger: ChannelId,
+    /// `opening`, `open`, `closing` or `closed`.
+    pub status: String,
+    /// The counterparty.
+    pub peer: AddressText,
+    /// What is held: `native` or a token.
+    pub asset: String,
+    /// Our free balance.
+    pub my_balance: AmountText,
+    /// The peer's free balance.
+    pub peer_balance: AmountText,
+    /// Locked for payment channels.
+    pub locked: AmountText,
+    /// Held on chain as far as confirmed.
+    pub holdings: AmountText,
+    /// `leader` when this node opened it, else `follower`.
+    pub role: String,
+    /// Version of the agreed state.
+    pub turn: u64,
+    /// Seconds.
+    pub challenge_duration: u32,
+    /// `open`, `challenged` or `concluded` as the adjudicator sees it.
+    pub on_chain: String,
+    /// When a running challenge becomes final, in seconds since the Unix epoch.
+    pub finalizes_at: Option<u64>,
+    /// Payment channels that run over it.
+    pub channels: Vec<LockedInfo>,
+}
+
+/// What a ledger locks for one payment channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedInfo {
+    /// The payment channel.
+    pub channel: ChannelId,
+    /// What is locked.
+    pub amount: AmountText,
+}
+
+/// A payment channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChannelInfo {
+    /// Identity.
+    pub channel: ChannelId,
+    /// `funding`, `open`, `closing`, `cancelled` or `closed`.
+    pub status: String,
+    /// `payer`, `relay` or `payee`.
+    pub role: String,
+    /// Who pays.
+    pub payer: AddressText,
+    /// Who is paid.
+    pub payee: AddressText,
+    /// From the payer to the payee.
+    pub relays: Vec<AddressText>,
+    /// What is paid: `native` or a token.
+    pub asset: String,
+    /// What can be paid in all.
+    pub capacity: AmountText,
+    /// Paid so far; a relay learns it when the channel closes.
+    pub paid: AmountText,
+    /// What can still be paid.
+    pub remaining: AmountText,
+    /// The newest voucher, at payer and payee.
+    pub voucher: Option<VoucherInfo>,
+    /// Ledger shared with the participant before us.
+    pub left_ledger: Option<ChannelId>,
+    /// Ledger shared with the participant after us.
+    pub right_ledger: Option<ChannelId>,
+    /// Seconds.
+    pub challenge_duration: u32,
+}
+
+/// A voucher as it is handed from payer to payee.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VoucherInfo {
+    /// The payment channel.
+    pub channel: ChannelId,
+    /// Everything paid so far, this payment included.
+    pub total: AmountText,
+    /// The payer's signature: r, s, v.
+    pub signature: String,
+}
+
+/// A run of a protocol.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObjectiveInfo {
+    /// Identity.
+    pub objective: String,
+    /// `open_ledger`, `close_ledger`, `open_channel` or `close_channel`.
+    pub kind: String,
+    /// The channel that it is about.
+    pub channel: ChannelId,
+    /// `running`, `completed` or `declined`.
+    pub status: String,
+    /// What is missing, while it runs.
+    pub waiting_for: Option<String>,
+    /// Who declined it.
+    pub declined_by: Option<AddressText>,
+    /// Why it was declined.
+    pub reason: Option<String>,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub started: u64,
+    /// When it is given up, in milliseconds since the Unix epoch.
+    pub deadline: u64,
+}
+
+/// What was begun; with `wait`, how it ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StartedInfo {
+    /// The objective to wait for.
+    pub objective: String,
+    /// The channel that it opens or closes.
+    pub channel: ChannelId,
+    /// How it ended, for a call with `wait`.
+    pub result: Option<ObjectiveInfo>,
+}
+
+/// A payment that was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidInfo {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// This payment.
+    pub amount: AmountText,
+    /// Everything paid so far.
+    pub total: AmountText,
+    /// What can still be paid.
+    pub remaining: AmountText,
+    /// True when the payee has it for good.
+    pub delivered: bool,
+}
+
+/// A voucher that was taken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceivedInfo {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// Everything received so far.
+    pub total: AmountText,
+    /// What this voucher added; zero for one that was seen before.
+    pub delta: AmountText,
+}
+
+/// A peer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerInfo {
+    /// Its name.
+    pub peer: AddressText,
+    /// Its libp2p name, once it is known.
+    pub peer_id: Option<String>,
+    /// Whether a connection is up.
+    pub connected: bool,
+    /// Where it is dialled.
+    pub addresses: Vec<String>,
+    /// Messages that it has not stored yet.
+    pub messages_waiting: u64,
+    /// Points for recent offences.
+    pub offences: u32,
+    /// Whether it is blocked at present.
+    pub blocked: bool,
+    /// Whether it is a first contact.
+    pub boot: bool,
+}
+
+/// Where an address leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResolvedInfo {
+    /// The peer.
+    pub peer: AddressText,
+    /// Its libp2p name.
+    pub peer_id: String,
+    /// Where it can be dialled.
+    pub addresses: Vec<String>,
+}
+
+/// What an account has on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BalanceInfo {
+    /// The account.
+    pub address: AddressText,
+    /// What is counted: `native` or a token.
+    pub asset: String,
+    /// How much.
+    pub amount: AmountText,
+}
+
+/// The names of a node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AddressInfo {
+    /// The node's name: the address of its channel key.
+    pub address: AddressText,
+    /// The account that pays deposits and fees.
+    pub chain_account: AddressText,
+}
+
+/// The program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VersionInfo {
+    /// Name of the program.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// The node at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusInfo {
+    /// Version of the program.
+    pub version: String,
+    /// The node's name.
+    pub address: AddressText,
+    /// Seconds since the start.
+    pub uptime_secs: u64,
+    /// Open ledger channels.
+    pub ledgers: u64,
+    /// Open payment channels.
+    pub channels: u64,
+    /// Running objectives.
+    pub objectives: u64,
+    /// Messages that wait for peers.
+    pub messages_waiting: u64,
+    /// Connected peers.
+    pub peers_connected: u64,
+    /// Where the node listens for peers.
+    pub listen_addresses: Vec<String>,
+    /// The chain.
+    pub chain: ChainInfo,
+}
+
+/// The chain at a glance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainInfo {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// NitroAdjudicator.
+    pub adjudicator: AddressText,
+    /// ConsensusApp.
+    pub consensus_app: AddressText,
+    /// VirtualPaymentApp.
+    pub payment_app: AddressText,
+    /// The account that pays deposits and fees.
+    pub account: AddressText,
+    /// Whether the endpoint answers.
+    pub connected: bool,
+    /// Newest block of the endpoint.
+    pub head: Option<BlockInfo>,
+    /// Newest block that counts.
+    pub confirmed: Option<BlockInfo>,
+    /// Blocks that counted and were taken back, since the start.
+    pub reorgs: u64,
+    /// The last thing that went wrong with the endpoint.
+    pub last_error: Option<String>,
+    /// Transactions that are not sent yet.
+    pub calls_waiting: u64,
+    /// Transactions that are sent and not confirmed.
+    pub calls_in_flight: u64,
+    /// Why the first waiting transaction waits.
+    pub problem: Option<String>,
+}
+
+/// A block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockInfo {
+    /// Height.
+    pub number: u64,
+    /// Seconds since the Unix epoch.
+    pub timestamp: u64,
+}
+
+impl From<BlockRef> for BlockInfo {
+    fn from(block: BlockRef) -> Self {
+        Self { number: block.number.0, timestamp: block.timestamp }
+    }
+}
+
+/// What subscriptions tell.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Notice {
+    /// An objective moved on or ended.
+    Objective(ObjectiveInfo),
+    /// A ledger channel changed.
+    Ledger(LedgerInfo),
+    /// The adjudicator runs a challenge against a channel.
+    Challenged {
+        /// Which channel.
+        channel: ChannelId,
+        /// When it becomes final, in seconds since the Unix epoch.
+        finalizes_at: u64,
+    },
+    /// A payment channel changed.
+    Channel(ChannelInfo),
+    /// We paid.
+    Paid {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything paid so far.
+        total: AmountText,
+        /// This payment.
+        delta: AmountText,
+    },
+    /// We were paid.
+    Received {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything received so far.
+        total: AmountText,
+        /// This payment.
+        delta: AmountText,
+    },
+    /// The subscriber was too slow and missed this many changes, its own or others.
+    Lagged {
+        /// How many.
+        missed: u64,
+    },
+}
