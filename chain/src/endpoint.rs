@@ -162,6 +162,14 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn connects_to_secure_endpoints_without_a_crypto_provider_of_the_process() {
+        let https = Endpoint::parse("https://127.0.0.1:1").unwrap().connect().await.unwrap();
+        assert!(https.chain_id().await.unwrap_err().is_retryable());
+        let wss = Endpoint::parse("wss://127.0.0.1:1").unwrap().connect().await;
+        assert!(wss.unwrap_err().is_retryable());
+    }
+
     #[test]
     fn refuses_what_is_no_endpoint() {
         for text in ["", "localhost", "ftp://node.example", "node.example:8545"] {

@@ -18,9 +18,6 @@
 //!
 //! Deliberately absent: what a log means for a channel (that is the engine's), and any
 //! decision to send. Nothing here panics on what an endpoint or a log says.
-//!
-//! Over `https` and `wss` the process needs a rustls crypto provider; the node installs one
-//! first thing.
 
 mod backoff;
 pub mod bindings;

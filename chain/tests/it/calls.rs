@@ -19,7 +19,8 @@ async fn deposits_coins_and_hears_of_it() {
 
 #[tokio::test]
 async fn deposits_tokens_after_an_exact_approval() {
-    let world = World::new().await;
+    // Time between blocks, so that both calls see the state before either is mined.
+    let world = World::with(&["--block-time", "0.2"]).await;
     let mut service = Service::start(world.config()).await;
     let account = service.handle.account();
     world.give_tokens(account, 100).await;
@@ -32,7 +33,7 @@ async fn deposits_tokens_after_an_exact_approval() {
     service.until_held(channel(2), 40).await;
     let left = service.handle.balance(world.token(), account).await.unwrap();
     assert_eq!(left, Amount::ZERO);
-    // Two approvals, two deposits.
+    // Two approvals, two deposits: no approval overwrote another.
     assert_eq!(world.mined_nonce(account).await, 4);
 }
 
