@@ -10,6 +10,7 @@ mod folder;
 mod golden;
 mod kill;
 mod rollback;
+mod round_trip;
 mod rows;
 mod second_process;
 mod transactions;

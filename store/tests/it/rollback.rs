@@ -137,9 +137,11 @@ fn one_torn_slot_of_the_witness_is_no_loss_and_two_are() {
     assert!(error.to_string().contains("witness"), "{error}");
 }
 
+type Change = fn(&fjall::Keyspace);
+
 #[test]
 fn rows_that_are_lost_changed_or_added_do_not_add_up() {
-    let changes: [(&str, fn(&fjall::Keyspace)); 4] = [
+    let changes: [(&str, Change); 4] = [
         ("paid", |rows| rows.remove([1; 32]).unwrap()),
         ("paid", |rows| rows.insert([2; 32], [1, 0, 0]).unwrap()),
         ("paid", |rows| rows.insert([1; 32], [1, 0, 0]).unwrap()),
