@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use libp2p::{Swarm, SwarmBuilder, noise, tcp, yamux};
+use libp2p::{Swarm, SwarmBuilder, core::upgrade, noise, tcp, yamux};
 
 use crate::{behaviour::Behaviour, config::P2pConfig, error::P2pError, identity::Identity, limits};
 
@@ -38,6 +38,9 @@ pub(crate) fn build(config: &P2pConfig, identity: &Identity) -> Result<Swarm<Beh
             swarm
                 .with_idle_connection_timeout(config.idle_timeout())
                 .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
+                // A frame leaves together with the name of its protocol. Waiting for the peer to
+                // agree to the name first would make each message take three trips instead of one.
+                .with_substream_upgrade_protocol_override(upgrade::Version::V1Lazy)
         })
         .with_connection_timeout(HANDSHAKE_TIMEOUT)
         .build();
