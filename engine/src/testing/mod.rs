@@ -5,6 +5,7 @@
 
 #![allow(clippy::arithmetic_side_effects, reason = "a fake that overflows fails its test")]
 
+pub mod adversaries;
 mod chain;
 mod contract;
 pub mod fixtures;

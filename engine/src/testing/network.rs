@@ -99,6 +99,8 @@ pub struct Network {
     wire: BTreeMap<(Timestamp, u64), Packet>,
     sides: BTreeMap<Address, u8>,
     up: BTreeSet<Address>,
+    /// Their own frames do not leave; they hear and acknowledge everything.
+    silent: BTreeSet<Address>,
     next_token: u64,
     next_packet: u64,
 }
@@ -114,6 +116,7 @@ impl Network {
             wire: BTreeMap::new(),
             sides: BTreeMap::new(),
             up: BTreeSet::new(),
+            silent: BTreeSet::new(),
             next_token: 0,
             next_packet: 0,
         }
@@ -132,6 +135,15 @@ impl Network {
     /// Ends every partition.
     pub fn heal(&mut self) {
         self.sides.clear();
+    }
+
+    /// Keeps a node's frames back, or lets them go again.
+    pub fn silence(&mut self, node: Address, silent: bool) {
+        if silent {
+            self.silent.insert(node);
+        } else {
+            self.silent.remove(&node);
+        }
     }
 
     /// A process ends: what it had queued is gone, what is on the wire is not.
@@ -178,7 +190,7 @@ impl Network {
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
         let wire = self.wire.first_key_value().map(|((at, _), _)| *at);
-        let reachable = self.queues.iter().filter(|((from, to), _)| self.connected(*from, *to));
+        let reachable = self.queues.iter().filter(|((from, to), _)| self.can_send(*from, *to));
         let send = reachable.filter(|(_, queue)| !queue.waiting.is_empty()).map(|(_, queue)| {
             queue.flight.as_ref().map_or(Timestamp(0), |flight| flight.resend_at)
         });
@@ -214,9 +226,13 @@ impl Network {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let waiting = |((from, to), queue): (&(Address, Address), &Queue)| {
-            !queue.waiting.is_empty() && self.connected(*from, *to)
+            !queue.waiting.is_empty() && self.can_send(*from, *to)
         };
         self.wire.is_empty() && !self.queues.iter().any(waiting)
+    }
+
+    fn can_send(&self, from: Address, to: Address) -> bool {
+        self.connected(from, to) && !self.silent.contains(&from)
     }
 
     fn connected(&self, one: Address, other: Address) -> bool {
@@ -226,7 +242,7 @@ impl Network {
 
     /// Lets the frame of a queue out when none is in flight, or when its answer is overdue.
     fn transmit(&mut self, now: Timestamp, from: Address, to: Address) {
-        let connected = self.connected(from, to);
+        let connected = self.can_send(from, to);
         let token = FrameToken(self.next_token);
         let Some(queue) = self.queues.get_mut(&(from, to)) else { return };
         let due = queue.flight.as_ref().is_none_or(|flight| flight.resend_at <= now);

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
+mod adversaries;
 mod closing;
 mod crashes;
 mod funding;
+mod gaps;
 mod payments;
+mod reorgs;
+mod requests;
 mod seeds;
 mod support;
 mod vectors;

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use adjudicator::Adjudicator;
 
 use super::Random;
-use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChannelLog, Receipt};
+use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, Receipt};
 use crate::step::ChainCursor;
 use crate::types::{Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Timestamp};
 
@@ -81,6 +81,8 @@ pub struct FakeChain {
     endowed: BTreeMap<Asset, Amount>,
     blocks: Vec<Mined>,
     mempool: Vec<Transaction>,
+    /// Logs for the next block that no call of ours makes, such as a challenge.
+    announced: Vec<ChannelLog>,
     /// Blocks that each follower has been told.
     told: BTreeMap<Address, Vec<BlockRef>>,
     settled: BTreeMap<CallKey, Receipt>,
@@ -99,6 +101,7 @@ impl FakeChain {
             endowed: BTreeMap::new(),
             blocks: Vec::new(),
             mempool: Vec::new(),
+            announced: Vec::new(),
             told: BTreeMap::new(),
             settled: BTreeMap::new(),
             last_block: now,
@@ -200,6 +203,11 @@ impl FakeChain {
         self.mempool.insert(0, transaction);
     }
 
+    /// Lets the adjudicator say something in the next block, such as that a challenge runs.
+    pub fn announce(&mut self, channel: ChannelId, fact: ChainFact) {
+        self.announced.push(ChannelLog { channel, fact });
+    }
+
     /// Keeps every waiting call out of the next blocks.
     pub fn hold_back(&mut self, blocks: u64) {
         let not_before = BlockNumber(self.head().number.0 + 1 + blocks);
@@ -244,7 +252,11 @@ impl FakeChain {
     #[must_use]
     pub fn is_quiet(&self) -> bool {
         let recent = self.blocks.iter().rev().take(self.confirmation_count());
-        self.mempool.is_empty() && recent.into_iter().all(|block| block.transactions.is_empty())
+        self.mempool.is_empty()
+            && self.announced.is_empty()
+            && recent
+                .into_iter()
+                .all(|block| block.transactions.is_empty() && block.logs.is_empty())
     }
 
     fn confirmation_count(&self) -> usize {
@@ -271,7 +283,7 @@ impl FakeChain {
         let head = self.blocks.last().map(|block| block.block);
         let number = BlockNumber(head.map_or(0, |head| head.number.0 + 1));
         let mut after = self.state().clone();
-        let (mut logs, mut transactions) = (Vec::new(), Vec::new());
+        let (mut logs, mut transactions) = (std::mem::take(&mut self.announced), Vec::new());
         let (due, later) = std::mem::take(&mut self.mempool)
             .into_iter()
             .partition::<Vec<_>, _>(|transaction| transaction.not_before <= number);

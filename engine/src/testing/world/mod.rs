@@ -25,7 +25,7 @@ use super::network::{Arrival, Incoming, Network, Weather};
 use super::properties;
 use super::store::MemStore;
 use crate::apply::{Due, State};
-use crate::chain::ChainCall;
+use crate::chain::{ChainCall, ChainEvent};
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
 use crate::input::{Input, Request};
@@ -124,6 +124,18 @@ impl World {
         self.network.heal();
     }
 
+    /// Keeps everything back that a node says; it still hears the others.
+    pub fn silence(&mut self, party: Party) {
+        let address = self.address(party);
+        self.network.silence(address, true);
+    }
+
+    /// Lets a node be heard again.
+    pub fn unsilence(&mut self, party: Party) {
+        let address = self.address(party);
+        self.network.silence(address, false);
+    }
+
     /// Ends a process between two turns.
     pub fn crash(&mut self, party: Party) {
         let address = self.address(party);
@@ -171,6 +183,11 @@ impl World {
     pub fn mine(&mut self) {
         self.chain.tick(self.now);
         self.after_block();
+    }
+
+    /// Tells one node of something that the chain says, true or not.
+    pub fn tell(&mut self, party: Party, event: ChainEvent) {
+        self.put(party, Input::Chain(event));
     }
 
     /// A stranger's call, mined before all others.
@@ -445,6 +462,8 @@ impl World {
     fn note(&mut self, party: Party, out: &Out) {
         let text = match out {
             Out::Send(to, id, message) => [&to.0[..], &id.0.to_be_bytes(), message].concat(),
+            // What the application is told follows from the rest.
+            Out::Notify(_) => Vec::new(),
             other => format!("{other:?}").into_bytes(),
         };
         let head = [self.now.0.to_be_bytes(), (party.0 as u64).to_be_bytes()].concat();
