@@ -48,6 +48,9 @@
 //! elsewhere for that, see [`Config::witness`]), a forger, and changed values of archived rows
 //! (their keys are checked).
 //!
+//! The database cuts a damaged journal while it opens, before anything can be compared. Who wants to
+//! search a damaged folder for what is left copies it before the node is started again.
+//!
 //! Deliberately absent: what rows mean, caching (the engine holds the working set), threads of its
 //! own, and retries: every error ends the node.
 
