@@ -12,6 +12,7 @@
 
 pub mod address;
 pub mod amount;
+pub mod cli;
 mod clock;
 pub mod config;
 pub mod data_dir;

@@ -1,0 +1,137 @@
+//! Talks to the running node.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use jsonrpsee::core::ClientError;
+use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
+use jsonrpsee::core::params::ObjectParams;
+use jsonrpsee::types::ErrorObjectOwned;
+use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::CliError;
+use crate::data_dir::{DataDir, FileError};
+use crate::rpc::types::Notice;
+use crate::rpc::{RefusalData, STOPPING};
+
+/// Longer than the longest wait that the node allows: the node's own time limit decides.
+const REQUEST_LIMIT: Duration = Duration::from_secs(2 * 86_400);
+/// A node on this machine answers at once.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// As large as the largest answer of the default configuration.
+const MAX_ANSWER_BYTES: u32 = 32 << 20;
+
+/// A connection to the node of a folder.
+pub(super) struct Client {
+    inner: WsClient,
+}
+
+/// Named parameters of a call; what is absent is left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Args(Vec<(&'static str, Value)>);
+
+impl Args {
+    pub(super) fn with(mut self, name: &'static str, value: impl Serialize) -> Self {
+        let value = serde_json::to_value(value).unwrap_or(Value::Null);
+        if !value.is_null() {
+            self.0.push((name, value));
+        }
+        self
+    }
+
+    fn params(self) -> ObjectParams {
+        let mut params = ObjectParams::new();
+        for (name, value) in self.0 {
+            // A JSON value can always be written as JSON.
+            let _ = params.insert(name, value);
+        }
+        params
+    }
+}
+
+/// One named parameter.
+pub(super) fn arg(name: &'static str, value: impl Serialize) -> Args {
+    Args::default().with(name, value)
+}
+
+impl Client {
+    /// Connects to the node that runs on a folder.
+    pub(super) async fn connect(dir: &DataDir) -> Result<Self, CliError> {
+        let address = rpc_address(dir)?;
+        let token = dir.read_rpc_token()?;
+        let mut headers = HeaderMap::new();
+        let value = HeaderValue::from_str(&format!("Bearer {token}"))
+            .map_err(|error| CliError::Unreachable(error.to_string()))?;
+        headers.insert("authorization", value);
+        let inner = WsClientBuilder::new()
+            .set_headers(headers)
+            .request_timeout(REQUEST_LIMIT)
+            .connection_timeout(CONNECT_LIMIT)
+            .max_response_size(MAX_ANSWER_BYTES)
+            .build(format!("ws://{address}"))
+            .await
+            .map_err(|error| {
+                CliError::Unreachable(format!(
+                    "{address}, where the node of {} was last seen: {error}",
+                    dir.path().display()
+                ))
+            })?;
+        Ok(Self { inner })
+    }
+
+    /// Calls a method.
+    pub(super) async fn call<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: Args,
+    ) -> Result<T, CliError> {
+        self.inner.request(method, args.params()).await.map_err(explain)
+    }
+
+    /// Subscribes to changes.
+    pub(super) async fn subscribe(
+        &self,
+        topic: &str,
+        args: Args,
+    ) -> Result<Subscription<Notice>, CliError> {
+        let (subscribe, unsubscribe) =
+            (format!("nitro_subscribe{topic}"), format!("nitro_unsubscribe{topic}"));
+        self.inner.subscribe(&subscribe, args.params(), &unsubscribe).await.map_err(explain)
+    }
+}
+
+fn rpc_address(dir: &DataDir) -> Result<SocketAddr, CliError> {
+    let path = dir.rpc_address_file();
+    let text =
+        std::fs::read_to_string(&path).map_err(|error| match FileError::new(&path, error) {
+            FileError::Missing(_) => CliError::Unreachable(format!(
+                "no node runs on {}; start one with nitro run, or name its folder with --data-dir",
+                dir.path().display()
+            )),
+            other => other.into(),
+        })?;
+    let expected = "an address and port";
+    text.trim().parse().map_err(|_| FileError::Content { path, expected }.into())
+}
+
+fn explain(error: ClientError) -> CliError {
+    match error {
+        ClientError::Call(refusal) => refused(refusal),
+        other => CliError::Unreachable(other.to_string()),
+    }
+}
+
+fn refused(refusal: ErrorObjectOwned) -> CliError {
+    let data = refusal.data().and_then(|data| serde_json::from_str::<RefusalData>(data.get()).ok());
+    if refusal.code() == STOPPING {
+        return CliError::Unreachable(refusal.message().to_owned());
+    }
+    CliError::Refused {
+        code: refusal.code(),
+        message: refusal.message().to_owned(),
+        data: data.unwrap_or_default(),
+    }
+}

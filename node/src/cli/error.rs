@@ -1,0 +1,121 @@
+//! Why a command could not be done, with its exit code.
+
+use std::process::ExitCode;
+
+use serde_json::{Value, json};
+
+use crate::config::ConfigError;
+use crate::data_dir::FileError;
+use crate::keys::{KeyError, PassphraseError};
+use crate::logging::LogError;
+use crate::node::NodeError;
+use crate::rpc::types::ObjectiveInfo;
+use crate::rpc::{RefusalData, RpcError, TIMED_OUT};
+
+/// Why a command could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    /// There is nowhere to look for the folder of the node.
+    #[error("there is no home folder; give --data-dir")]
+    NoHome,
+    /// Arguments that do not go together.
+    #[error("{0}")]
+    Usage(String),
+    /// The node refused.
+    #[error("{message}")]
+    Refused {
+        /// Stable code of the refusal.
+        code: i32,
+        /// For people.
+        message: String,
+        /// For programs.
+        data: RefusalData,
+    },
+    /// What was begun will not be reached.
+    #[error(
+        "{} was declined: {}", .0.objective, .0.reason.as_deref().unwrap_or("no reason given")
+    )]
+    Declined(Box<ObjectiveInfo>),
+    /// Nobody answers.
+    #[error("the node cannot be reached: {0}")]
+    Unreachable(String),
+    /// The node stopped by itself.
+    #[error("the node stopped: {0}")]
+    Fatal(String),
+    /// Settings.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Keys.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The passphrase of the keys.
+    #[error(transparent)]
+    Passphrase(#[from] PassphraseError),
+    /// A file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Starting the node.
+    #[error(transparent)]
+    Node(Box<NodeError>),
+    /// Starting the RPC server.
+    #[error(transparent)]
+    Rpc(#[from] RpcError),
+    /// The chain.
+    #[error(transparent)]
+    Chain(#[from] chain::ChainError),
+    /// Logging.
+    #[error(transparent)]
+    Log(#[from] LogError),
+    /// The terminal or the system.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+impl From<NodeError> for CliError {
+    fn from(error: NodeError) -> Self {
+        Self::Node(Box::new(error))
+    }
+}
+
+impl CliError {
+    fn code(&self) -> u8 {
+        match self {
+            Self::Usage(_) => 2,
+            Self::Unreachable(_) => 3,
+            Self::Refused { code, .. } if *code == TIMED_OUT => 4,
+            Self::NoHome
+            | Self::Refused { .. }
+            | Self::Declined(_)
+            | Self::Fatal(_)
+            | Self::Config(_)
+            | Self::Key(_)
+            | Self::Passphrase(_)
+            | Self::File(_)
+            | Self::Node(_)
+            | Self::Rpc(_)
+            | Self::Chain(_)
+            | Self::Log(_)
+            | Self::Io(_) => 1,
+        }
+    }
+
+    /// 0 is success; see the help text for the others.
+    #[must_use]
+    pub fn exit_code(&self) -> ExitCode {
+        self.code().into()
+    }
+
+    /// The error for programs; codes and data are those of the RPC server.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let (code, data) = match self {
+            Self::Refused { code, data, .. } => (Some(*code), json!(data)),
+            Self::Declined(objective) => (None, json!(objective)),
+            _ => (None, Value::Null),
+        };
+        let exit_code = self.code();
+        json!({ "error": {
+            "code": code, "message": self.to_string(), "data": data, "exit_code": exit_code,
+        } })
+    }
+}

@@ -1,0 +1,139 @@
+//! `nitro ledger`.
+
+use clap::Subcommand;
+
+use super::CliError;
+use super::client::{Client, arg};
+use super::objective::Waiting;
+use super::output::{Output, maybe, money, record, table};
+use crate::data_dir::DataDir;
+use crate::rpc::types::{LedgerInfo, StartedInfo};
+
+/// Ledger channels.
+#[derive(Debug, Subcommand)]
+pub(super) enum Ledger {
+    /// Open one: both sides deposit on chain
+    #[command(after_help = "Examples:\n  \
+        nitro ledger open 0x<peer> --amount 10ether\n  \
+        nitro ledger open 0x<peer> --amount 5000 --peer-amount 5000 --asset 0x<token> --no-wait")]
+    Open {
+        /// Address of the peer
+        peer: String,
+        /// What this node deposits
+        #[arg(long)]
+        amount: String,
+        /// What the peer is asked to deposit
+        #[arg(long, default_value = "0", value_name = "AMOUNT")]
+        peer_amount: String,
+        /// A token's address [default: the native coin]
+        #[arg(long, value_name = "ADDRESS")]
+        asset: Option<String>,
+        /// Seconds to answer a challenge [default: from the configuration]
+        #[arg(long, value_name = "SECONDS")]
+        challenge_duration: Option<u32>,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// Close one together with the peer, and pay out on chain
+    Close {
+        /// The ledger channel
+        ledger: String,
+        #[command(flatten)]
+        waiting: Waiting,
+    },
+    /// All of them
+    List {
+        /// Closed ones instead of open ones
+        #[arg(long)]
+        closed: bool,
+        /// Go on after this closed channel
+        #[arg(long, value_name = "LEDGER", requires = "closed")]
+        after: Option<String>,
+    },
+    /// One of them, open or closed
+    Show {
+        /// The ledger channel
+        ledger: String,
+    },
+}
+
+impl Ledger {
+    pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        let client = Client::connect(dir).await?;
+        match self {
+            Self::Open { peer, amount, peer_amount, asset, challenge_duration, waiting } => {
+                let args = arg("peer", peer)
+                    .with("amount", amount)
+                    .with("peer_amount", peer_amount)
+                    .with("asset", asset)
+                    .with("challenge_duration", challenge_duration);
+                let started = waiting.begin(&client, "nitro_openLedger", args).await?;
+                show_started(&client, &started, out).await
+            }
+            Self::Close { ledger, waiting } => {
+                let args = arg("ledger", ledger);
+                let started = waiting.begin(&client, "nitro_closeLedger", args).await?;
+                show_started(&client, &started, out).await
+            }
+            Self::List { closed, after } => {
+                let args = arg("closed", closed).with("after", after);
+                let list: Vec<LedgerInfo> = client.call("nitro_ledgers", args).await?;
+                out.answer(&list, |list| describe_all(list));
+                Ok(())
+            }
+            Self::Show { ledger } => {
+                let found = client.call("nitro_ledger", arg("ledger", ledger)).await?;
+                out.answer(&found, describe);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// What was begun, and for people the ledger as it is now.
+async fn show_started(client: &Client, started: &StartedInfo, out: Output) -> Result<(), CliError> {
+    if out.is_json() {
+        out.line(started);
+        return Ok(());
+    }
+    let found = client.call("nitro_ledger", arg("ledger", started.channel)).await?;
+    out.answer(&found, describe);
+    Ok(())
+}
+
+fn describe(ledger: &LedgerInfo) -> String {
+    let money = |amount| money(&ledger.asset, amount);
+    let mut text = record([
+        ("ledger", ledger.ledger.to_string()),
+        ("status", ledger.status.clone()),
+        ("peer", ledger.peer.0.to_string()),
+        ("asset", ledger.asset.clone()),
+        ("my balance", money(ledger.my_balance)),
+        ("peer balance", money(ledger.peer_balance)),
+        ("locked", money(ledger.locked)),
+        ("on chain", format!("{} ({})", money(ledger.holdings), ledger.on_chain)),
+        ("final at", maybe(ledger.finalizes_at)),
+        ("challenge", format!("{} s", ledger.challenge_duration)),
+        ("turn", ledger.turn.to_string()),
+    ]);
+    for locked in &ledger.channels {
+        text.push_str(&format!("channel {} locks {}\n", locked.channel, money(locked.amount)));
+    }
+    text
+}
+
+fn describe_all(ledgers: &[LedgerInfo]) -> String {
+    let row = |ledger: &LedgerInfo| {
+        let money = |amount| money(&ledger.asset, amount);
+        [
+            ledger.ledger.to_string(),
+            ledger.status.clone(),
+            ledger.peer.0.to_string(),
+            money(ledger.my_balance),
+            money(ledger.peer_balance),
+            money(ledger.locked),
+        ]
+    };
+    let names = ["ledger", "status", "peer", "my balance", "peer balance", "locked"];
+    table(names, ledgers.iter().map(row).collect(), "no ledger channels")
+}

@@ -1,0 +1,130 @@
+//! The command line. Every command has `--json`; answers go to stdout, progress to stderr.
+
+mod channel;
+mod client;
+mod deploy;
+mod error;
+mod init;
+mod ledger;
+mod network;
+mod objective;
+mod output;
+mod payment;
+mod run;
+mod status;
+mod watch;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use error::CliError;
+
+use crate::data_dir::DataDir;
+use output::Output;
+
+/// A node of a payment network: ledger channels on chain, payments off chain.
+#[derive(Debug, Parser)]
+#[command(
+    name = "nitro",
+    version,
+    arg_required_else_help = true,
+    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be \
+                  reached, 4 not done in time.\n\n\
+                  Examples:\n  \
+                  nitro deploy --chain-endpoint http://127.0.0.1:8545 --key-file key --json > deployment.json\n  \
+                  nitro init --deployment deployment.json --max-peer-deposit 10ether\n  \
+                  nitro run\n  \
+                  nitro ledger open 0x<peer> --amount 10ether\n  \
+                  nitro channel open 0x<payee> --relay 0x<peer> --amount 1ether\n  \
+                  nitro pay 0x<channel> 5gwei"
+)]
+pub struct Cli {
+    /// Folder of the node
+    #[arg(
+        long,
+        global = true,
+        env = "NITRO_DATA_DIR",
+        value_name = "FOLDER",
+        help = "Folder of the node [default: ~/.nitro]"
+    )]
+    data_dir: Option<PathBuf>,
+    /// Answer in JSON
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make the node's folder: keys, configuration and RPC token
+    Init(Box<init::Init>),
+    /// Run the node until it is interrupted
+    Run(Box<run::Run>),
+    /// Stop the running node
+    Stop,
+    /// What the node is doing
+    Status,
+    /// The node's address and the account that pays on chain; needs no running node
+    Address,
+    /// Ledger channels: funds deposited on chain with one peer
+    #[command(subcommand)]
+    Ledger(ledger::Ledger),
+    /// Payment channels: payments to one payee over ledger channels
+    #[command(subcommand)]
+    Channel(channel::Channel),
+    /// Pay over a payment channel
+    Pay(payment::Pay),
+    /// Payments that are handed over outside of the network
+    #[command(subcommand)]
+    Voucher(payment::Voucher),
+    /// Other nodes
+    #[command(subcommand)]
+    Peer(network::Peer),
+    /// What has been begun: opening and closing of channels
+    #[command(subcommand)]
+    Objective(objective::Objective),
+    /// Put the contracts on a chain
+    Deploy(deploy::Deploy),
+    /// What an account has on chain
+    Balance(network::Balance),
+    /// Print changes as they come, until interrupted
+    Watch,
+}
+
+impl Cli {
+    /// True when answers and errors are to be JSON.
+    #[must_use]
+    pub const fn wants_json(&self) -> bool {
+        self.json
+    }
+
+    /// Does what the command says.
+    ///
+    /// # Errors
+    /// When it could not be done; the error knows the exit code.
+    pub async fn execute(self) -> Result<(), CliError> {
+        let dir = DataDir::new(match self.data_dir {
+            Some(path) => path,
+            None => std::env::home_dir().ok_or(CliError::NoHome)?.join(".nitro"),
+        });
+        let out = Output::new(self.json);
+        match self.command {
+            Command::Init(init) => init.execute(&dir, out),
+            Command::Run(run) => run.execute(&dir, out).await,
+            Command::Stop => status::stop(&dir, out).await,
+            Command::Status => status::status(&dir, out).await,
+            Command::Address => status::address(&dir, out),
+            Command::Ledger(ledger) => ledger.execute(&dir, out).await,
+            Command::Channel(channel) => channel.execute(&dir, out).await,
+            Command::Pay(pay) => pay.execute(&dir, out).await,
+            Command::Voucher(voucher) => voucher.execute(&dir, out).await,
+            Command::Peer(peer) => peer.execute(&dir, out).await,
+            Command::Objective(objective) => objective.execute(&dir, out).await,
+            Command::Deploy(deploy) => deploy.execute(&dir, out).await,
+            Command::Balance(balance) => balance.execute(&dir, out).await,
+            Command::Watch => watch::watch(&dir, out).await,
+        }
+    }
+}

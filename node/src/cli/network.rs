@@ -1,0 +1,104 @@
+//! `nitro peer` and `nitro balance`.
+
+use clap::{Args, Subcommand};
+
+use super::CliError;
+use super::client::{Args as Named, Client, arg};
+use super::output::{Output, maybe, money, record, table};
+use crate::address::AddressText;
+use crate::data_dir::DataDir;
+use crate::rpc::types::{BalanceInfo, PeerInfo, ResolvedInfo};
+
+/// Other nodes.
+#[derive(Debug, Subcommand)]
+pub(super) enum Peer {
+    /// Those that are connected or known
+    List,
+    /// Remember where a peer is, and connect to it
+    #[command(after_help = "Example:\n  nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/<peer id>")]
+    Add {
+        /// Where it is, ending in /p2p/<peer id>
+        address: String,
+        /// Connect only when there is something to send
+        #[arg(long)]
+        no_dial: bool,
+    },
+    /// Find out where a peer is
+    Resolve {
+        /// Its address
+        peer: String,
+    },
+}
+
+impl Peer {
+    pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        let client = Client::connect(dir).await?;
+        match self {
+            Self::List => {
+                let peers: Vec<PeerInfo> = client.call("nitro_peers", Named::default()).await?;
+                out.answer(&peers, |peers| describe_all(peers));
+            }
+            Self::Add { address, no_dial } => {
+                let args = arg("address", address).with("dial", !no_dial);
+                let peer: AddressText = client.call("nitro_addPeer", args).await?;
+                out.answer(&peer, |peer| peer.0.to_string());
+            }
+            Self::Resolve { peer } => {
+                let found: ResolvedInfo =
+                    client.call("nitro_resolvePeer", arg("peer", peer)).await?;
+                out.answer(&found, |found| {
+                    record([
+                        ("peer", found.peer.0.to_string()),
+                        ("peer id", found.peer_id.clone()),
+                        ("addresses", found.addresses.join(" ")),
+                    ])
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn describe_all(peers: &[PeerInfo]) -> String {
+    let row = |peer: &PeerInfo| {
+        let state = match (peer.blocked, peer.connected) {
+            (true, _) => "blocked",
+            (false, true) => "connected",
+            (false, false) => "away",
+        };
+        [
+            peer.peer.0.to_string(),
+            state.to_owned(),
+            peer.messages_waiting.to_string(),
+            maybe(peer.addresses.first()),
+        ]
+    };
+    let names = ["peer", "state", "waiting", "address"];
+    table(names, peers.iter().map(row).collect(), "no peers")
+}
+
+/// What an account has on chain.
+#[derive(Debug, Args)]
+pub(super) struct Balance {
+    /// The account [default: the one that pays for this node]
+    address: Option<String>,
+    /// A token's address [default: the native coin]
+    #[arg(long, value_name = "ADDRESS")]
+    asset: Option<String>,
+}
+
+impl Balance {
+    pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        let client = Client::connect(dir).await?;
+        let args = arg("address", self.address).with("asset", self.asset);
+        let balance: BalanceInfo = client.call("nitro_balance", args).await?;
+        out.answer(&balance, |balance| {
+            record([
+                ("account", balance.address.0.to_string()),
+                ("asset", balance.asset.clone()),
+                ("balance", money(&balance.asset, balance.amount)),
+            ])
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,136 @@
+//! `nitro pay` and `nitro voucher`.
+
+use std::io::Read;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+
+use super::CliError;
+use super::client::{Client, arg};
+use super::output::{Output, record};
+use crate::data_dir::{DataDir, FileError};
+use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
+
+/// Pays over a payment channel.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  nitro pay 0x<channel> 5gwei\n  nitro pay 0x<channel> 1000 --wait"
+)]
+pub(super) struct Pay {
+    /// The payment channel
+    channel: String,
+    /// How much
+    amount: String,
+    /// Return only when the payee has it for good
+    #[arg(long)]
+    wait: bool,
+    /// Seconds to wait for the payee
+    #[arg(long, default_value_t = 60, value_name = "SECONDS", requires = "wait")]
+    timeout: u64,
+}
+
+impl Pay {
+    pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        let client = Client::connect(dir).await?;
+        let mut args = arg("channel", self.channel).with("amount", self.amount);
+        if self.wait {
+            args = args.with("wait", true).with("timeout_secs", self.timeout);
+        }
+        let paid: PaidInfo = client.call("nitro_pay", args).await?;
+        out.answer(&paid, |paid| {
+            record([
+                ("paid", paid.amount.0.to_string()),
+                ("paid in all", paid.total.0.to_string()),
+                ("remaining", paid.remaining.0.to_string()),
+            ])
+        });
+        Ok(())
+    }
+}
+
+/// Payments that are handed over outside of the network.
+#[derive(Debug, Subcommand)]
+pub(super) enum Voucher {
+    /// Pay by a voucher that you hand to the payee yourself
+    #[command(
+        after_help = "Example:\n  nitro voucher create 0x<channel> 5gwei --json > voucher.json"
+    )]
+    Create {
+        /// The payment channel
+        channel: String,
+        /// How much
+        amount: String,
+    },
+    /// Take a voucher
+    #[command(after_help = "Examples:\n  nitro voucher receive voucher.json\n  \
+        nitro voucher receive - < voucher.json\n  \
+        nitro voucher receive --channel 0x... --total 1000 --signature 0x...")]
+    Receive {
+        /// File with the voucher in JSON, - for stdin
+        #[arg(required_unless_present_all = ["channel", "total", "signature"],
+            conflicts_with_all = ["channel", "total", "signature"])]
+        file: Option<PathBuf>,
+        /// The payment channel
+        #[arg(long)]
+        channel: Option<String>,
+        /// Everything paid so far, as the voucher says
+        #[arg(long)]
+        total: Option<String>,
+        /// The payer's signature
+        #[arg(long)]
+        signature: Option<String>,
+    },
+}
+
+impl Voucher {
+    pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        match self {
+            Self::Create { channel, amount } => {
+                let client = Client::connect(dir).await?;
+                let args = arg("channel", channel).with("amount", amount);
+                let voucher: VoucherInfo = client.call("nitro_createVoucher", args).await?;
+                out.answer(&voucher, |voucher| {
+                    record([
+                        ("channel", voucher.channel.to_string()),
+                        ("total", voucher.total.0.to_string()),
+                        ("signature", voucher.signature.clone()),
+                    ])
+                });
+            }
+            Self::Receive { file, channel, total, signature } => {
+                let args = match file {
+                    Some(path) => {
+                        let voucher = read(&path)?;
+                        arg("channel", voucher.channel)
+                            .with("total", voucher.total)
+                            .with("signature", voucher.signature)
+                    }
+                    None => {
+                        arg("channel", channel).with("total", total).with("signature", signature)
+                    }
+                };
+                let client = Client::connect(dir).await?;
+                let received: ReceivedInfo = client.call("nitro_receiveVoucher", args).await?;
+                out.answer(&received, |received| {
+                    record([
+                        ("received", received.delta.0.to_string()),
+                        ("received in all", received.total.0.to_string()),
+                    ])
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(path: &PathBuf) -> Result<VoucherInfo, CliError> {
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text)?;
+        text
+    } else {
+        std::fs::read_to_string(path).map_err(|error| FileError::new(path, error))?
+    };
+    serde_json::from_str(&text)
+        .map_err(|error| CliError::Usage(format!("{}: no voucher: {error}", path.display())))
+}

@@ -1,0 +1,63 @@
+//! `nitro watch`.
+
+use futures::StreamExt;
+use futures::stream::select_all;
+
+use super::CliError;
+use super::client::{Args, Client};
+use super::output::{Output, maybe, money};
+use crate::data_dir::DataDir;
+use crate::rpc::types::Notice;
+
+pub(super) async fn watch(dir: &DataDir, out: Output) -> Result<(), CliError> {
+    let client = Client::connect(dir).await?;
+    let mut topics = Vec::new();
+    for topic in ["Objectives", "Ledgers", "Payments"] {
+        topics.push(client.subscribe(topic, Args::default()).await?);
+    }
+    let mut notices = select_all(topics);
+    loop {
+        tokio::select! {
+            notice = notices.next() => match notice {
+                Some(Ok(notice)) => out.answer(&notice, describe),
+                Some(Err(error)) => return Err(CliError::Unreachable(error.to_string())),
+                None => return Err(CliError::Unreachable("the node has stopped".to_owned())),
+            },
+            interrupted = tokio::signal::ctrl_c() => return Ok(interrupted?),
+        }
+    }
+}
+
+fn describe(notice: &Notice) -> String {
+    match notice {
+        Notice::Objective(objective) => {
+            let detail = objective.waiting_for.as_ref().or(objective.reason.as_ref());
+            format!("{}: {} {}", objective.objective, objective.status, maybe(detail))
+        }
+        Notice::Ledger(ledger) => format!(
+            "ledger {}: {}, mine {}, theirs {}, locked {}",
+            ledger.ledger,
+            ledger.status,
+            money(&ledger.asset, ledger.my_balance),
+            money(&ledger.asset, ledger.peer_balance),
+            money(&ledger.asset, ledger.locked),
+        ),
+        Notice::Challenged { channel, finalizes_at } => {
+            format!("CHALLENGE against {channel}, final at {finalizes_at}")
+        }
+        Notice::Channel(channel) => format!(
+            "channel {}: {}, paid {} of {}",
+            channel.channel,
+            channel.status,
+            money(&channel.asset, channel.paid),
+            money(&channel.asset, channel.capacity),
+        ),
+        Notice::Paid { channel, total, delta } => {
+            format!("channel {channel}: paid {}, {} in all", delta.0, total.0)
+        }
+        Notice::Received { channel, total, delta } => {
+            format!("channel {channel}: received {}, {} in all", delta.0, total.0)
+        }
+        Notice::Lagged { missed } => format!("too slow: {missed} changes were missed"),
+    }
+}
