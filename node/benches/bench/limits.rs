@@ -19,6 +19,8 @@ pub(crate) struct Limits {
     pub(crate) recoveries: f64,
     pub(crate) database_commits: f64,
     pub(crate) round_trips: f64,
+    /// Processor time to sign and check one voucher: the same however busy the machine is.
+    pub(crate) voucher_time: Duration,
     pub(crate) cores: f64,
 }
 
@@ -32,7 +34,7 @@ impl Limits {
 pub(crate) async fn measure(report: &mut Report) -> Limits {
     let window = report.window();
     report.section("limits of this machine, now");
-    let (signatures, recoveries) = signatures(window);
+    let (signatures, recoveries, voucher_time) = signatures(window);
     report.row("vouchers signed, one core", &rate(signatures));
     report.row("vouchers checked (recovered), one core", &rate(recoveries));
     let dir = tempfile::tempdir().expect("a folder");
@@ -43,7 +45,8 @@ pub(crate) async fn measure(report: &mut Report) -> Limits {
     let round_trips = round_trips(window).await;
     report.row("round trips between two nodes, one at a time", &rate(round_trips));
     let cores = std::thread::available_parallelism().map_or(1.0, |cores| cores.get() as f64);
-    let limits = Limits { signatures, recoveries, database_commits, round_trips, cores };
+    let limits =
+        Limits { signatures, recoveries, database_commits, round_trips, voucher_time, cores };
     report.row("vouchers signed and checked, all cores", &rate(limits.vouchers()));
     limits
 }
@@ -59,19 +62,39 @@ fn repeat(window: Duration, mut work: impl FnMut(u64)) -> f64 {
     count as f64 / start.elapsed().as_secs_f64()
 }
 
-fn signatures(window: Duration) -> (f64, f64) {
+fn signatures(window: Duration) -> (f64, f64, Duration) {
     let signer = LocalSigner::new([7; 32]).expect("a key");
     let channel = ChannelId(B256::repeat_byte(1));
     let mut made = Vec::new();
+    let began = processor_time();
     let signed = repeat(window, |count| {
         made.push(Voucher::sign(channel, Amount::from(count), &signer));
     });
+    let sign_time = (processor_time() - began).div_f64(made.len() as f64);
+    let (mut checked, began) = (0, processor_time());
     let recovered = repeat(window, |count| {
+        checked = count + 1;
         let voucher = &made[count as usize % made.len()];
         let found = voucher.signature.recover(voucher.hash());
         assert_eq!(found, Ok(signer.address()));
     });
-    (signed, recovered)
+    let check_time = (processor_time() - began).div_f64(checked as f64);
+    (signed, recovered, sign_time + check_time)
+}
+
+/// Processor time that this process has used so far.
+pub(crate) fn processor_time() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").expect("a system with /proc");
+    // The name of the program is in parentheses and may hold anything; what follows is numbers.
+    let (_, fields) = stat.rsplit_once(')').expect("a name");
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .map(|field| field.parse::<u64>().expect("a number"))
+        .sum();
+    // The kernel counts in hundredths of a second wherever it tells user programs.
+    Duration::from_millis(ticks * 10)
 }
 
 fn appends(dir: &std::path::Path, window: Duration) -> f64 {

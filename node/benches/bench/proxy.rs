@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::report::median;
 use crate::support::TestNode;
 
 /// Bytes that went over a link, both directions together.
@@ -39,7 +40,7 @@ pub(crate) async fn connect(from: &TestNode, to: &TestNode, delay: Duration) -> 
 
 /// How long a link with such a delay really takes, one way: timers and threads take their part.
 pub(crate) async fn one_way(delay: Duration) -> Duration {
-    const ROUNDS: u32 = 20;
+    const ROUNDS: usize = 21;
     let echo = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let target = echo.local_addr().expect("bound");
     tokio::spawn(async move {
@@ -49,13 +50,14 @@ pub(crate) async fn one_way(delay: Duration) -> Duration {
     });
     let mut stream = TcpStream::connect(start(target, delay).await.0).await.expect("connects");
     stream.set_nodelay(true).expect("a socket");
-    let began = Instant::now();
+    let mut trips = Vec::new();
     for _ in 0..ROUNDS {
-        let mut byte = [7];
+        let (began, mut byte) = (Instant::now(), [7]);
         stream.write_all(&byte).await.expect("written");
         stream.read_exact(&mut byte).await.expect("read");
+        trips.push(began.elapsed() / 2);
     }
-    began.elapsed() / (2 * ROUNDS)
+    median(trips)
 }
 
 async fn start(target: SocketAddr, delay: Duration) -> (SocketAddr, Meter) {

@@ -35,8 +35,8 @@ pub(crate) async fn run(report: &mut Report) {
         let alice = alice.handle();
         let frames = || alice.p2p().metrics().frames_sent.get();
         let (bytes, sent) = (meter.bytes(), frames());
-        let (_, latencies) = payments::pay(&alice, channel, level, report.window()).await;
-        let vouchers = latencies.len() as f64;
+        let outcome = payments::in_process(alice.clone(), channel, level, report.window()).await;
+        let vouchers = outcome.latencies.len() as f64;
         let each = (meter.bytes() - bytes) as f64 / vouchers;
         let batch = vouchers / (frames() - sent).max(1) as f64;
         report.row(
