@@ -17,8 +17,8 @@ struct Peer {
 }
 
 impl Deliveries {
-    /// Resolves once the peer has committed the message, at once if it has already; fails when
-    /// the node stops first.
+    /// Resolves once the peer has committed the message, at once if it has already. A node that
+    /// stops hears of no delivery any more: whoever waits must look out for that.
     pub(crate) fn wait(&self, to: Address, id: MessageId) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut peers = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -94,7 +94,13 @@ impl NodeHandle {
             unreachable!("a payment is answered with a payment");
         };
         if delivered {
-            self.deliveries.wait(payee, message).await.map_err(|_| CallError::Stopped)?;
+            let delivery = self.deliveries.wait(payee, message);
+            // A node that stops hears of no delivery any more.
+            tokio::select! {
+                biased;
+                delivered = delivery => delivered.map_err(|_| CallError::Stopped)?,
+                () = self.stop.cancelled() => return Err(CallError::Stopped),
+            }
         }
         Ok((voucher, remaining))
     }

@@ -182,6 +182,7 @@ impl Node {
 
     /// Stops in order: intake, the turn under way, the network, the store. Each stage has a limit
     /// of a few seconds; what is not acknowledged by then is sent again after the restart.
+    /// The store can be opened again once every handle is dropped, too: they read history from it.
     pub async fn shutdown(self) {
         let Self { handle, intake, network, tasks, swarm, engine, reason: _ } = self;
         info!("stopping: no more inputs");

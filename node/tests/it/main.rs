@@ -7,4 +7,5 @@ mod config;
 mod keys;
 mod many;
 mod payments;
+mod shutdown;
 mod tokens;

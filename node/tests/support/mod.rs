@@ -153,6 +153,11 @@ impl Network {
             .to(to)
             .value(U256::from(wei))
             .input(call.into());
+        self.mined(request).await;
+    }
+
+    /// Sends a transaction of an account of the chain, and waits until it is mined.
+    pub async fn mined(&self, request: TransactionRequest) {
         let sent = self.anvil.rpc.send_transaction(request).await.expect("the chain takes it");
         assert!(sent.get_receipt().await.expect("it is mined").status(), "it succeeds");
     }
@@ -163,16 +168,37 @@ impl Network {
         self.transact(0, self.token().0, 0, call.abi_encode()).await;
     }
 
-    /// Deposits native coin into a channel of others, from account number `index`.
-    pub async fn deposit(&self, index: u8, channel: ChannelId, held: u128, wei: u128) {
+    /// A deposit of native coin into a channel of others, from account number `index`.
+    pub fn deposit(
+        &self,
+        index: u8,
+        channel: ChannelId,
+        held: u128,
+        wei: u128,
+    ) -> TransactionRequest {
         let call = NitroAdjudicator::depositCall {
             asset: Asset::NATIVE.0,
             channelId: channel.0,
             expectedHeld: U256::from(held),
             amount: U256::from(wei),
         };
-        let adjudicator = self.deployed.deployment.adjudicator;
-        self.transact(index, adjudicator, wei, call.abi_encode()).await;
+        TransactionRequest::default()
+            .from(account(index))
+            .to(self.deployed.deployment.adjudicator)
+            .value(U256::from(wei))
+            .input(call.abi_encode().into())
+    }
+
+    /// Waits until the adjudicator holds `value` for a channel, in whatever block.
+    pub async fn until_held(&self, channel: ChannelId, value: u128, through: &TestNode) {
+        let mut seen = through.handle().chain().watch_chain();
+        let waiting = async {
+            while self.holdings(Asset::NATIVE, channel, through).await != amount(value) {
+                seen.changed().await.expect("the node runs");
+            }
+        };
+        let held = tokio::time::timeout(LIMIT, waiting).await;
+        held.unwrap_or_else(|_| panic!("{channel} does not get {value}"));
     }
 }
 
@@ -202,7 +228,7 @@ pub struct TestNode {
 
 impl TestNode {
     pub async fn start(mut settings: NodeSettings, dir: TempDir) -> Self {
-        let node = Node::start(settings.clone()).await.expect("the node starts");
+        let node = Box::pin(Node::start(settings.clone())).await.expect("the node starts");
         let address = node.handle().address();
         // A restart listens where the others know it.
         settings.p2p.listen = listening(&node.handle()).await;
@@ -225,7 +251,15 @@ impl TestNode {
     }
 
     pub async fn resume(&mut self) {
-        self.node = Some(Node::start(self.settings.clone()).await.expect("the node starts again"));
+        let node = Box::pin(Node::start(self.settings.clone())).await;
+        self.node = Some(node.expect("the node starts again"));
+    }
+
+    /// Starts the node unless it runs.
+    pub async fn ensure_running(&mut self) {
+        if self.node.is_none() {
+            self.resume().await;
+        }
     }
 
     pub async fn restart(&mut self) {
@@ -345,7 +379,14 @@ impl TestNode {
 
     /// Pays, and returns once the payee has committed.
     pub async fn pay(&self, channel: ChannelId, value: u128) {
-        self.handle().pay(channel, amount(value), true).await.expect("the payment is taken");
+        let handle = self.handle();
+        let paid = tokio::time::timeout(LIMIT, handle.pay(channel, amount(value), true)).await;
+        paid.expect("the payment is delivered").expect("the payment is taken");
+    }
+
+    /// Pays, without waiting for the payee.
+    pub async fn send_payment(&self, channel: ChannelId, value: u128) {
+        self.handle().pay(channel, amount(value), false).await.expect("the payment is taken");
     }
 
     pub async fn begin_close_payment(&self, channel: ChannelId) -> ObjectiveId {

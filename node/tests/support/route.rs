@@ -113,19 +113,27 @@ pub async fn check_payouts(
     ledgers: &[ChannelId],
     paid: u128,
 ) {
-    let last = nodes.len() - 1;
-    for (index, node) in nodes.iter().enumerate() {
-        let expected = match index {
-            0 => DEPOSIT - paid,
-            _ if index == last => DEPOSIT + paid,
-            _ => 2 * DEPOSIT,
-        };
-        let balance = network.balance(asset, node.address, node).await;
-        assert_eq!(balance, amount(expected), "payout of node {index}");
-    }
+    let mut expected = vec![2 * DEPOSIT; nodes.len()];
+    expected[0] = DEPOSIT - paid;
+    expected[nodes.len() - 1] = DEPOSIT + paid;
+    check_balances(network, nodes, asset, &expected).await;
     for ledger in ledgers {
         assert_eq!(network.holdings(asset, *ledger, &nodes[0]).await, Amount::ZERO);
     }
     let adjudicator = network.deployed.deployment.adjudicator;
     assert_eq!(network.balance(asset, adjudicator, &nodes[0]).await, Amount::ZERO);
+}
+
+/// What each node has got on chain.
+pub async fn check_balances(
+    network: &Network,
+    nodes: &[TestNode],
+    asset: Asset,
+    expected: &[u128],
+) {
+    assert_eq!(nodes.len(), expected.len());
+    for (index, (node, expected)) in nodes.iter().zip(expected).enumerate() {
+        let balance = network.balance(asset, node.address, node).await;
+        assert_eq!(balance, amount(*expected), "payout of node {index}");
+    }
 }
