@@ -41,6 +41,7 @@ fn a_ledger_request_is_checked_before_anything_is_signed() {
     let mut world = World::calm(&["alice", "bob"]);
     let (alice, bob) = (Party(0), Party(1));
     let (me, peer) = (world.address(alice), world.address(bob));
+    world.run_until_quiet();
     let (five, max) = (Amount::from(5_u64), Amount::from(U256::MAX));
     let duration = |found| RequestError::ChallengeDuration { found, min: 3_600, max: 2_592_000 };
     let cases = [
@@ -122,6 +123,7 @@ fn a_payment_channel_request_is_checked_before_anything_is_signed() {
 fn channels_and_objectives_that_nobody_knows_are_named() {
     let mut world = World::calm(&["alice", "bob"]);
     let alice = Party(0);
+    world.run_until_quiet();
     let id = ChannelId(B256::repeat_byte(7));
     let amount = Amount::from(1_u64);
     let voucher = Voucher::sign(id, amount, &fixtures::key("bob"));

@@ -48,7 +48,8 @@ pub enum Orphans {
     MinedAgain,
     /// They stay away for this many blocks.
     HeldBack(u64),
-    /// They are never seen again, as if their sender had replaced them.
+    /// Those whose end was told are never seen again, for their senders have forgotten them; the
+    /// others are sent again.
     Dropped,
 }
 
@@ -231,7 +232,14 @@ impl FakeChain {
                     transaction.not_before = BlockNumber(height + depth as u64 + 2 + blocks);
                 }
             }
-            Orphans::Dropped => transactions.clear(),
+            Orphans::Dropped => {
+                let settled = &self.settled;
+                transactions.retain(|transaction| {
+                    transaction
+                        .id
+                        .is_some_and(|id| !settled.contains_key(&(transaction.sender, id)))
+                });
+            }
         }
         transactions.append(&mut self.mempool);
         self.mempool = transactions;

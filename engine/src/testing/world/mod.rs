@@ -38,7 +38,7 @@ use crate::wire::{self, Message};
 pub struct Party(pub usize);
 
 /// Steps after which a world that should come to rest never will.
-const MAX_STEPS: usize = 200_000;
+const MAX_STEPS: usize = 20_000;
 
 /// Nodes, network, chain and clock.
 pub struct World {

@@ -52,6 +52,18 @@ impl World {
         self.engine(party).state().payments.get(&id)
     }
 
+    /// Ledgers that are not closed.
+    #[must_use]
+    pub fn ledger_ids(&self, party: Party) -> Vec<ChannelId> {
+        self.engine(party).state().ledgers.keys().copied().collect()
+    }
+
+    /// Payment channels that are not closed.
+    #[must_use]
+    pub fn payment_ids(&self, party: Party) -> Vec<ChannelId> {
+        self.engine(party).state().payments.keys().copied().collect()
+    }
+
     /// What was paid over a channel that is not closed, as far as this node knows.
     #[must_use]
     pub fn paid(&self, party: Party, id: ChannelId) -> Amount {

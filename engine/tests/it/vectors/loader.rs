@@ -12,8 +12,8 @@ use engine::types::{Address, Amount, Asset, B256, Bytes, Destination, TurnNumber
 use serde_json::Value;
 
 /// One vector; every value is reached by name and a missing one fails the test.
-pub(super) struct Vector {
-    pub(super) name: String,
+pub(crate) struct Vector {
+    pub(crate) name: String,
     inputs: Value,
     expected: Value,
 }
@@ -37,13 +37,13 @@ thread_local! {
 }
 
 /// The vector of that name.
-pub(super) fn vector(name: &str) -> &'static Vector {
+pub(crate) fn vector(name: &str) -> &'static Vector {
     let found = VECTORS.iter().find(|vector| vector.name == name);
     read(found.unwrap_or_else(|| panic!("no vector {name}")))
 }
 
 /// All vectors whose name begins with `prefix`; there must be some.
-pub(super) fn family(prefix: &str) -> Vec<&'static Vector> {
+pub(crate) fn family(prefix: &str) -> Vec<&'static Vector> {
     let found: Vec<_> =
         VECTORS.iter().filter(|vector| vector.name.starts_with(prefix)).map(read).collect();
     assert!(!found.is_empty(), "no vector begins with {prefix}");
@@ -56,37 +56,37 @@ fn read(vector: &'static Vector) -> &'static Vector {
 }
 
 /// Names that this test has read so far.
-pub(super) fn names_read() -> BTreeSet<&'static str> {
+pub(crate) fn names_read() -> BTreeSet<&'static str> {
     READ.with_borrow(Clone::clone)
 }
 
 /// Every name in the file.
-pub(super) fn all_names() -> impl Iterator<Item = &'static str> {
+pub(crate) fn all_names() -> impl Iterator<Item = &'static str> {
     VECTORS.iter().map(|vector| vector.name.as_str())
 }
 
 impl Vector {
-    pub(super) fn input(&self, key: &str) -> &Value {
+    pub(crate) fn input(&self, key: &str) -> &Value {
         self.inputs.get(key).unwrap_or_else(|| panic!("{}: no input {key}", self.name))
     }
 
-    pub(super) fn expected(&self, key: &str) -> &Value {
+    pub(crate) fn expected(&self, key: &str) -> &Value {
         self.expected.get(key).unwrap_or_else(|| panic!("{}: expects no {key}", self.name))
     }
 
     /// The whole of what is expected, where it has no keys.
-    pub(super) fn expectation(&self) -> &Value {
+    pub(crate) fn expectation(&self) -> &Value {
         &self.expected
     }
 
     /// The signer of the input `privateKey`.
-    pub(super) fn signer(&self) -> LocalSigner {
+    pub(crate) fn signer(&self) -> LocalSigner {
         signer(self.input("privateKey"))
     }
 }
 
 /// The signer of one of the actors, whose addresses are checked elsewhere: this is no reading.
-pub(super) fn signer_of(address: Address) -> LocalSigner {
+pub(crate) fn signer_of(address: Address) -> LocalSigner {
     let actors = VECTORS.iter().filter(|vector| vector.name.starts_with("actor."));
     actors
         .map(Vector::signer)
@@ -94,50 +94,50 @@ pub(super) fn signer_of(address: Address) -> LocalSigner {
         .unwrap_or_else(|| panic!("no key for {address}"))
 }
 
-pub(super) fn signer(value: &Value) -> LocalSigner {
+pub(crate) fn signer(value: &Value) -> LocalSigner {
     LocalSigner::new(word(value).0).unwrap()
 }
 
-pub(super) fn text(value: &Value) -> &str {
+pub(crate) fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
 }
 
-pub(super) fn list(value: &Value) -> &[Value] {
+pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
 }
 
-pub(super) fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or_else(|| panic!("not a number: {value}"))
 }
 
-pub(super) fn amount(value: &Value) -> Amount {
+pub(crate) fn amount(value: &Value) -> Amount {
     number(value).into()
 }
 
-pub(super) fn address(value: &Value) -> Address {
+pub(crate) fn address(value: &Value) -> Address {
     Address::from_str(text(value)).unwrap()
 }
 
 /// A word; short ones are padded on the left, as the file says.
-pub(super) fn word(value: &Value) -> B256 {
+pub(crate) fn word(value: &Value) -> B256 {
     let digits = text(value).strip_prefix("0x").unwrap();
     B256::from_str(&format!("{digits:0>64}")).unwrap()
 }
 
-pub(super) fn destination(value: &Value) -> Destination {
+pub(crate) fn destination(value: &Value) -> Destination {
     Destination(word(value))
 }
 
-pub(super) fn hex(value: &Value) -> Vec<u8> {
+pub(crate) fn hex(value: &Value) -> Vec<u8> {
     hex::decode(text(value).strip_prefix("0x").unwrap()).unwrap()
 }
 
-pub(super) fn signature(value: &Value) -> Signature {
+pub(crate) fn signature(value: &Value) -> Signature {
     Signature(hex(value).try_into().unwrap())
 }
 
 /// A state in the reference's JSON.
-pub(super) fn state(value: &Value) -> (FixedPart, VariablePart) {
+pub(crate) fn state(value: &Value) -> (FixedPart, VariablePart) {
     let fixed = FixedPart {
         participants: list(&value["Participants"]).iter().map(address).collect(),
         nonce: number(&value["ChannelNonce"]),
@@ -153,7 +153,7 @@ pub(super) fn state(value: &Value) -> (FixedPart, VariablePart) {
     (fixed, variable)
 }
 
-pub(super) fn outcome(value: &Value) -> Outcome {
+pub(crate) fn outcome(value: &Value) -> Outcome {
     Outcome(list(value).iter().map(exit).collect())
 }
 
@@ -168,7 +168,7 @@ fn exit(value: &Value) -> SingleAssetExit {
 }
 
 /// Allocations, in which the file leaves out kinds of 0 and empty metadata.
-pub(super) fn allocations(value: &Value) -> Vec<Allocation> {
+pub(crate) fn allocations(value: &Value) -> Vec<Allocation> {
     list(value).iter().map(allocation).collect()
 }
 
