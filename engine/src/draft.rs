@@ -11,7 +11,7 @@ use crate::effect::{Effect, Offence, Update};
 use crate::ledger::{CallState, Ledger, LedgerPhase};
 use crate::objectives::{
     DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_direct_defund,
-    crank_direct_fund, crank_virtual_defund, crank_virtual_fund,
+    crank_direct_fund, crank_virtual_defund, crank_virtual_fund, restore_deposit,
 };
 use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::policy::Policy;
@@ -295,7 +295,7 @@ impl<'a> Draft<'a> {
             if let Some(phase) = self.ledger(id).map(|ledger| ledger.phase) {
                 match phase {
                     LedgerPhase::Opening => crank_direct_fund(self, id),
-                    LedgerPhase::Open => {}
+                    LedgerPhase::Open => restore_deposit(self, id),
                     LedgerPhase::Closing => crank_direct_defund(self, id),
                 }
             } else if let Some(phase) = self.payment(id).map(|channel| channel.phase) {

@@ -81,6 +81,8 @@ pub struct Ledger {
     pub me: Side,
     /// Phase of life.
     pub phase: LedgerPhase,
+    /// What leader and follower put in.
+    pub deposits: [Amount; 2],
     /// Signatures on the prefund state, leader's and follower's.
     pub prefund: [Option<Signature>; 2],
     /// Newest agreed content. At turn 1 while the ledger opens.
@@ -93,8 +95,6 @@ pub struct Ledger {
     pub signed_turn: TurnNumber,
     /// The final state, once somebody asked for it.
     pub closing: Option<Closing>,
-    /// The peer asked to close while proposals of ours were unanswered.
-    pub close_requested: bool,
     /// View of the chain.
     pub onchain: OnChain,
     /// Deposit or withdrawal on its way.
@@ -113,6 +113,7 @@ impl Ledger {
             asset,
             me,
             phase: LedgerPhase::Opening,
+            deposits: [leader, follower],
             prefund: [None; 2],
             agreed: Balances {
                 turn: TurnNumber::POSTFUND,
@@ -124,7 +125,6 @@ impl Ledger {
             pending: Vec::new(),
             signed_turn: TurnNumber::PREFUND,
             closing: None,
-            close_requested: false,
             onchain: OnChain::default(),
             call: CallState::None,
             withdrawal: WithdrawalTurn::Unset,
@@ -211,11 +211,11 @@ impl Ledger {
     /// allocation's owner deposits first (protocol.md section 7).
     #[must_use]
     pub fn deposit_target(&self, side: Side) -> Option<(Amount, Amount)> {
-        let before = match side {
-            Side::Leader => Amount::ZERO,
-            Side::Follower => self.agreed.leader,
-        };
-        Some((before, before.checked_add(self.agreed.of(side))?))
+        let [leader, follower] = self.deposits;
+        match side {
+            Side::Leader => Some((Amount::ZERO, leader)),
+            Side::Follower => Some((leader, leader.checked_add(follower)?)),
+        }
     }
 
     /// The withdrawal with a final state that both have signed.

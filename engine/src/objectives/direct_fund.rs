@@ -4,7 +4,7 @@
 use super::{DeclineReason, WaitingFor, start_direct_defund};
 use crate::chain::ChainCall;
 use crate::draft::Draft;
-use crate::ledger::{CallState, Ledger, LedgerPhase, Side};
+use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, Side};
 use crate::types::{Address, ChannelId, ObjectiveId, TurnNumber};
 use crate::wire::{Message, Seal};
 
@@ -57,12 +57,26 @@ fn deposit(draft: &mut Draft<'_>, id: ChannelId) {
     let amount = target.saturating_sub(holdings);
     let due = holdings >= before && !amount.is_zero() && ledger.call == CallState::None;
     // Nothing to deposit of our own: what is missing is the peer's.
-    if !due || ledger.agreed.of(ledger.me).is_zero() {
+    if !due || target == before {
         return;
     }
     let asset = ledger.asset;
     let call = ChainCall::Deposit { channel: id, asset, expected_held: holdings, amount };
     draft.submit(id, call);
+}
+
+/// Deposits again what a reorganisation took back from an open ledger. The transaction that was
+/// taken back may be mined again by itself; where it comes before the deposit that it builds on,
+/// the contract refuses it, and nobody else would make it good. Of two deposits of ours the contract
+/// takes one, because both name the holdings that they expect.
+pub(crate) fn restore_deposit(draft: &mut Draft<'_>, id: ChannelId) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    let status = ledger.status();
+    // What was paid out is not missing.
+    let running = status.mode == ChannelMode::Open && !status.paid_out;
+    if running && missing_funds(ledger).is_some() {
+        deposit(draft, id);
+    }
 }
 
 /// Gives an opening ledger up on this node's own account. A leader without the follower's signature

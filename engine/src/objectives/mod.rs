@@ -18,6 +18,7 @@ pub(crate) use direct_defund::{
 };
 pub(crate) use direct_fund::{
     crank as crank_direct_fund, declined as direct_fund_declined, give_up as give_up_direct_fund,
+    restore_deposit,
 };
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
 pub(crate) use virtual_fund::{

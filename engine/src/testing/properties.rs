@@ -136,7 +136,7 @@ fn check_fold(
 fn check_ledger(name: &str, signer: &RecordingSigner, ledger: &Ledger, memory: &mut Memory) {
     let id = ledger.id;
     let total = ledger.agreed.total().expect("a ledger of less than 2^256");
-    let before = *memory.ledgers.entry(id).or_insert(LedgerMemory {
+    let before = *memory.ledgers.entry(id).or_insert_with(|| LedgerMemory {
         deposit: ledger.agreed.of(ledger.me),
         total,
         balance: ledger.agreed.of(ledger.me),

@@ -12,7 +12,7 @@ impl Random {
     }
 
     /// The next number.
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
 
     /// A number below `bound`; zero when `bound` is zero.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next().checked_rem(bound).unwrap_or(0)
+        self.number().checked_rem(bound).unwrap_or(0)
     }
 
     /// A number in `least..=most`.
@@ -46,7 +46,7 @@ impl Random {
 
     /// A sequence of its own, so that one part of a world does not disturb another.
     pub fn fork(&mut self) -> Self {
-        Self(self.next())
+        Self(self.number())
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
     fn is_split_mix() {
         // From the published reference implementation, seed 1234567.
         let mut random = Random::new(1_234_567);
-        let found = [random.next(), random.next(), random.next()];
+        let found = [random.number(), random.number(), random.number()];
         assert_eq!(
             found,
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
