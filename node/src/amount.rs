@@ -145,7 +145,7 @@ pub enum AmountError {
     #[error("unknown unit {0:?}: expected wei, gwei or ether")]
     Unit(String),
     /// More decimals than the unit has.
-    #[error("the amount has a fraction of the smallest unit")]
+    #[error("the amount has a fraction of the smallest unit; a fraction needs gwei or ether")]
     Fraction,
     /// 2^256 or more.
     #[error("the amount does not fit into 256 bits")]

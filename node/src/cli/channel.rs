@@ -20,7 +20,7 @@ pub(super) enum Channel {
         /// Address of the payee
         payee: String,
         /// What can be paid in all
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         amount: String,
         /// A node between us and the payee; repeated in the order from us to the payee
         #[arg(long, value_name = "ADDRESS")]
@@ -118,8 +118,8 @@ fn describe(channel: &ChannelInfo) -> String {
         ("capacity", money(channel.capacity)),
         ("paid", money(channel.paid)),
         ("remaining", money(channel.remaining)),
-        ("payer's ledger", maybe(channel.left_ledger)),
-        ("payee's ledger", maybe(channel.right_ledger)),
+        ("ledger to payer", maybe(channel.left_ledger)),
+        ("ledger to payee", maybe(channel.right_ledger)),
     ])
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Init {
     #[arg(long, value_name = "MULTIADDR")]
     boot_peer: Vec<String>,
     /// Most to deposit because a peer asks: 10ether, or <token address>=5000; may be repeated
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
     max_peer_deposit: Vec<String>,
     /// Any other setting, e.g. chain.confirmations=12; may be repeated
     #[arg(long, value_name = "KEY=VALUE")]

@@ -20,10 +20,10 @@ pub(super) enum Ledger {
         /// Address of the peer
         peer: String,
         /// What this node deposits
-        #[arg(long)]
+        #[arg(long, allow_hyphen_values = true)]
         amount: String,
         /// What the peer is asked to deposit
-        #[arg(long, default_value = "0", value_name = "AMOUNT")]
+        #[arg(long, default_value = "0", value_name = "AMOUNT", allow_hyphen_values = true)]
         peer_amount: String,
         /// A token's address [default: the native coin]
         #[arg(long, value_name = "ADDRESS")]

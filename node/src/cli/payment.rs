@@ -20,6 +20,7 @@ pub(super) struct Pay {
     /// The payment channel
     channel: String,
     /// How much
+    #[arg(allow_hyphen_values = true)]
     amount: String,
     /// Return only when the payee has it for good
     #[arg(long)]
@@ -59,6 +60,7 @@ pub(super) enum Voucher {
         /// The payment channel
         channel: String,
         /// How much
+        #[arg(allow_hyphen_values = true)]
         amount: String,
     },
     /// Take a voucher

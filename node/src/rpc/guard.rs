@@ -110,6 +110,10 @@ impl Rules {
         headers: &HeaderMap,
         uri_host: Option<&str>,
     ) -> Result<Option<HeaderValue>, Refused> {
+        // Two hosts mean that somebody on the way may have read the other one.
+        if headers.get_all("host").iter().count() > 1 {
+            return Err(Refused::Host);
+        }
         let host = headers.get("host").map(|host| host.to_str().map_err(|_| Refused::Host));
         match (host.transpose()?, uri_host) {
             (None, None) => return Err(Refused::Host),

@@ -23,7 +23,7 @@ use super::types::{ChannelInfo, LedgerInfo, Notice, ObjectiveInfo};
 use crate::amount::AmountText;
 
 /// A connection that takes nothing for this long is as good as gone.
-const SEND_LIMIT: Duration = Duration::from_secs(30);
+const SEND_LIMIT: Duration = Duration::from_secs(120);
 
 pub(super) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethodError> {
     subscription(

@@ -288,7 +288,7 @@ impl From<BlockRef> for BlockInfo {
 
 /// What subscriptions tell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum Notice {
     /// An objective moved on or ended.
     Objective(ObjectiveInfo),
