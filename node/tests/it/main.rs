@@ -3,7 +3,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod bad_input;
 mod chain_down;
+mod cli;
 mod closing;
 mod config;
 mod hostile_peer;
@@ -13,5 +15,7 @@ mod offline;
 mod payments;
 mod reorg;
 mod restart;
+mod rpc;
+mod served;
 mod shutdown;
 mod tokens;
