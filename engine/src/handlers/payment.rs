@@ -200,9 +200,14 @@ pub(super) fn request_final(draft: &mut Draft<'_>, from: Address, id: ChannelId)
     if channel.role() != Role::Payer {
         return draft.report(from, Offence::NotAllowed);
     }
+    let unfunded = channel.phase == PaymentPhase::Funding && !channel.postfund_signed();
     if closable {
         draft.decline(ObjectiveId::VirtualFund(id), from, DeclineReason::Cancelled);
         sign_final(draft, id);
+    } else if unfunded {
+        // Nobody has opened it, and whoever asks is about to leave.
+        let me = draft.me();
+        cancel(draft, id, me, DeclineReason::Cancelled);
     }
 }
 
@@ -229,6 +234,12 @@ pub(super) fn finalize(
         // Only the payer makes a final state.
         (None, _) if role == Role::Payer => return draft.report(from, Offence::NotAllowed),
         (None, PaymentPhase::Open) => true,
+        // The payer closes before our ledgers are funded, so nobody has opened the channel. To sign
+        // later would be too late: the signatures that come now would be missing.
+        (None, PaymentPhase::Funding) if !channel.postfund_signed() => {
+            let me = draft.me();
+            return cancel(draft, id, me, DeclineReason::Cancelled);
+        }
         // Also once a participant has said that it will not open: payer and payee may have opened
         // it, and nothing on our left is given back before everything on our right is.
         (None, PaymentPhase::Funding | PaymentPhase::Cancelled(_)) => channel.postfund_signed(),

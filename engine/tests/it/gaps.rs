@@ -238,7 +238,7 @@ fn every_message(who: &Puppet, ledger: &Ledger, channel: &PaymentChannel) -> Vec
     let paid = Amount::from(10_u64);
     let voucher = Voucher::sign(target, paid, who.key());
     let change = Change::Remove { target, left_amount: channel.capacity };
-    let next = ledger.agreed.apply(&change, turn).unwrap_or(ledger.agreed.clone());
+    let next = ledger.agreed.apply(&change, turn).unwrap_or_else(|_| ledger.agreed.clone());
     let proposed = seal(ledger.state_hash(&next, false));
     let final_seal = seal(channel.final_hash(paid));
     let mut messages = vec![

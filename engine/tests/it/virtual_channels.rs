@@ -337,3 +337,34 @@ fn a_channel_stays_usable_while_a_relay_is_down() {
     world.run_until_quiet();
     settle(&mut world, &parties, &ledgers, 50);
 }
+
+/// The payer closes what it thinks may be open, while another's ledger is not funded yet: that one
+/// dropped the final state and signed it later, when some signatures on it were lost for good.
+#[test]
+fn a_channel_that_the_payer_gives_up_in_rough_weather_unwinds() {
+    for seed in 0..60 {
+        eprintln!("seed {seed}");
+        let mut world = World::rough(seed, &NAMES[..4]);
+        let parties: Vec<Party> = world.parties().collect();
+        let ledgers: Vec<ChannelId> = parties
+            .windows(2)
+            .map(|pair| {
+                world.open_ledger(pair[seed as usize % 2], pair[1 - seed as usize % 2], 100, 100)
+            })
+            .collect();
+        world.run_until_quiet();
+        let id = world.begin_payment(&parties, 50);
+        world.run_until(|world| {
+            world.payment(parties[0], id).is_none_or(|channel| channel.postfund_signed())
+        });
+        let objective = ObjectiveId::VirtualFund(id);
+        let _ = world.request(parties[0], Request::Cancel { objective });
+        world.run_until_quiet();
+        world.run_for(Duration::from_secs(700));
+        world.run_until_quiet();
+        if world.has_open_payment(parties[0], id) {
+            world.close_payment(parties[0], id);
+        }
+        settle(&mut world, &parties, &ledgers, 0);
+    }
+}
