@@ -13,6 +13,7 @@ mod reorgs;
 mod requests;
 mod seeds;
 mod support;
+mod transcripts;
 mod vectors;
 mod virtual_channels;
 mod vouchers;

@@ -51,6 +51,7 @@ pub struct World {
     climate: Climate,
     digest: u64,
     steps: u64,
+    sent: u64,
     /// What may be left when the world ends; see [`World::leave_unfinished`].
     may_be_unfinished: bool,
     may_misbehave: bool,
@@ -93,6 +94,12 @@ impl World {
     #[must_use]
     pub const fn steps(&self) -> u64 {
         self.steps
+    }
+
+    /// Messages that nodes have sent so far, repetitions of their outbox included.
+    #[must_use]
+    pub const fn sent(&self) -> u64 {
+        self.sent
     }
 
     /// A fresh random number for a channel nonce.
@@ -441,7 +448,10 @@ impl World {
             self.nodes[party.0].memory.see(from, &out);
             match out {
                 Out::Commit | Out::Reply(..) => {}
-                Out::Send(to, id, message) => self.network.send(self.now, from, to, id, message),
+                Out::Send(to, id, message) => {
+                    self.sent += 1;
+                    self.network.send(self.now, from, to, id, message);
+                }
                 Out::Submit(id, call) => {
                     if let Some(receipt) = self.chain.submit(from, id, call) {
                         self.put(party, Input::Settled(id, receipt));

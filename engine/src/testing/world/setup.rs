@@ -99,6 +99,7 @@ impl Setup {
             climate: self.climate,
             digest: 0xcbf2_9ce4_8422_2325,
             steps: 0,
+            sent: 0,
             may_be_unfinished: false,
             may_misbehave: false,
             malformed: 0,
