@@ -8,6 +8,7 @@ mod chain_down;
 mod cli;
 mod closing;
 mod config;
+mod docs;
 mod hostile_peer;
 mod keys;
 mod many;
