@@ -81,24 +81,49 @@ async fn an_open_ledger_whose_deposits_are_taken_back_is_funded_again() {
     let nodes = network.nodes::<2>().await;
     let ledger = open_ledgers(&nodes, Asset::NATIVE, &[End::Left]).await[0];
     network.reorganise(2).await;
-    for node in &nodes {
-        let mut chain = node.handle().chain().watch_chain();
-        let seen = tokio::time::timeout(LIMIT, chain.wait_for(|chain| chain.reorgs > 0)).await;
-        seen.expect("the loss is noticed").expect("the node runs");
-        node.until("holdings", async || {
-            (node.ledger(ledger).await.holdings == amount(2 * DEPOSIT)).then_some(())
-        })
-        .await;
-    }
-    let channel = nodes[1].open_payment(&[&nodes[0]], Asset::NATIVE, 100).await;
-    nodes[1].pay(channel, 100).await;
+    is_usable_again(&network, &nodes, ledger).await;
+    close(&network, &nodes, ledger, 0).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deposit_that_comes_back_before_the_one_it_builds_on_is_refused_and_made_again() {
+    let network = Network::start().await;
+    let mut nodes = network.nodes::<2>().await;
+    let ledger = open_ledgers(&nodes, Asset::NATIVE, &[End::Left]).await[0];
+    // What each side has changes, what each has put in does not.
+    let channel = nodes[0].open_payment(&[&nodes[1]], Asset::NATIVE, 1_000).await;
+    nodes[0].stop().await;
+    network.reorganise(2).await;
+    let second = nodes[1].handle();
+    let mut calls = second.chain().watch_calls();
+    let refused = calls.wait_for(|_| second.chain().metrics().calls_reverted.get() == 1);
+    let refused = tokio::time::timeout(LIMIT, refused).await;
+    refused.expect("the second deposit is refused").expect("the node runs");
+    nodes[0].resume().await;
+    nodes[0].pay(channel, 1_000).await;
+    is_usable_again(&network, &nodes, ledger).await;
     let closing = nodes[1].begin_close_payment(channel).await;
     settled(&nodes, closing).await;
-    let channel = nodes[0].open_payment(&[&nodes[1]], Asset::NATIVE, 100).await;
-    nodes[0].pay(channel, 100).await;
-    let closing = nodes[0].begin_close_payment(channel).await;
+    let closing = nodes[0].begin_close_ledger(ledger).await;
     settled(&nodes, closing).await;
-    close(&network, &nodes, ledger, 0).await;
+    let expected = [DEPOSIT - 1_000, DEPOSIT + 1_000];
+    check_balances(&network, &nodes, Asset::NATIVE, &expected).await;
+}
+
+/// The deposits are back, both sides know it, and the ledger carries channels again.
+async fn is_usable_again(network: &Network, nodes: &[TestNode], ledger: ChannelId) {
+    network.until_held(ledger, 2 * DEPOSIT, &nodes[1]).await;
+    for node in nodes {
+        node.until_block(network.head().await).await;
+        assert_eq!(node.ledger(ledger).await.holdings, amount(2 * DEPOSIT));
+    }
+    for (payer, payee) in [(1, 0), (0, 1)] {
+        let path = [&nodes[payee]];
+        let channel = nodes[payer].open_payment(&path, Asset::NATIVE, 100).await;
+        nodes[payer].pay(channel, 100).await;
+        let closing = nodes[payer].begin_close_payment(channel).await;
+        settled(nodes, closing).await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

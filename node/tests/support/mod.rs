@@ -128,6 +128,11 @@ impl Network {
         through.handle().chain().holdings(asset, channel).await.expect("the chain answers")
     }
 
+    /// Number of the newest block.
+    pub async fn head(&self) -> u64 {
+        self.anvil.rpc.get_block_number().await.expect("the chain answers")
+    }
+
     pub async fn mine(&self, blocks: u64) {
         self.set("anvil_mine", json!([format!("0x{blocks:x}")])).await;
     }
@@ -315,6 +320,21 @@ impl TestNode {
             (objective.status == wanted).then_some(())
         })
         .await;
+    }
+
+    /// Waits until the engine has applied a block. Not every block is news to whoever listens.
+    pub async fn until_block(&self, number: u64) {
+        let mut pause = tokio::time::interval(Duration::from_millis(10));
+        let applied = async {
+            loop {
+                match self.ask(Request::GetStatus).await {
+                    Response::Status(status) if status.block.0 >= number => return,
+                    _ => pause.tick().await,
+                };
+            }
+        };
+        let applied = tokio::time::timeout(LIMIT, applied).await;
+        applied.unwrap_or_else(|_| panic!("block {number} is not applied"));
     }
 
     /// Waits until everything paid over the channel, as this node knows it, is `total`.

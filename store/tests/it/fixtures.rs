@@ -96,7 +96,6 @@ pub(crate) fn ledger() -> Ledger {
     ledger.signed_turn = TurnNumber(70_002);
     ledger.closing =
         Some(Closing { turn: TurnNumber(70_003), signatures: [None, Some(signature(8))] });
-    ledger.close_requested = true;
     ledger.call = CallState::InFlight(CallId(300));
     ledger
 }
