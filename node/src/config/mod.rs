@@ -1,7 +1,7 @@
 //! Everything an operator can choose, in one TOML file.
 //!
 //! What stands is decided in this order: defaults, the file, the environment (`NITRO_…`), flags.
-//! The texts of the settings are in [`settings`], from which `nitro init` writes the file.
+//! The list [`SETTINGS`] explains each; from it `nitro init` writes the file.
 
 mod layers;
 mod sections;
