@@ -13,7 +13,7 @@ use node::config::RpcSection;
 use node::rpc::{RpcOptions, RpcServer};
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{Limits, processor_time};
+use crate::limits::{self, Limits, processor_time};
 use crate::report::{Report, millis, percentile, rate};
 use crate::support::{ETHER, Network, amount};
 
@@ -36,8 +36,10 @@ pub(crate) async fn run(report: &mut Report, limits: &Limits) {
     let best = levels(report, |level, window| in_process(alice.handle(), channel, level, window));
     let best = best.await;
     compare(report, limits, &best);
-    let got = rate(best.per_second);
-    report.aim(best.per_second >= AIM, &format!("{} durable payments, got {got}", rate(AIM)));
+    let got = format!("got {}; idle cores have time for {}", rate(best.per_second), {
+        rate(limits.cores / best.each().as_secs_f64())
+    });
+    report.aim(best.per_second >= AIM, &format!("{} durable payments, {got}", rate(AIM)));
 
     report.section("durable payments between two nodes, by JSON-RPC over one WebSocket");
     let (server, client) = serve(alice.handle()).await;
@@ -47,7 +49,8 @@ pub(crate) async fn run(report: &mut Report, limits: &Limits) {
     server.shutdown().await;
 }
 
-/// Runs every level; returns the one with the best rate.
+/// Runs every level; returns the one with the best rate. What signing and checking takes is
+/// measured around each, because a shared machine is not as fast in one minute as in the next.
 async fn levels<F: Future<Output = Outcome>>(
     report: &Report,
     run: impl Fn(usize, Duration) -> F,
@@ -56,7 +59,9 @@ async fn levels<F: Future<Output = Outcome>>(
     for level in LEVELS {
         // What comes first pays for caches and connections.
         run(level, report.window() / 4).await;
-        let outcome = run(level, report.window()).await;
+        let before = limits::voucher_time(report.window() / 8);
+        let mut outcome = run(level, report.window()).await;
+        outcome.voucher_time = (before + limits::voucher_time(report.window() / 8)) / 2;
         outcome.tell(report, level);
         if outcome.per_second > best.per_second {
             best = outcome;
@@ -71,6 +76,8 @@ pub(crate) struct Outcome {
     pub(crate) per_second: f64,
     /// Of this whole process: both nodes and the callers.
     processor_time: Duration,
+    /// Processor time to sign and check one voucher, in the same seconds.
+    voucher_time: Duration,
     /// From the call to its answer, sorted.
     pub(crate) latencies: Vec<Duration>,
 }
@@ -93,12 +100,12 @@ fn compare(report: &Report, limits: &Limits, best: &Outcome) {
     report.row("best, as a part of signing and checking", &ratio(limits.vouchers()));
     report.row("best, per synced database batch", &ratio(limits.database_commits));
     report.row("best, per round trip", &ratio(limits.round_trips));
-    let (each, least) = (best.each().as_secs_f64(), limits.voucher_time.as_secs_f64());
+    let (each, least) = (best.each().as_secs_f64(), best.voucher_time.as_secs_f64());
     report.row(
         "processor time per payment, all in this process",
         &format!("{:.0} us, of it signing and checking {:.0} us", each * 1e6, least * 1e6),
     );
-    report.row("payments that all cores have time for", &rate(limits.cores / each));
+    report.row("payments that idle cores have time for", &rate(limits.cores / each));
 }
 
 pub(crate) async fn in_process(
@@ -185,5 +192,5 @@ async fn repeat<F: Future<Output = ()> + Send>(
     let per_second = latencies.len() as f64 / began.elapsed().as_secs_f64();
     let processor_time = processor_time() - used;
     latencies.sort_unstable();
-    Outcome { per_second, processor_time, latencies }
+    Outcome { per_second, processor_time, voucher_time: Duration::ZERO, latencies }
 }
