@@ -421,6 +421,36 @@ fn rule_6_from_any_crash_point_both_sides_go_on() {
     }
 }
 
+/// Honest messages with a few bytes changed, from a peer that has a ledger and a channel here.
+#[test]
+fn rule_7_no_bytes_of_a_peer_stop_a_node() {
+    let mut world = World::calm(&["bob"]);
+    let bob = Party(0);
+    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut ledger = mallory.lead_ledger(&mut world, bob, 100, 100);
+    let channel = mallory.pay_into(&mut world, bob, &mut ledger, 50);
+    let change = Change::Remove { target: channel.id, left_amount: 50_u64.into() };
+    let honest = [
+        mallory.open_message(&channel),
+        mallory.proposal(&ledger, change, Evidence::default()),
+        Overspender(&mallory).voucher(&channel, 1_u64.into()),
+        Equivocator(&mallory).close(&ledger, TurnNumber(9), 50_u64.into()),
+    ];
+    let mut random = Random::new(7);
+    for _ in 0..2_000 {
+        let mut bytes = engine::wire::encode(random.pick(&honest));
+        for _ in 0..random.between(1, 3) {
+            let at = usize::try_from(random.below(bytes.len() as u64)).unwrap();
+            bytes[at] = u8::try_from(random.below(256)).unwrap();
+        }
+        world.inject_bytes(mallory.address(), bob, vec![bytes]);
+        world.run_until_quiet();
+    }
+    assert!(world.has_open_payment(bob, channel.id) && world.has_open_ledger(bob, ledger.id));
+    assert_eq!(world.ledger(bob, ledger.id).unwrap().agreed, ledger.agreed);
+    world.leave_unfinished();
+}
+
 #[test]
 fn rule_10_every_objective_ends_in_bounded_time() {
     let mut world = World::calm(&["alice", "irene", "bob"]);
