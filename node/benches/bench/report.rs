@@ -49,7 +49,7 @@ impl Report {
     pub(crate) fn finish(self) {
         println!("\nothers at work at the end: {}", load());
         if self.missed.is_empty() {
-            println!("every aim is met");
+            println!("every aim that was measured is met");
         }
         for what in self.missed {
             println!("aim missed: {what}");
