@@ -40,6 +40,6 @@ fi
 cargo test --locked --workspace --all-features --doc --quiet
 
 step "docs"
-RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --all-features --no-deps --quiet
 
 printf '\nall checks passed\n'

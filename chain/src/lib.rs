@@ -33,6 +33,8 @@ mod metrics;
 mod rpc;
 mod status;
 mod submitter;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod watcher;
 
 pub use config::{

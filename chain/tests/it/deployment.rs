@@ -13,7 +13,7 @@ async fn tells_of_every_step_and_where_to_start_reading() {
         Progress::Sent { contract, .. } => sent.push(contract),
         Progress::Deployed { contract, address } => deployed.push((contract, address)),
     };
-    let result = within("deployment", deploy(&anvil.http(), &key(0), TestToken::None, progress))
+    let result = within("deployment", deploy(&anvil.url(), &key(0), TestToken::None, progress))
         .await
         .unwrap();
     let deployment = result.deployment;
@@ -33,7 +33,7 @@ async fn tells_of_every_step_and_where_to_start_reading() {
 async fn account_without_coins_is_told_so() {
     let anvil = Anvil::start(&[]);
     let poor = AccountKey::new([7; 32]);
-    let result = within("refusal", deploy(&anvil.http(), &poor, TestToken::None, |_| {})).await;
+    let result = within("refusal", deploy(&anvil.url(), &poor, TestToken::None, |_| {})).await;
     let error = result.unwrap_err();
     assert!(matches!(error, ChainError::Refused { request: "NitroAdjudicator", .. }), "{error}");
     assert!(error.to_string().to_lowercase().contains("insufficient funds"), "{error}");

@@ -42,7 +42,7 @@ async fn range_that_is_refused_is_read_in_halves() {
         }
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.until_delivered(world.block_number().await).await;
     for tag in 1..4 {
@@ -63,7 +63,7 @@ async fn sent_transaction_whose_answer_is_lost_is_not_sent_twice() {
         Meddling::Pass
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
@@ -82,7 +82,7 @@ async fn transaction_that_the_endpoint_swallows_is_sent_again() {
         Meddling::Pass
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
@@ -106,7 +106,7 @@ async fn logs_of_a_block_that_is_not_on_the_chain_are_not_believed() {
         Meddling::Pass
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.until_held(channel(1), 7).await;
     assert_eq!(service.handle.metrics().ranges_repeated.get(), 3);
@@ -124,7 +124,7 @@ async fn withheld_logs_are_noticed_and_read_again() {
     })
     .await;
     deposits(&world, 1..2).await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.until_held(channel(1), 7).await;
     assert_eq!(service.handle.metrics().ranges_repeated.get(), 2);
@@ -153,7 +153,7 @@ async fn endpoint_that_lags_is_not_a_reorganisation() {
     })
     .await;
     // The endpoint must not be refused for being behind the block of the deployment.
-    let config = ChainConfig { endpoint: meddler.http(), start_block: 0, ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), start_block: 0, ..world.config() };
     let mut service = Service::resume(config, journal, blocks).await;
     let mut status = service.handle.watch_chain();
     let reported = |error: &String| error.contains("is behind");
@@ -183,7 +183,7 @@ async fn refusal_of_a_lagging_node_is_not_final() {
         Meddling::Pass
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.until_held(channel(1), 7).await;
     service.handle.submit(CallId(9), deposit(channel(1), Asset::NATIVE, 7, 5)).unwrap();
@@ -207,7 +207,7 @@ async fn allowance_of_a_token_that_wants_a_reset_is_reset_first() {
         Meddling::Pass
     })
     .await;
-    let config = ChainConfig { endpoint: meddler.http(), ..world.config() };
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
     service.handle.submit(CallId(1), deposit(channel(1), world.token(), 0, 8)).unwrap();
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));

@@ -15,7 +15,7 @@ use p2p::P2pConfig;
 use crate::ledgers::Builder;
 use crate::report::{Report, median, millis};
 use crate::support::Network;
-use crate::support::anvil::ACCOUNTS;
+use chain::testing::ACCOUNTS;
 
 /// First argument of the process that is started anew for each measurement.
 pub(crate) const CHILD: &str = "--restart-child";

@@ -6,9 +6,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a demonstration that cannot go on fails")]
 
-#[path = "../../tests/support/anvil.rs"]
-#[allow(dead_code, unreachable_pub, missing_docs, reason = "shared with the tests")]
-mod anvil;
 mod money;
 mod party;
 
@@ -18,7 +15,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
-use anvil::{ACCOUNTS, Anvil};
+use chain::testing::{ACCOUNTS, Anvil};
 use money::{Books, ETHER, ether};
 use party::Party;
 

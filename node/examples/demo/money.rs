@@ -6,8 +6,8 @@ use alloy::primitives::{Address, U256};
 use alloy::providers::Provider;
 use anyhow::{Context, Result, ensure};
 
-use crate::anvil::Anvil;
 use crate::party::Party;
+use chain::testing::Anvil;
 
 /// One ether in wei.
 pub(crate) const ETHER: u128 = 1_000_000_000_000_000_000;

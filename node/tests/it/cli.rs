@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{LIMIT, Network, anvil::ACCOUNTS};
+use crate::support::{LIMIT, Network};
+use chain::testing::ACCOUNTS;
 
 const PASSPHRASE: &str = "correct horse battery staple";
 

@@ -3,7 +3,6 @@
 #![allow(dead_code, unreachable_pub, missing_docs, reason = "each program uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-pub mod anvil;
 pub mod route;
 
 use std::collections::BTreeMap;
@@ -14,9 +13,9 @@ use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
 use alloy::signers::local::PrivateKeySigner;
 use alloy::sol_types::SolCall;
-use anvil::{ACCOUNTS, Anvil};
 use chain::bindings::NitroAdjudicator;
 use chain::bindings::token::Token;
+use chain::testing::{ACCOUNTS, Anvil};
 use chain::{AccountKey, ChainConfig, Deployed, TestToken};
 use engine::effect::Response;
 use engine::input::Request;

@@ -50,7 +50,7 @@ impl Meddler {
         Self { port, task }
     }
 
-    pub(crate) fn http(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }

@@ -8,11 +8,11 @@ use engine::outcome::{Allocation, Outcome};
 use engine::state::{Deployment, FixedPart, VariablePart};
 use engine::types::{Address, Amount, Asset, Bytes, ChannelId, TurnNumber};
 
-use super::KEYS;
+use super::ACCOUNTS;
 
 /// The key of one of the funded accounts.
 pub(crate) fn key(account: usize) -> AccountKey {
-    AccountKey::new(KEYS[account].0)
+    AccountKey::new(ACCOUNTS[account].0)
 }
 
 /// A channel that nobody concludes.

@@ -41,7 +41,7 @@ impl World {
     pub(crate) async fn with(args: &[&str]) -> Self {
         let anvil = Anvil::start(args);
         let deployed =
-            within("deployment", deploy(&anvil.http(), &key(0), TestToken::Deploy, |_| {}))
+            within("deployment", deploy(&anvil.url(), &key(0), TestToken::Deploy, |_| {}))
                 .await
                 .unwrap();
         Self { anvil, deployed }
@@ -52,7 +52,7 @@ impl World {
             confirmations: 0,
             start_block: self.deployed.start_block,
             poll_interval: Duration::from_millis(20),
-            ..ChainConfig::new(self.anvil.http(), self.deployed.deployment, key(1))
+            ..ChainConfig::new(self.anvil.url(), self.deployed.deployment, key(1))
         }
     }
 
@@ -113,7 +113,7 @@ impl World {
 
     /// Sends for one of the funded accounts, beside any service.
     pub(crate) fn wallet(&self, account: usize) -> impl Provider + Clone {
-        let signer = PrivateKeySigner::from_bytes(&super::KEYS[account]).unwrap();
+        let signer = PrivateKeySigner::from_bytes(&super::ACCOUNTS[account]).unwrap();
         ProviderBuilder::new()
             .wallet(EthereumWallet::from(signer))
             .connect_provider(self.anvil.rpc.clone())

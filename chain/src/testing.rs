@@ -1,4 +1,4 @@
-//! The development chain as a child process.
+//! The development chain as a child process, for the tests of every crate (feature `testing`).
 
 use std::env;
 use std::io::{BufRead, BufReader};
@@ -22,9 +22,11 @@ pub const ACCOUNTS: [B256; 8] = [
 ];
 
 /// A running chain; killed when dropped.
+#[derive(Debug)]
 pub struct Anvil {
     child: Child,
-    port: u16,
+    /// Where it listens on loopback.
+    pub port: u16,
     args: Vec<String>,
     /// For what a test does to the chain itself.
     pub rpc: RootProvider,
@@ -32,6 +34,10 @@ pub struct Anvil {
 
 impl Anvil {
     /// A chain with id 31337 that mines each transaction at once.
+    ///
+    /// # Panics
+    /// When anvil is not installed or does not start: the test cannot go on.
+    #[must_use]
     pub fn start(args: &[&str]) -> Self {
         let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
         let (child, port) = spawn(0, &args);
@@ -41,9 +47,16 @@ impl Anvil {
         Self { child, port, args, rpc }
     }
 
-    /// Where it listens.
+    /// Its endpoint for polling.
+    #[must_use]
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Its endpoint for subscriptions.
+    #[must_use]
+    pub fn ws(&self) -> String {
+        format!("ws://127.0.0.1:{}", self.port)
     }
 
     /// Stops the process. With `--state` among the arguments it keeps its blocks.
@@ -55,6 +68,9 @@ impl Anvil {
     }
 
     /// Starts it again on the same port.
+    ///
+    /// # Panics
+    /// When it does not start.
     pub fn resume(&mut self) {
         self.child = spawn(self.port, &self.args).0;
     }
