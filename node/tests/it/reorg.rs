@@ -174,10 +174,11 @@ async fn a_stranger_overtakes_a_deposit_that_is_on_its_way() {
         .deposit(STRANGER, ledger, DEPOSIT, 1)
         .max_priority_fee_per_gas(50_000_000_000)
         .max_fee_per_gas(100_000_000_000);
-    tokio::join!(network.mined(faster), async {
-        network.set("evm_setAutomine", serde_json::json!([true])).await;
-        network.mine(1).await;
-    });
+    // Both wait for the block, which takes the better paid one first.
+    let faster = network.sent(faster).await;
+    network.set("evm_setAutomine", serde_json::json!([true])).await;
+    network.mine(1).await;
+    faster.await;
     settled(&nodes, opening).await;
     assert_eq!(nodes[1].handle().chain().metrics().calls_reverted.get(), 1);
     assert_eq!(network.holdings(Asset::NATIVE, ledger, &nodes[0]).await, amount(2 * DEPOSIT));

@@ -162,8 +162,15 @@ impl Network {
 
     /// Sends a transaction of an account of the chain, and waits until it is mined.
     pub async fn mined(&self, request: TransactionRequest) {
+        self.sent(request).await.await;
+    }
+
+    /// Sends a transaction of an account of the chain; the second wait is for its block.
+    pub async fn sent(&self, request: TransactionRequest) -> impl Future<Output = ()> {
         let sent = self.anvil.rpc.send_transaction(request).await.expect("the chain takes it");
-        assert!(sent.get_receipt().await.expect("it is mined").status(), "it succeeds");
+        async move {
+            assert!(sent.get_receipt().await.expect("it is mined").status(), "it succeeds");
+        }
     }
 
     /// Gives test tokens to the chain account of node number `index`.
