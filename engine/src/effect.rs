@@ -112,6 +112,4 @@ pub enum Offence {
     NotAllowed,
     /// A voucher that cannot be honoured.
     BadVoucher,
-    /// A proposal or request that no honest node makes.
-    BadProposal,
 }
