@@ -227,7 +227,7 @@ impl Submitter {
 
     async fn take(&mut self, id: CallId, call: ChainCall) {
         let entry = self.calls.entry(id).or_default();
-        debug!(call = id.0, channel = ?call.channel(), "chain call offered");
+        debug!(call = id.0, channels = ?call.channels(), "chain call offered");
         if entry.is_settled() {
             // The engine has not committed the answer that it was given before.
             self.announce(id).await;

@@ -4,10 +4,15 @@ use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
-use engine::chain::ChainCall;
+use engine::chain::{ChainCall, Challenge, Reclaim};
+use engine::crypto::Signature;
+use engine::state::{SupportedState, VariablePart};
 use engine::types::Bytes;
 
-use crate::bindings::{Erc20, NitroAdjudicator, fixed_part, signed_variable_part};
+use crate::bindings::{
+    Erc20, INitroTypes, NitroAdjudicator, exits, exits_of, fixed_part, signature_to_contract,
+    signed_variable_part,
+};
 
 /// A transaction without nonce, gas and fees.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,41 +24,74 @@ pub(crate) struct Request {
     pub(crate) takes: Option<(Address, U256)>,
 }
 
-/// The state cannot be encoded for the contracts, so that they would refuse it in any form.
+/// The call cannot be encoded for the contracts, so that they would refuse it in any form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the turn of the state exceeds the contracts' uint48")]
-pub(crate) struct TurnTooLarge;
+pub(crate) enum RequestError {
+    /// A turn that no contract can hold.
+    #[error("the turn of the state exceeds the contracts' uint48")]
+    TurnTooLarge,
+    /// More than all there is.
+    #[error("the holdings after the deposit exceed the contracts' uint256")]
+    AmountTooLarge,
+}
 
 impl Request {
     /// The transaction of a call.
-    pub(crate) fn of(call: &ChainCall, adjudicator: Address) -> Result<Self, TurnTooLarge> {
+    pub(crate) fn of(call: &ChainCall, adjudicator: Address) -> Result<Self, RequestError> {
+        let to_adjudicator = |data: Vec<u8>| Self {
+            to: adjudicator,
+            value: U256::ZERO,
+            data: Bytes(data),
+            takes: None,
+        };
         match call {
             ChainCall::Deposit { channel, asset, expected_held, amount } => {
+                let target =
+                    expected_held.checked_add(*amount).ok_or(RequestError::AmountTooLarge)?;
+                let data = exits::deposit_up_to(
+                    asset.0,
+                    channel.0,
+                    expected_held.to_u256(),
+                    target.to_u256(),
+                );
                 let amount = amount.to_u256();
-                let data = NitroAdjudicator::depositCall {
-                    asset: asset.0,
-                    channelId: channel.0,
-                    expectedHeld: expected_held.to_u256(),
-                    amount,
-                };
                 Ok(Self {
-                    to: adjudicator,
                     value: if asset.is_native() { amount } else { U256::ZERO },
-                    data: Bytes(data.abi_encode()),
                     takes: (!asset.is_native()).then_some((asset.0, amount)),
+                    ..to_adjudicator(data)
                 })
             }
             ChainCall::ConcludeAndTransfer { fixed, state, signatures } => {
                 let data = NitroAdjudicator::concludeAndTransferAllAssetsCall {
                     fixedPart: fixed_part(fixed),
-                    candidate: signed_variable_part(state, signatures).ok_or(TurnTooLarge)?,
+                    candidate: signed(state, signatures)?,
                 };
-                Ok(Self {
-                    to: adjudicator,
-                    value: U256::ZERO,
-                    data: Bytes(data.abi_encode()),
-                    takes: None,
-                })
+                Ok(to_adjudicator(data.abi_encode()))
+            }
+            ChainCall::Challenge { challenges, urgency: _ } => {
+                let challenges: Vec<_> =
+                    challenges.iter().map(challenge).collect::<Result<_, _>>()?;
+                Ok(to_adjudicator(exits::challenge_all(challenges)))
+            }
+            ChainCall::Checkpoint { fixed, proof, candidate, urgency: _ } => {
+                let data = NitroAdjudicator::checkpointCall {
+                    fixedPart: fixed_part(fixed),
+                    proof: supported(proof)?,
+                    candidate: signed(&candidate.state, &candidate.signatures)?,
+                };
+                Ok(to_adjudicator(data.abi_encode()))
+            }
+            ChainCall::Conclude { fixed, state, signatures, urgency: _ } => {
+                let data = NitroAdjudicator::concludeCall {
+                    fixedPart: fixed_part(fixed),
+                    candidate: signed(state, signatures)?,
+                };
+                Ok(to_adjudicator(data.abi_encode()))
+            }
+            ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency: _ } => {
+                let reclaims = reclaims.iter().map(reclaim).collect();
+                let data = exits::settle(channel.0, exits_of(outcome), *state_hash, reclaims);
+                Ok(to_adjudicator(data))
             }
         }
     }
@@ -73,6 +111,35 @@ impl Request {
             .with_value(self.value)
             .with_input(self.data.0.clone())
     }
+}
+
+fn signed(
+    state: &VariablePart,
+    signatures: &[Signature],
+) -> Result<INitroTypes::SignedVariablePart, RequestError> {
+    signed_variable_part(state, signatures).ok_or(RequestError::TurnTooLarge)
+}
+
+fn supported(
+    states: &[SupportedState],
+) -> Result<Vec<INitroTypes::SignedVariablePart>, RequestError> {
+    states.iter().map(|proof| signed(&proof.state, &proof.signatures)).collect()
+}
+
+fn challenge(challenge: &Challenge) -> Result<exits::Challenge, RequestError> {
+    let Challenge { fixed, proof, candidate, challenger } = challenge;
+    Ok((
+        fixed_part(fixed),
+        supported(proof)?,
+        signed(&candidate.state, &candidate.signatures)?,
+        signature_to_contract(challenger),
+    ))
+}
+
+/// Channels of ours have one asset.
+fn reclaim(reclaim: &Reclaim) -> exits::Reclaim {
+    let Reclaim { index, target_state, target_outcome } = reclaim;
+    (U256::ZERO, U256::from(*index), *target_state, exits_of(target_outcome), U256::ZERO)
 }
 
 #[cfg(test)]
@@ -99,7 +166,9 @@ mod tests {
     fn native_deposit_carries_its_value() {
         let request = Request::of(&deposit(Asset::NATIVE), ADJUDICATOR).unwrap();
         assert_eq!((request.to, request.value, request.takes), (ADJUDICATOR, U256::from(3), None));
-        assert_eq!(request.data.0[..4], [0x2f, 0xb1, 0xd2, 0x70]);
+        // Relied on: 2. Wanted: 2 + 3.
+        let words: Vec<U256> = request.data.0[4..].chunks(32).map(U256::from_be_slice).collect();
+        assert_eq!(words[2..], [U256::from(2), U256::from(5)]);
     }
 
     #[test]
@@ -109,6 +178,17 @@ mod tests {
         let request = Request::of(&deposit(Asset(token)), ADJUDICATOR).unwrap();
         assert_eq!(request.value, U256::ZERO);
         assert_eq!(request.takes, Some((token, U256::from(3))));
+    }
+
+    #[test]
+    fn refuses_to_hold_more_than_the_contracts_can() {
+        let call = ChainCall::Deposit {
+            channel: ChannelId(B256::ZERO),
+            asset: Asset::NATIVE,
+            expected_held: Amount::from(U256::MAX),
+            amount: Amount::from(1u64),
+        };
+        assert_eq!(Request::of(&call, ADJUDICATOR), Err(RequestError::AmountTooLarge));
     }
 
     #[test]
@@ -128,6 +208,6 @@ mod tests {
             },
             signatures: vec![],
         };
-        assert_eq!(Request::of(&call, ADJUDICATOR), Err(TurnTooLarge));
+        assert_eq!(Request::of(&call, ADJUDICATOR), Err(RequestError::TurnTooLarge));
     }
 }

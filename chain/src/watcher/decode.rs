@@ -17,6 +17,9 @@ pub(crate) enum DecodeError {
     /// No outcome has that many assets.
     #[error("asset index exceeds 64 bits")]
     AssetIndex,
+    /// It is about a payee and not about a channel.
+    #[error("names no channel")]
+    NoChannel,
 }
 
 /// The fact of one log. Everything comes from the log itself: the reference node looked into the
@@ -62,6 +65,9 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
         AdjudicatorEvent::Reclaimed(event) => {
             (event.channelId, ChainFact::Reclaimed { asset_index: asset_index(event.assetIndex)? })
         }
+        // Facts about a payee and not about a channel.
+        #[allow(unreachable_patterns, reason = "the artifact of the contracts may be older")]
+        _ => return Err(DecodeError::NoChannel),
     };
     Ok(ChannelLog { channel: ChannelId(channel), fact })
 }
