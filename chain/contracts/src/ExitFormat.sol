@@ -41,7 +41,7 @@ library ExitFormat {
         return abi.encode(exit);
     }
 
-    function decodeExit(bytes memory encoded) internal pure returns (SingleAssetExit[] memory) {
+    function decodeExit(bytes calldata encoded) internal pure returns (SingleAssetExit[] memory) {
         return abi.decode(encoded, (SingleAssetExit[]));
     }
 }

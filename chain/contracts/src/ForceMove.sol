@@ -21,10 +21,10 @@ contract ForceMove is IForceMove, StatusManager {
     /// @dev Anybody may send the transaction, but a participant must have signed the challenge itself, so that
     /// an observer who got hold of a supported state cannot start the clock. See spec section 7.1.
     function challenge(
-        FixedPart memory fixedPart,
-        SignedVariablePart[] memory proof,
-        SignedVariablePart memory candidate,
-        Signature memory challengerSig
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate,
+        Signature calldata challengerSig
     ) external virtual override {
         bytes32 channelId = NitroUtils.getChannelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
@@ -37,13 +37,45 @@ contract ForceMove is IForceMove, StatusManager {
         } else {
             require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
         }
+        _registerChallenge(channelId, fixedPart, proof, candidate, challengerSig);
+    }
 
+    /// @inheritdoc IForceMove
+    function challengeAll(Challenge[] calldata challenges) external virtual override {
+        for (uint256 i = 0; i < challenges.length; ++i) {
+            Challenge calldata entry = challenges[i];
+            bytes32 channelId = NitroUtils.getChannelId(entry.fixedPart);
+            if (_isNews(channelId, entry.candidate.variablePart.turnNum)) {
+                _registerChallenge(
+                    channelId, entry.fixedPart, entry.proof, entry.candidate, entry.challengerSig
+                );
+            }
+        }
+    }
+
+    /// @dev Would `challenge` take a state of this turn? The rule of spec section 7.1 as a question.
+    function _isNews(bytes32 channelId, uint48 turnNum) private view returns (bool) {
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
+        ChannelMode mode = _modeAt(finalizesAt);
+        if (mode == ChannelMode.Open) {
+            return turnNum >= turnNumRecord;
+        }
+        return mode == ChannelMode.Challenge && turnNum > turnNumRecord;
+    }
+
+    function _registerChallenge(
+        bytes32 channelId,
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate,
+        Signature calldata challengerSig
+    ) private {
         bytes32 stateHash = _requireStateSupported(channelId, fixedPart, proof, candidate);
         _requireChallengerIsParticipant(stateHash, fixedPart.participants, challengerSig);
 
-        finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
+        uint48 finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
         statusOf[channelId] = _packStatus(
-            turnNum,
+            candidate.variablePart.turnNum,
             finalizesAt,
             _generateFingerprint(stateHash, NitroUtils.hashOutcome(candidate.variablePart.outcome))
         );
@@ -53,9 +85,9 @@ contract ForceMove is IForceMove, StatusManager {
     /// @inheritdoc IForceMove
     /// @dev Spec section 7.2.
     function checkpoint(
-        FixedPart memory fixedPart,
-        SignedVariablePart[] memory proof,
-        SignedVariablePart memory candidate
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
     ) external virtual override {
         bytes32 channelId = NitroUtils.getChannelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
@@ -76,17 +108,23 @@ contract ForceMove is IForceMove, StatusManager {
     }
 
     /// @inheritdoc IForceMove
-    function conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate)
+    function conclude(FixedPart calldata fixedPart, SignedVariablePart calldata candidate)
         external
         virtual
         override
     {
-        _conclude(fixedPart, candidate);
+        bytes32 channelId = _conclude(fixedPart, candidate);
+        statusOf[channelId] = _packStatus(
+            0,
+            uint48(block.timestamp),
+            _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+        );
     }
 
-    /// @dev Spec section 7.3. The app has no say, nor has the turn number: whatever everyone signed as final is
-    /// final. The state hash is left out of the fingerprint, since the outcome is all that matters from here on.
-    function _conclude(FixedPart memory fixedPart, SignedVariablePart memory candidate)
+    /// @dev Spec section 7.3, except that the caller stores what the channel's status is from here on. The app has no
+    /// say, nor has the turn number: whatever everyone signed as final is final. The state hash is left out of the
+    /// fingerprint, since the outcome is all that matters now.
+    function _conclude(FixedPart calldata fixedPart, SignedVariablePart calldata candidate)
         internal
         returns (bytes32 channelId)
     {
@@ -97,19 +135,14 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
         uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
         require(NitroUtils.getClaimedSignersNum(signedBy) == fixedPart.participants.length, '!unanimous');
-
-        uint48 finalizesAt = uint48(block.timestamp);
-        statusOf[channelId] = _packStatus(
-            0, finalizesAt, _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
-        );
-        emit Concluded(channelId, finalizesAt);
+        emit Concluded(channelId, uint48(block.timestamp));
     }
 
     /// @dev A challenge is signed over its own hash, so that the signature on a state can not be used as one.
     function _requireChallengerIsParticipant(
         bytes32 supportedStateHash,
-        address[] memory participants,
-        Signature memory challengerSig
+        address[] calldata participants,
+        Signature calldata challengerSig
     ) internal pure {
         address challenger = NitroUtils.recoverSigner(
             keccak256(abi.encode(supportedStateHash, 'forceMove')), challengerSig
@@ -117,7 +150,7 @@ contract ForceMove is IForceMove, StatusManager {
         require(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
     }
 
-    function _isAddressInArray(address suspect, address[] memory addresses) internal pure returns (bool) {
+    function _isAddressInArray(address suspect, address[] calldata addresses) internal pure returns (bool) {
         for (uint256 i = 0; i < addresses.length; ++i) {
             if (suspect == addresses[i]) {
                 return true;
@@ -129,9 +162,9 @@ contract ForceMove is IForceMove, StatusManager {
     /// @dev Reverts with the app's reason unless the app supports the candidate. Returns the candidate's hash.
     function _requireStateSupported(
         bytes32 channelId,
-        FixedPart memory fixedPart,
-        SignedVariablePart[] memory proof,
-        SignedVariablePart memory candidate
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
     ) internal view returns (bytes32 stateHash) {
         (bool supported, string memory reason, bytes32 hash) =
             _stateIsSupported(channelId, fixedPart, proof, candidate);
@@ -142,9 +175,9 @@ contract ForceMove is IForceMove, StatusManager {
     /// @dev Proof states are recovered before the candidate. An address without code reverts without a reason.
     function _stateIsSupported(
         bytes32 channelId,
-        FixedPart memory fixedPart,
-        SignedVariablePart[] memory proof,
-        SignedVariablePart memory candidate
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
     ) internal view returns (bool supported, string memory reason, bytes32 stateHash) {
         RecoveredVariablePart[] memory recoveredProof = new RecoveredVariablePart[](proof.length);
         for (uint256 i = 0; i < proof.length; ++i) {
@@ -167,7 +200,7 @@ contract ForceMove is IForceMove, StatusManager {
 
     /// @dev Spec section 3, signedBy. A signature by a stranger counts for nothing, a repeated one counts once, and
     /// one that recovers to nobody reverts. A signer listed twice is credited with the first position only.
-    function _recoverSignedBy(bytes32 stateHash, address[] memory participants, Signature[] memory sigs)
+    function _recoverSignedBy(bytes32 stateHash, address[] calldata participants, Signature[] calldata sigs)
         internal
         pure
         returns (uint256 signedBy)

@@ -19,8 +19,16 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         bytes32 right;
     }
 
+    /// @dev What one payee may burn while the others wait. The wallets that are contracts today take their coin for
+    /// less than 50 000, and the dearest tokens in wide use move for less than 150 000; a hundred payees that all burn
+    /// it still fit in a block. A payee who needs more claims its share, where it brings the gas itself.
+    uint256 private constant PAYOUT_GAS = 200_000;
+
     /// @notice holdings[asset][channelId] is what the channel owns; what it allocates may be more or less.
     mapping(address => mapping(bytes32 => uint256)) public holdings;
+
+    /// @inheritdoc IMultiAssetHolder
+    mapping(address asset => mapping(address payee => uint256)) public override claimable;
 
     /// @inheritdoc IMultiAssetHolder
     /// @dev Spec section 9.1.
@@ -40,7 +48,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         } else {
             // Coin sent along with tokens would belong to nobody.
             require(msg.value == 0, 'Incorrect msg.value for deposit');
-            IERC20(asset).safeTransferFrom(msg.sender, address(this), amount);
+            _collect(asset, amount);
             // A token that calls back may have led to another deposit for the same channel in the meantime: reading
             // the balance again makes sure that neither of the two is lost.
             held = balances[channelId];
@@ -52,13 +60,84 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     }
 
     /// @inheritdoc IMultiAssetHolder
+    function depositUpTo(address asset, bytes32 channelId, uint256 expectedHeld, uint256 targetHeld)
+        external
+        payable
+        virtual
+        override
+    {
+        require(!_isExternalDestination(channelId), 'Deposit to external destination');
+        mapping(bytes32 => uint256) storage balances = holdings[asset];
+        uint256 held = balances[channelId];
+        require(held >= expectedHeld, 'held < expectedHeld');
+        uint256 missing = targetHeld > held ? targetHeld - held : 0;
+
+        uint256 surplus = 0;
+        if (asset == address(0)) {
+            require(msg.value >= missing, 'Incorrect msg.value for deposit');
+            surplus = msg.value - missing;
+        } else {
+            require(msg.value == 0, 'Incorrect msg.value for deposit');
+            if (missing != 0) {
+                _collect(asset, missing);
+                // Another deposit while the token calls back would push the channel beyond its target.
+                require(balances[channelId] == held, 'held changed');
+            }
+        }
+
+        held += missing;
+        balances[channelId] = held;
+        emit Deposited(channelId, asset, held);
+        if (surplus != 0) {
+            require(_send(address(0), msg.sender, surplus, gasleft()), 'Could not transfer ETH');
+        }
+    }
+
+    /// @dev Takes tokens from the sender, and insists that all of them arrive: what a token keeps as a fee would be
+    /// missing when another channel is paid.
+    function _collect(address token, uint256 amount) private {
+        uint256 before = _balanceOf(token);
+        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
+        require(_balanceOf(token) >= before + amount, 'token delivered less than amount');
+    }
+
+    /// @dev Nothing, for an asset without code: the token call itself says then what is wrong.
+    function _balanceOf(address token) private view returns (uint256 owned) {
+        bytes memory question = abi.encodeCall(IERC20.balanceOf, (address(this)));
+        assembly ('memory-safe') {
+            if staticcall(gas(), token, add(question, 32), mload(question), 0, 32) {
+                if gt(returndatasize(), 31) { owned := mload(0) }
+            }
+        }
+    }
+
+    /// @inheritdoc IMultiAssetHolder
+    function claim(address asset, address payee) external override {
+        _claim(asset, payee, payee);
+    }
+
+    /// @inheritdoc IMultiAssetHolder
+    function claimTo(address asset, address to) external override {
+        _claim(asset, msg.sender, to);
+    }
+
+    /// @dev The debt is gone before anybody is called, so that nobody can claim twice. Whoever calls brings the gas.
+    function _claim(address asset, address payee, address to) private {
+        uint256 amount = claimable[asset][payee];
+        require(amount != 0, 'nothing to claim');
+        claimable[asset][payee] = 0;
+        emit Claimed(payee, asset, to, amount);
+        require(_send(asset, to, amount, gasleft()), 'payee cannot be paid');
+    }
+
+    /// @inheritdoc IMultiAssetHolder
     /// @dev Spec section 9.3.
     function transfer(
         uint256 assetIndex,
         bytes32 fromChannelId,
-        bytes memory outcomeBytes,
+        bytes calldata outcomeBytes,
         bytes32 stateHash,
-        uint256[] memory indices
+        uint256[] calldata indices
     ) external override {
         _requireIncreasingIndices(indices);
         _requireChannelFinalized(fromChannelId);
@@ -137,7 +216,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
 
     /// @inheritdoc IMultiAssetHolder
     /// @dev Spec section 9.5. No money moves: the source channel's outcome changes, and only its fingerprint with it.
-    function reclaim(ReclaimArgs memory reclaimArgs) external override {
+    function reclaim(ReclaimArgs calldata reclaimArgs) external override {
         _requireChannelFinalized(reclaimArgs.sourceChannelId);
         _requireMatchingFingerprint(
             reclaimArgs.sourceStateHash,
@@ -149,28 +228,40 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             ExitFormat.decodeExit(reclaimArgs.sourceOutcomeBytes);
         ExitFormat.SingleAssetExit[] memory targetOutcome =
             ExitFormat.decodeExit(reclaimArgs.targetOutcomeBytes);
-        ExitFormat.SingleAssetExit memory source = sourceOutcome[reclaimArgs.sourceAssetIndex];
-        ExitFormat.Allocation memory guarantee = source.allocations[reclaimArgs.indexOfTargetInSource];
-        require(
-            guarantee.allocationType == uint8(ExitFormat.AllocationType.guarantee),
-            'not a guarantee allocation'
-        );
-        ExitFormat.SingleAssetExit memory target = targetOutcome[reclaimArgs.targetAssetIndex];
-        require(target.asset == source.asset, 'targetAsset != guaranteeAsset');
-
-        // The target is named by the guarantee, not by the caller.
-        _requireChannelFinalized(guarantee.destination);
-        _requireMatchingFingerprint(
-            reclaimArgs.targetStateHash, keccak256(reclaimArgs.targetOutcomeBytes), guarantee.destination
-        );
-
-        source.allocations = compute_reclaim_effects(
-            source.allocations, target.allocations, reclaimArgs.indexOfTargetInSource
+        _reclaim(
+            sourceOutcome[reclaimArgs.sourceAssetIndex],
+            reclaimArgs.indexOfTargetInSource,
+            reclaimArgs.targetStateHash,
+            keccak256(reclaimArgs.targetOutcomeBytes),
+            targetOutcome[reclaimArgs.targetAssetIndex]
         );
         _updateFingerprint(
             reclaimArgs.sourceChannelId, reclaimArgs.sourceStateHash, NitroUtils.hashOutcome(sourceOutcome)
         );
         emit Reclaimed(reclaimArgs.sourceChannelId, reclaimArgs.sourceAssetIndex);
+    }
+
+    /// @dev Replaces one guarantee in `source`, in place, after all checks that do not concern the source's status.
+    function _reclaim(
+        ExitFormat.SingleAssetExit memory source,
+        uint256 indexOfTargetInSource,
+        bytes32 targetStateHash,
+        bytes32 targetOutcomeHash,
+        ExitFormat.SingleAssetExit memory target
+    ) internal view {
+        ExitFormat.Allocation memory guarantee = source.allocations[indexOfTargetInSource];
+        require(
+            guarantee.allocationType == uint8(ExitFormat.AllocationType.guarantee),
+            'not a guarantee allocation'
+        );
+        require(target.asset == source.asset, 'targetAsset != guaranteeAsset');
+
+        // The target is named by the guarantee, not by the caller.
+        _requireChannelFinalized(guarantee.destination);
+        _requireMatchingFingerprint(targetStateHash, targetOutcomeHash, guarantee.destination);
+
+        source.allocations =
+            compute_reclaim_effects(source.allocations, target.allocations, indexOfTargetInSource);
     }
 
     /// @notice The source allocations without the guarantee, its amount given to left and right as the target says.
@@ -215,19 +306,53 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         return newAllocations;
     }
 
-    /// @dev Spec section 9.4. Every effect of the calling function must be in storage already: both branches for
-    /// external payees hand control to code we do not know.
+    /// @dev Spec section 9.4. Every effect of the calling function must be in storage already: external payees and
+    /// tokens are code we do not know.
     function _payOut(address asset, ExitFormat.Allocation[] memory exitAllocations) internal {
         for (uint256 i = 0; i < exitAllocations.length; ++i) {
-            bytes32 destination = exitAllocations[i].destination;
-            uint256 amount = exitAllocations[i].amount;
-            if (!_isExternalDestination(destination)) {
-                holdings[asset][destination] += amount;
-            } else if (asset == address(0)) {
-                (bool success,) = _bytes32ToAddress(destination).call{value: amount}('');
-                require(success, 'Could not transfer ETH');
-            } else {
-                IERC20(asset).safeTransfer(_bytes32ToAddress(destination), amount);
+            _pay(asset, exitAllocations[i].destination, exitAllocations[i].amount);
+        }
+    }
+
+    /// @dev A payee who cannot be paid is owed its share from then on and never stands in the way of others.
+    function _pay(address asset, bytes32 destination, uint256 amount) internal {
+        if (amount == 0) {
+            return;
+        }
+        if (!_isExternalDestination(destination)) {
+            holdings[asset][destination] += amount;
+            return;
+        }
+        address payee = _bytes32ToAddress(destination);
+        if (_send(asset, payee, amount, PAYOUT_GAS)) {
+            return;
+        }
+        // A call gets at most 63/64 of what is left. Less than this left over means that the payee was given less
+        // than its due: whoever sent the transaction was stingy, not the payee unable. It would only have cost the
+        // payee a claim, but it must not cost a stranger less than a claim does.
+        require(gasleft() >= PAYOUT_GAS / 63, 'not enough gas to pay');
+        claimable[asset][payee] += amount;
+        emit PayoutBlocked(payee, asset, amount);
+    }
+
+    /// @dev Did the payment go through? Never reverts, and copies no more of an answer than the one word that counts,
+    /// so that a long answer costs its author and not us. A token may answer with nothing, as old ones do, but it must
+    /// exist.
+    function _send(address asset, address payee, uint256 amount, uint256 gasLimit)
+        private
+        returns (bool success)
+    {
+        if (asset == address(0)) {
+            assembly ('memory-safe') {
+                success := call(gasLimit, payee, amount, 0, 0, 0, 0)
+            }
+        } else {
+            bytes memory order = abi.encodeCall(IERC20.transfer, (payee, amount));
+            assembly ('memory-safe') {
+                success := call(gasLimit, asset, 0, add(order, 32), mload(order), 0, 32)
+                switch returndatasize()
+                case 0 { success := and(success, gt(extcodesize(asset), 0)) }
+                default { success := and(success, and(gt(returndatasize(), 31), eq(mload(0), 1))) }
             }
         }
     }
@@ -261,7 +386,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         require(fingerprint == _generateFingerprint(stateHash, outcomeHash), 'incorrect fingerprint');
     }
 
-    function _requireIncreasingIndices(uint256[] memory indices) internal pure {
+    function _requireIncreasingIndices(uint256[] calldata indices) internal pure {
         for (uint256 i = 1; i < indices.length; ++i) {
             require(indices[i] > indices[i - 1], 'Indices must be sorted');
         }

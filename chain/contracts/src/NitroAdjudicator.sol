@@ -9,58 +9,142 @@ import {NitroUtils} from './libraries/NitroUtils.sol';
 /// @title The contract that holds the money of all channels and settles them
 /// @dev Spec section 8.
 contract NitroAdjudicator is ForceMove, MultiAssetHolder {
+    /// @notice One guarantee to be replaced by the outcome of its target, see `IMultiAssetHolder.ReclaimArgs`.
+    /// @dev `indexOfTargetInSource` counts in the source's outcome as the reclaims before this one left it.
+    struct Reclaim {
+        uint256 sourceAssetIndex;
+        uint256 indexOfTargetInSource;
+        bytes32 targetStateHash;
+        ExitFormat.SingleAssetExit[] targetOutcome;
+        uint256 targetAssetIndex;
+    }
+
     /// @notice Finalizes a channel with a final state that everyone signed and pays everybody, in one transaction.
-    function concludeAndTransferAllAssets(FixedPart memory fixedPart, SignedVariablePart memory candidate)
-        public
+    function concludeAndTransferAllAssets(FixedPart calldata fixedPart, SignedVariablePart calldata candidate)
+        external
         virtual
     {
         bytes32 channelId = _conclude(fixedPart, candidate);
-        transferAllAssets(channelId, candidate.variablePart.outcome, bytes32(0));
+        ExitFormat.SingleAssetExit[] memory outcome = candidate.variablePart.outcome;
+        _requireNoGuarantee(outcome);
+        _distribute(channelId, outcome, 0, uint48(block.timestamp), 0);
     }
 
     /// @notice Pays every allocation of every asset of a finalized channel, as far as its holdings reach.
-    /// @dev Fails as a whole when one payee refuses; `transfer` with indices pays the others then.
     function transferAllAssets(
         bytes32 channelId,
-        ExitFormat.SingleAssetExit[] memory outcome,
+        ExitFormat.SingleAssetExit[] calldata outcome,
         bytes32 stateHash
-    ) public virtual {
+    ) external virtual {
+        ExitFormat.SingleAssetExit[] memory known = outcome;
         _requireChannelFinalized(channelId);
-        _requireMatchingFingerprint(stateHash, NitroUtils.hashOutcome(outcome), channelId);
+        _requireMatchingFingerprint(stateHash, NitroUtils.hashOutcome(known), channelId);
+        _requireNoGuarantee(known);
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
+        _distribute(channelId, known, turnNumRecord, finalizesAt, stateHash);
+    }
 
-        ExitFormat.Allocation[][] memory exits = new ExitFormat.Allocation[][](outcome.length);
-        uint256[] memory initialHoldings = new uint256[](outcome.length);
-        uint256[] memory totalPayouts = new uint256[](outcome.length);
-        bool allocatesOnlyZeros = true;
+    /// @notice Finishes a finalized channel in one call: reclaims what it guaranteed, then pays everybody.
+    /// @dev A guarantee whose target is not among `reclaims` stays in the outcome with its share of the holdings, to be
+    /// settled later with the outcome that this call leaves.
+    function settle(
+        bytes32 channelId,
+        ExitFormat.SingleAssetExit[] calldata outcome,
+        bytes32 stateHash,
+        Reclaim[] calldata reclaims
+    ) external virtual {
+        ExitFormat.SingleAssetExit[] memory current = outcome;
+        _requireChannelFinalized(channelId);
+        _requireMatchingFingerprint(stateHash, NitroUtils.hashOutcome(current), channelId);
+        for (uint256 i = 0; i < reclaims.length; ++i) {
+            Reclaim calldata entry = reclaims[i];
+            _reclaim(
+                current[entry.sourceAssetIndex],
+                entry.indexOfTargetInSource,
+                entry.targetStateHash,
+                NitroUtils.hashOutcome(entry.targetOutcome),
+                entry.targetOutcome[entry.targetAssetIndex]
+            );
+            emit Reclaimed(channelId, entry.sourceAssetIndex);
+        }
+        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
+        _distribute(channelId, current, turnNumRecord, finalizesAt, stateHash);
+    }
+
+    /// @dev Pays every allocation that is not a guarantee as far as the holdings reach, in order; a guarantee keeps its
+    /// share of them. Assets are taken down one after the other, so one that is listed twice is paid twice out of
+    /// what there is, never out of what others hold.
+    function _distribute(
+        bytes32 channelId,
+        ExitFormat.SingleAssetExit[] memory outcome,
+        uint48 turnNumRecord,
+        uint48 finalizesAt,
+        bytes32 stateHash
+    ) private {
+        uint256[][] memory payments = new uint256[][](outcome.length);
+        bool finished = true;
+        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
+            ExitFormat.SingleAssetExit memory single = outcome[assetIndex];
+            uint256 initialHoldings = holdings[single.asset][channelId];
+            uint256 total;
+            bool onlyZeros;
+            (payments[assetIndex], total, onlyZeros) = _allot(initialHoldings, single.allocations);
+            uint256 finalHoldings = initialHoldings - total;
+            holdings[single.asset][channelId] = finalHoldings;
+            emit AllocationUpdated(channelId, assetIndex, initialHoldings, finalHoldings);
+            finished = finished && onlyZeros && finalHoldings == 0;
+        }
+
+        // Without a status the channel counts as never seen, and any state that was once supported would be supported
+        // again. That is harmless only when there is nothing left to take.
+        if (finished) {
+            delete statusOf[channelId];
+        } else {
+            statusOf[channelId] = _packStatus(
+                turnNumRecord, finalizesAt, _generateFingerprint(stateHash, NitroUtils.hashOutcome(outcome))
+            );
+        }
 
         for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
             ExitFormat.SingleAssetExit memory single = outcome[assetIndex];
-            initialHoldings[assetIndex] = holdings[single.asset][channelId];
-            bool onlyZeros;
-            (single.allocations, onlyZeros, exits[assetIndex], totalPayouts[assetIndex]) =
-                compute_transfer_effects_and_interactions(
-                    initialHoldings[assetIndex], single.allocations, new uint256[](0)
+            uint256[] memory amounts = payments[assetIndex];
+            for (uint256 i = 0; i < amounts.length; ++i) {
+                _pay(single.asset, single.allocations[i].destination, amounts[i]);
+            }
+        }
+    }
+
+    /// @dev What each allocation is paid; takes it off the allocation itself.
+    function _allot(uint256 surplus, ExitFormat.Allocation[] memory allocations)
+        private
+        pure
+        returns (uint256[] memory payments, uint256 total, bool onlyZeros)
+    {
+        payments = new uint256[](allocations.length);
+        onlyZeros = true;
+        for (uint256 i = 0; i < allocations.length; ++i) {
+            ExitFormat.Allocation memory allocation = allocations[i];
+            uint256 affordable = allocation.amount < surplus ? allocation.amount : surplus;
+            surplus -= affordable;
+            if (allocation.allocationType != uint8(ExitFormat.AllocationType.guarantee)) {
+                payments[i] = affordable;
+                total += affordable;
+                allocation.amount -= affordable;
+            }
+            onlyZeros = onlyZeros && allocation.amount == 0;
+        }
+    }
+
+    /// @dev See `compute_transfer_effects_and_interactions`.
+    function _requireNoGuarantee(ExitFormat.SingleAssetExit[] memory outcome) private pure {
+        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
+            ExitFormat.Allocation[] memory allocations = outcome[assetIndex].allocations;
+            for (uint256 i = 0; i < allocations.length; ++i) {
+                require(
+                    allocations[i].allocationType != uint8(ExitFormat.AllocationType.guarantee),
+                    'cannot transfer a guarantee'
                 );
-            allocatesOnlyZeros = allocatesOnlyZeros && onlyZeros;
-        }
-
-        // An asset that is listed twice saw the same balance twice above; the checked subtraction stops it from
-        // being paid twice.
-        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
-            address asset = outcome[assetIndex].asset;
-            uint256 finalHoldings = holdings[asset][channelId] - totalPayouts[assetIndex];
-            holdings[asset][channelId] = finalHoldings;
-            emit AllocationUpdated(channelId, assetIndex, initialHoldings[assetIndex], finalHoldings);
-        }
-
-        if (allocatesOnlyZeros) {
-            delete statusOf[channelId];
-        } else {
-            _updateFingerprint(channelId, stateHash, NitroUtils.hashOutcome(outcome));
-        }
-
-        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
-            _payOut(outcome[assetIndex].asset, exits[assetIndex]);
+            }
         }
     }
 

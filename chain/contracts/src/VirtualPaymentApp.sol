@@ -82,9 +82,11 @@ contract VirtualPaymentApp is IForceMoveApp {
         ExitFormat.SingleAssetExit[] calldata newOutcome,
         uint256 amount
     ) private pure {
-        // Clients know this string for an outcome that is not of exactly one asset.
-        require(oldOutcome.length == 1 && newOutcome.length == 1, 'only native asset allowed');
-        require(newOutcome[0].asset == oldOutcome[0].asset, 'asset may not change');
+        // Clients know this string for an outcome that is not of exactly one asset, or of another asset.
+        require(
+            oldOutcome.length == 1 && newOutcome.length == 1 && newOutcome[0].asset == oldOutcome[0].asset,
+            'only native asset allowed'
+        );
         require(
             newOutcome[0].assetMetadata.assetType == oldOutcome[0].assetMetadata.assetType
                 && NitroUtils.bytesEqual(

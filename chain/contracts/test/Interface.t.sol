@@ -38,6 +38,26 @@ contract InterfaceTest is Check {
         selector(INitroAdjudicator.stateIsSupported.selector, 0x5685b7dc, 'stateIsSupported');
     }
 
+    /// @dev What this adjudicator knows beyond the specification.
+    function test_selectors_of_our_own() public pure {
+        same(
+            bytes32(IMultiAssetHolder.depositUpTo.selector),
+            bytes32(bytes4(keccak256('depositUpTo(address,bytes32,uint256,uint256)'))),
+            'depositUpTo'
+        );
+        same(
+            bytes32(INitroAdjudicator.settle.selector),
+            bytes32(
+                bytes4(
+                    keccak256(
+                        'settle(bytes32,(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],bytes32,(uint256,uint256,bytes32,(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],uint256)[])'
+                    )
+                )
+            ),
+            'settle'
+        );
+    }
+
     function test_selector_of_the_apps() public pure {
         selector(IForceMoveApp.stateIsSupported.selector, 0x9936d812, 'stateIsSupported');
     }

@@ -260,15 +260,16 @@ contract TransferTest is NitroTest {
         same(ALICE.balance, 1, 'asset type 3 is paid like any other');
     }
 
-    /// @dev W3: with indices, a payee who cannot be paid does not stand in the way of the others.
+    /// @dev W3: a payee who cannot be paid is owed its share, and does not stand in the way of the others.
     function test_a_payee_that_rejects_coin_blocks_only_itself() public {
-        ExitFormat.Allocation memory rejecting = simple(to(address(new RejectingPayee())), 1);
-        ExitFormat.SingleAssetExit[] memory outcome = outcomeOf(COIN, list(rejecting, b(2)));
+        address rejecting = address(new RejectingPayee());
+        ExitFormat.SingleAssetExit[] memory outcome = outcomeOf(COIN, list(simple(to(rejecting), 1), b(2)));
         finalized(outcome);
         fundWithCoin(CHANNEL, 3);
-        refuses(outcome, STATE_HASH, indices(), 'Could not transfer ETH');
-        adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, indices(1));
+        adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, indices());
         same(BOB.balance, 2, 'Bob');
+        same(adjudicator.claimable(COIN, rejecting), 1, 'owed');
+        same(adjudicator.holdings(COIN, CHANNEL), 0, 'holdings');
     }
 
     function withToken(address token) private returns (ExitFormat.SingleAssetExit[] memory outcome) {
@@ -289,13 +290,15 @@ contract TransferTest is NitroTest {
     }
 
     /// @dev W2: a token that says it failed must not cost the payee the money.
-    function test_refuses_when_a_token_returns_false() public {
+    function test_a_token_that_returns_false_is_owed() public {
         FalseToken token = new FalseToken();
         token.transfer(address(adjudicator), 7);
         token.fail();
         ExitFormat.SingleAssetExit[] memory outcome = withToken(address(token));
-        refuses(outcome, STATE_HASH, indices(), 'SafeERC20: ERC20 operation did not succeed');
-        same(adjudicator.holdings(address(token), CHANNEL), 7, 'holdings untouched');
+        adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, indices());
+        same(adjudicator.claimable(address(token), ALICE), 5, 'owed');
+        same(adjudicator.holdings(address(token), INNER), 2, 'channel');
+        same(token.balanceOf(address(adjudicator)), 7, 'tokens');
     }
 
     function testFuzz_destinations_are_external_when_the_upper_bytes_are_zero(uint160 payee, uint96 upper)

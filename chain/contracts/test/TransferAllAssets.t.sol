@@ -41,7 +41,7 @@ contract TransferAllAssetsTest is NitroTest {
         ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
         finalized(outcome);
         fundWithCoin(CHANNEL, 5);
-        setHoldings(address(token), CHANNEL, 10);
+        setHoldings(address(token), CHANNEL, 9);
 
         vm.recordLogs();
         adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
@@ -50,16 +50,35 @@ contract TransferAllAssetsTest is NitroTest {
         string memory signature = 'AllocationUpdated(bytes32,uint256,uint256,uint256)';
         same(logs.length, 4, 'number of logs');
         isEvent(logs[0], signature, CHANNEL, abi.encode(0, 5, 0));
-        isEvent(logs[1], signature, CHANNEL, abi.encode(1, 10, 1));
+        isEvent(logs[1], signature, CHANNEL, abi.encode(1, 9, 0));
         same(logs[2].emitter, address(token), 'token logs come last');
         same(logs[3].emitter, address(token), 'token logs come last');
 
         same(adjudicator.statusOf(CHANNEL), 0, 'status is deleted');
         same(adjudicator.holdings(COIN, CHANNEL), 0, 'coin held');
-        same(adjudicator.holdings(address(token), CHANNEL), 1, 'surplus of the token stays');
+        same(adjudicator.holdings(address(token), CHANNEL), 0, 'tokens held');
         same(ALICE.balance, 2, 'Alice');
         same(adjudicator.holdings(COIN, INNER), 3, 'channel');
         same(token.balanceOf(BOB), 4, 'Bob');
+        same(token.balanceOf(irene), 5, 'Irene');
+    }
+
+    /// @dev W7: a deleted status would let a stale state take the surplus.
+    function test_keeps_the_status_while_a_surplus_is_held() public {
+        ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
+        finalized(outcome);
+        fundWithCoin(CHANNEL, 5);
+        setHoldings(address(token), CHANNEL, 10);
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+
+        outcome[0].allocations = list(simple(to(ALICE), 0), simple(INNER, 0));
+        outcome[1].allocations = list(simple(to(BOB), 0), simple(to(irene), 0));
+        same(
+            adjudicator.statusOf(CHANNEL),
+            statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)),
+            'status stays'
+        );
+        same(adjudicator.holdings(address(token), CHANNEL), 1, 'surplus');
         same(token.balanceOf(irene), 5, 'Irene');
     }
 
@@ -135,34 +154,49 @@ contract TransferAllAssetsTest is NitroTest {
         refuses(outcome, STATE_HASH, 'cannot transfer a guarantee');
     }
 
-    /// @dev W17: listing an asset twice must not pay twice out of the same holdings.
-    function test_an_asset_listed_twice_cannot_be_paid_twice() public {
+    /// @dev W17: an asset that is listed twice is paid out of what there is, in order, and never twice.
+    function test_an_asset_listed_twice_is_paid_once() public {
         ExitFormat.SingleAssetExit[] memory outcome = new ExitFormat.SingleAssetExit[](2);
         outcome[0] = exitOf(COIN, list(simple(to(ALICE), 5)));
         outcome[1] = exitOf(COIN, list(simple(to(BOB), 5)));
         finalized(outcome);
-        fundWithCoin(CHANNEL, 5);
+        fundWithCoin(CHANNEL, 7);
         fundWithCoin(INNER, 5);
-        expectPanic(0x11);
         adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
-        same(address(adjudicator).balance, 10, 'coin of other channels');
+        same(ALICE.balance, 5, 'Alice');
+        same(BOB.balance, 2, 'Bob');
+        same(address(adjudicator).balance, 5, 'coin of other channels');
+        outcome[0].allocations[0].amount = 0;
+        outcome[1].allocations[0].amount = 3;
+        same(
+            adjudicator.statusOf(CHANNEL),
+            statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)),
+            'status with the rest'
+        );
     }
 
-    /// @dev W3: one payee who cannot be paid stops all of it, for coin and for tokens alike.
-    function test_refuses_as_a_whole_when_a_payee_cannot_be_paid() public {
+    /// @dev W3: one payee who cannot be paid stops nobody, for coin and for tokens alike.
+    function test_a_payee_that_cannot_be_paid_is_owed_its_share() public {
+        address rejecting = address(new RejectingPayee());
         ExitFormat.SingleAssetExit[] memory outcome =
-            outcomeOf(COIN, list(simple(to(ALICE), 1), simple(to(address(new RejectingPayee())), 1)));
+            outcomeOf(COIN, list(simple(to(rejecting), 1), simple(to(ALICE), 1)));
         finalized(outcome);
         fundWithCoin(CHANNEL, 2);
-        refuses(outcome, STATE_HASH, 'Could not transfer ETH');
-        same(adjudicator.holdings(COIN, CHANNEL), 2, 'holdings untouched');
+        vm.recordLogs();
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        Vm.Log[] memory logs = vm.getRecordedLogs();
+        isEvent(logs[1], 'PayoutBlocked(address,address,uint256)', to(rejecting), abi.encode(COIN, 1));
+        same(ALICE.balance, 1, 'Alice');
+        same(adjudicator.claimable(COIN, rejecting), 1, 'owed');
+        same(adjudicator.statusOf(CHANNEL), 0, 'the channel is done');
 
         BlockingToken blocking = new BlockingToken(BOB);
         blocking.transfer(address(adjudicator), 2);
         outcome = split(address(blocking), 1, 1);
         finalized(outcome);
         setHoldings(address(blocking), CHANNEL, 2);
-        refuses(outcome, STATE_HASH, 'payee is blocked');
-        same(blocking.balanceOf(ALICE), 0, 'Alice');
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
+        same(blocking.balanceOf(ALICE), 1, 'Alice');
+        same(adjudicator.claimable(address(blocking), BOB), 1, 'Bob is owed');
     }
 }

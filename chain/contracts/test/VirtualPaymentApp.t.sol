@@ -218,10 +218,10 @@ contract VirtualPaymentAppTest is NitroTest {
         RecoveredVariablePart memory proof = postfund();
         RecoveredVariablePart memory candidate = redemption();
         candidate.variablePart.outcome[0].asset = TOKEN;
-        refuses(after_(proof), candidate, 'asset may not change');
+        refuses(after_(proof), candidate, 'only native asset allowed');
         candidate.variablePart.outcome[0].asset = COIN;
         proof.variablePart.outcome[0].asset = TOKEN;
-        refuses(after_(proof), candidate, 'asset may not change');
+        refuses(after_(proof), candidate, 'only native asset allowed');
     }
 
     function twice(ExitFormat.SingleAssetExit[] memory outcome)

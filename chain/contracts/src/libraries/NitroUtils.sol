@@ -11,12 +11,13 @@ library NitroUtils {
     /// so nobody but the signer can make a second valid signature out of a first.
     uint256 private constant HIGHEST_S = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0;
 
+    /// @dev A signature that is not in the one form that is accepted is not a signature by anybody.
     function isSignedBy(bytes32 hash, INitroTypes.Signature memory sig, address signer)
         internal
         pure
         returns (bool)
     {
-        return recoverSigner(hash, sig) == signer;
+        return uint256(sig.s) <= HIGHEST_S && recoverSigner(hash, sig) == signer;
     }
 
     function isClaimedSignedBy(uint256 signedBy, uint8 participantIndex) internal pure returns (bool) {

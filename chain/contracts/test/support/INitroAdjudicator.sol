@@ -8,6 +8,21 @@ import {IMultiAssetHolder} from '../../src/interfaces/IMultiAssetHolder.sol';
 /// @dev Spec section 5.1, as clients see the adjudicator. The tests know it by this interface only: importing the
 /// contract itself would compile it once more, without the optimizer.
 interface INitroAdjudicator is IForceMove, IMultiAssetHolder {
+    struct Reclaim {
+        uint256 sourceAssetIndex;
+        uint256 indexOfTargetInSource;
+        bytes32 targetStateHash;
+        ExitFormat.SingleAssetExit[] targetOutcome;
+        uint256 targetAssetIndex;
+    }
+
+    function settle(
+        bytes32 channelId,
+        ExitFormat.SingleAssetExit[] calldata outcome,
+        bytes32 stateHash,
+        Reclaim[] calldata reclaims
+    ) external;
+
     function statusOf(bytes32 channelId) external view returns (bytes32);
 
     function unpackStatus(bytes32 channelId)
