@@ -34,8 +34,23 @@ pub fn transfer_effects(
     allocations: &[Allocation],
     indices: &[u64],
 ) -> Result<TransferEffects, TransferError> {
-    let mut surplus = holdings;
     let mut selected = indices.iter().peekable();
+    let mut guarantee = false;
+    let effects = pay(holdings, allocations, |position, allocation| {
+        let pays = indices.is_empty() || selected.next_if(|index| **index == position).is_some();
+        guarantee |= pays && allocation.kind == AllocationKind::GUARANTEE;
+        pays
+    });
+    if guarantee { Err(TransferError::Guarantee) } else { Ok(effects) }
+}
+
+/// Pays the allocations that are selected, in their order; the others keep their share.
+fn pay(
+    holdings: Amount,
+    allocations: &[Allocation],
+    mut is_selected: impl FnMut(u64, &Allocation) -> bool,
+) -> TransferEffects {
+    let mut surplus = holdings;
     let mut effects = TransferEffects {
         remaining: Vec::with_capacity(allocations.len()),
         exits: Vec::new(),
@@ -46,10 +61,7 @@ pub fn transfer_effects(
         let affordable = allocation.amount.min(surplus);
         surplus = surplus.saturating_sub(affordable);
         let mut left = allocation.clone();
-        if indices.is_empty() || selected.next_if(|index| **index == position).is_some() {
-            if allocation.kind == AllocationKind::GUARANTEE {
-                return Err(TransferError::Guarantee);
-            }
+        if is_selected(position, allocation) {
             left.amount = allocation.amount.saturating_sub(affordable);
             effects.paid = effects.paid.checked_add(affordable).unwrap_or(holdings);
             effects.exits.push(Allocation { amount: affordable, ..allocation.clone() });
@@ -57,21 +69,30 @@ pub fn transfer_effects(
         effects.exhausted &= left.amount.is_zero();
         effects.remaining.push(left);
     }
-    Ok(effects)
+    effects
 }
 
-/// Why a reclaim is refused.
+/// Why a reclaim is refused. The contract's own texts, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReclaimError {
+    /// There is no allocation at all.
+    #[error("no allocations")]
+    NoAllocations,
     /// There is no allocation at that index.
     #[error("no allocation at the index of the guarantee")]
     NoGuarantee,
+    /// The allocation at that index pays its destination.
+    #[error("not a guarantee allocation")]
+    Kind,
     /// The guarantee's metadata does not begin with left ‖ right.
     #[error("guarantee metadata is not two destinations")]
     Metadata,
     /// The target channel has fewer than two allocations.
     #[error("target channel has fewer than two allocations")]
     TargetAllocations,
+    /// A balance would not fit.
+    #[error("balance does not fit 256 bits")]
+    Overflow,
     /// The ledger pays no such destination.
     #[error("could not find left")]
     LeftNotFound,
@@ -87,26 +108,38 @@ pub enum ReclaimError {
 /// target channel: target allocation 0 goes to the guarantee's left, 1 to its right.
 ///
 /// # Errors
-/// See [`ReclaimError`]; the contract refuses the same inputs.
+/// See [`ReclaimError`]; the contract refuses the same inputs, in the same order of checks.
 pub fn reclaim_effects(
     source: &[Allocation],
     target: &[Allocation],
     index: usize,
 ) -> Result<Vec<Allocation>, ReclaimError> {
+    if source.is_empty() {
+        return Err(ReclaimError::NoAllocations);
+    }
     let guarantee = source.get(index).ok_or(ReclaimError::NoGuarantee)?;
     let (left, right) = sides(guarantee).ok_or(ReclaimError::Metadata)?;
-    let [to_left, to_right, ..] = target else {
-        return Err(ReclaimError::TargetAllocations);
-    };
     let mut ledger: Vec<Allocation> = source.to_vec();
     ledger.remove(index);
-    credit(&mut ledger, left, to_left.amount)?.ok_or(ReclaimError::LeftNotFound)?;
-    credit(&mut ledger, right, to_right.amount)?.ok_or(ReclaimError::RightNotFound)?;
-    let total = to_left.amount.checked_add(to_right.amount).ok_or(ReclaimError::Total)?;
-    if total != guarantee.amount {
-        return Err(ReclaimError::Total);
+    // Left and right are each credited once, to the first allocation that pays them.
+    let (mut waiting, mut total) = ([Some(left), Some(right)], Amount::ZERO);
+    for entry in &mut ledger {
+        for (side, destination) in waiting.iter_mut().enumerate() {
+            if *destination != Some(entry.destination) {
+                continue;
+            }
+            let share = target.get(side).ok_or(ReclaimError::TargetAllocations)?.amount;
+            entry.amount = entry.amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
+            total = total.checked_add(share).ok_or(ReclaimError::Overflow)?;
+            *destination = None;
+        }
     }
-    Ok(ledger)
+    match waiting {
+        [Some(_), _] => Err(ReclaimError::LeftNotFound),
+        [None, Some(_)] => Err(ReclaimError::RightNotFound),
+        [None, None] if total != guarantee.amount => Err(ReclaimError::Total),
+        [None, None] => Ok(ledger),
+    }
 }
 
 fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
@@ -116,17 +149,34 @@ fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
     Some((Destination(B256::from_slice(left)), Destination(B256::from_slice(right))))
 }
 
-/// Adds to the first allocation of `destination`; `None` when there is none.
-fn credit(
-    allocations: &mut [Allocation],
-    destination: Destination,
-    amount: Amount,
-) -> Result<Option<()>, ReclaimError> {
-    let Some(entry) = allocations.iter_mut().find(|entry| entry.destination == destination) else {
-        return Ok(None);
-    };
-    entry.amount = entry.amount.checked_add(amount).ok_or(ReclaimError::Total)?;
-    Ok(Some(()))
+/// A guarantee to be reclaimed before a ledger is paid out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReclaimStep<'a> {
+    /// Position of the guarantee in the allocations as earlier steps left them.
+    pub index: usize,
+    /// Allocations that the target channel was finalized with.
+    pub target: &'a [Allocation],
+}
+
+/// What `settle` does to a finalized ledger: replaces the given guarantees, then pays everything
+/// that is not a guarantee, first come first served. A guarantee that is left keeps its share.
+///
+/// # Errors
+/// When a step is refused; the contract refuses the same inputs.
+pub fn settle_effects(
+    holdings: Amount,
+    allocations: &[Allocation],
+    steps: &[ReclaimStep<'_>],
+) -> Result<TransferEffects, ReclaimError> {
+    let mut current = allocations.to_vec();
+    for step in steps {
+        let guarantee = current.get(step.index).ok_or(ReclaimError::NoGuarantee)?;
+        if guarantee.kind != AllocationKind::GUARANTEE {
+            return Err(ReclaimError::Kind);
+        }
+        current = reclaim_effects(&current, step.target, step.index)?;
+    }
+    Ok(pay(holdings, &current, |_, allocation| allocation.kind != AllocationKind::GUARANTEE))
 }
 
 #[cfg(test)]
@@ -336,7 +386,7 @@ mod tests {
             reclaim_effects(ledger, target, index).unwrap_err()
         };
         assert_eq!(refused(&ledger, &target, 3), ReclaimError::NoGuarantee);
-        assert_eq!(refused(&[], &target, 0), ReclaimError::NoGuarantee);
+        assert_eq!(refused(&[], &target, 0), ReclaimError::NoAllocations);
         assert_eq!(refused(&ledger, &target, 0), ReclaimError::Metadata);
         assert_eq!(refused(&ledger, &target[..1], 2), ReclaimError::TargetAllocations);
         assert_eq!(refused(&[simple(1, 2), lock.clone()], &target, 1), ReclaimError::LeftNotFound);
@@ -344,9 +394,41 @@ mod tests {
         assert_eq!(refused(&ledger, &[simple(7, 1), simple(8, 4)], 2), ReclaimError::Total);
         // Sums that only fit when they wrap around.
         let huge = Allocation::simple(destination(7), U256::MAX.into());
-        assert_eq!(refused(&ledger, &[huge.clone(), simple(8, 7)], 2), ReclaimError::Total);
+        assert_eq!(refused(&ledger, &[huge.clone(), simple(8, 7)], 2), ReclaimError::Overflow);
         let lock = guarantee(U256::MAX.into(), 0, 1);
         let ledger = [simple(0, 2), simple(1, 2), lock];
-        assert_eq!(refused(&ledger, &[huge, simple(8, 0)], 2), ReclaimError::Total);
+        assert_eq!(refused(&ledger, &[huge, simple(8, 0)], 2), ReclaimError::Overflow);
+    }
+
+    #[test]
+    fn a_settlement_reclaims_first_and_then_pays() {
+        let lock = |amount: u64, left| guarantee(amount.into(), left, 1);
+        let ledger = [simple(0, 10), simple(1, 10), lock(6, 0), lock(4, 0)];
+        let (one, other) = ([simple(7, 1), simple(8, 5)], [simple(7, 4), simple(8, 0)]);
+        let steps =
+            [ReclaimStep { index: 2, target: &one }, ReclaimStep { index: 2, target: &other }];
+        let effects = settle_effects(30_u64.into(), &ledger, &steps).unwrap();
+        assert_eq!(effects.exits, [simple(0, 15), simple(1, 15)]);
+        assert_eq!(effects.remaining, [simple(0, 0), simple(1, 0)]);
+        assert!(effects.exhausted);
+        // What is not reclaimed keeps its share, also where holdings are short.
+        let effects = settle_effects(25_u64.into(), &ledger, &steps[..1]).unwrap();
+        assert_eq!(effects.exits, [simple(0, 11), simple(1, 14)]);
+        assert_eq!(effects.remaining, [simple(0, 0), simple(1, 1), lock(4, 0)]);
+        assert!(!effects.exhausted);
+        let effects = settle_effects(25_u64.into(), &[lock(20, 0), simple(0, 10)], &[]).unwrap();
+        assert_eq!(effects.exits, [simple(0, 5)]);
+    }
+
+    #[test]
+    fn refuses_to_reclaim_what_is_no_guarantee() {
+        let ledger = [simple(0, 10), guarantee(6_u64.into(), 0, 0)];
+        let target = [simple(7, 1), simple(8, 5)];
+        let refused = |index| {
+            let steps = [ReclaimStep { index, target: &target }];
+            settle_effects(30_u64.into(), &ledger, &steps).unwrap_err()
+        };
+        assert_eq!(refused(0), ReclaimError::Kind);
+        assert_eq!(refused(2), ReclaimError::NoGuarantee);
     }
 }

@@ -8,7 +8,10 @@ use alloy_sol_types::SolValue;
 use serde::{Deserialize, Serialize};
 
 pub use allocation::{Allocation, AllocationKind};
-pub use exit::{ReclaimError, TransferEffects, TransferError, reclaim_effects, transfer_effects};
+pub use exit::{
+    ReclaimError, ReclaimStep, TransferEffects, TransferError, reclaim_effects, settle_effects,
+    transfer_effects,
+};
 
 use crate::abi;
 use crate::types::{Amount, Asset, Bytes, Destination};

@@ -1,6 +1,7 @@
 //! States of a channel and their hashes (protocol.md section 4).
 
 mod deployment;
+mod support;
 
 use alloy_primitives::aliases::U48;
 use alloy_primitives::{B256, keccak256};
@@ -8,6 +9,7 @@ use alloy_sol_types::SolValue;
 use serde::{Deserialize, Serialize};
 
 pub use deployment::Deployment;
+pub use support::{SupportError, is_challenged_by_participant, is_supported, is_unanimous};
 
 use crate::abi;
 use crate::crypto::Signature;
@@ -75,12 +77,12 @@ impl VariablePart {
     }
 }
 
-/// A state with all signatures, ready for a contract.
+/// A state with its signatures, ready for a contract.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SupportedState {
     /// The state.
     pub state: VariablePart,
-    /// One signature per participant, in their order.
+    /// One signature per participant in their order; of a redemption the payee's alone.
     pub signatures: Vec<Signature>,
 }
 

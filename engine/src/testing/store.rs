@@ -140,6 +140,8 @@ impl Disk {
             Write::Objective(_, content) => content.is_none(),
             Write::Message(_, _, content) => content.is_none(),
             Write::Call(_, content) => content.is_none(),
+            Write::Tower(_, content) => content.is_none(),
+            Write::Guard(_, _, content) => content.is_none(),
             Write::NextCall(_) | Write::Cursor(_) => false,
         };
         if removed {

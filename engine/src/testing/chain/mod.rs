@@ -7,10 +7,11 @@ mod adjudicator;
 
 use std::collections::BTreeMap;
 
-use adjudicator::Adjudicator;
+pub use adjudicator::{Adjudicator, ChannelStatus, ContractCall};
 
 use super::Random;
 use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, Receipt};
+use crate::state::Deployment;
 use crate::step::ChainCursor;
 use crate::types::{Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Timestamp};
 
@@ -61,7 +62,7 @@ struct Transaction {
     sender: Address,
     /// None for a stranger's call.
     id: Option<CallId>,
-    call: ChainCall,
+    call: ContractCall,
     not_before: BlockNumber,
 }
 
@@ -94,11 +95,11 @@ pub struct FakeChain {
 impl FakeChain {
     /// A chain that begins now, with nothing on it.
     #[must_use]
-    pub fn new(rules: ChainRules, random: Random, now: Timestamp) -> Self {
+    pub fn new(deployment: Deployment, rules: ChainRules, random: Random, now: Timestamp) -> Self {
         let mut chain = Self {
             rules,
             random,
-            genesis: Adjudicator::default(),
+            genesis: Adjudicator::new(deployment),
             endowed: BTreeMap::new(),
             blocks: Vec::new(),
             mempool: Vec::new(),
@@ -139,6 +140,26 @@ impl FakeChain {
         self.state().held(asset, channel)
     }
 
+    /// What a payee is owed that could not be paid.
+    #[must_use]
+    pub fn claimable(&self, payee: Address, asset: Asset) -> Amount {
+        self.state().claimable(payee, asset)
+    }
+
+    /// What the contract has stored about a channel; none for one that it was never told of, or
+    /// that is done.
+    #[must_use]
+    pub fn status(&self, channel: ChannelId) -> Option<ChannelStatus> {
+        self.state().status(channel)
+    }
+
+    /// True when the channel's outcome is final in the newest block.
+    #[must_use]
+    pub fn is_finalized(&self, channel: ChannelId) -> bool {
+        let now = self.head().timestamp;
+        self.status(channel).is_some_and(|status| status.is_finalized(now))
+    }
+
     /// All money of an asset that was ever given out.
     #[must_use]
     pub fn endowed(&self, asset: Asset) -> Amount {
@@ -154,13 +175,13 @@ impl FakeChain {
         self.state().total(asset).expect("less than 2^256 of anything")
     }
 
-    /// Calls that are mined, successful ones only, with their senders.
+    /// Calls of the kinds that nodes make, mined and successful, with their senders.
     #[must_use]
     pub fn successes(&self) -> Vec<(Address, ChainCall)> {
         self.transactions(true)
     }
 
-    /// Calls that are mined and reverted, with their senders.
+    /// Calls of the kinds that nodes make, mined and reverted, with their senders.
     #[must_use]
     pub fn reverts(&self) -> Vec<(Address, ChainCall)> {
         self.transactions(false)
@@ -170,7 +191,20 @@ impl FakeChain {
         let mined = self.blocks.iter().flat_map(|block| &block.transactions);
         mined
             .filter(|(_, result)| result.is_ok() == successful)
-            .map(|(transaction, _)| (transaction.sender, transaction.call.clone()))
+            .filter_map(|(transaction, _)| match &transaction.call {
+                ContractCall::Node(call) => Some((transaction.sender, call.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Why the calls of an account were refused, in the order in which they were mined.
+    #[must_use]
+    pub fn refusals(&self, sender: Address) -> Vec<String> {
+        let mined = self.blocks.iter().flat_map(|block| &block.transactions);
+        mined
+            .filter(|(transaction, _)| transaction.sender == sender)
+            .filter_map(|(_, result)| result.clone().err())
             .collect()
     }
 
@@ -194,17 +228,36 @@ impl FakeChain {
         }
         let wait = self.random.below(self.rules.max_wait + 1);
         let not_before = BlockNumber(self.head().number.0 + 1 + wait);
+        let call = ContractCall::Node(call);
         self.mempool.push(Transaction { sender, id: Some(id), call, not_before });
         None
     }
 
-    /// A call of somebody who is no node, mined before all others.
-    pub fn front_run(&mut self, sender: Address, call: ChainCall) {
-        let transaction = Transaction { sender, id: None, call, not_before: BlockNumber(0) };
-        self.mempool.insert(0, transaction);
+    /// A call of somebody who is no node, or of a cheat behind its node's back, mined before all
+    /// others.
+    pub fn front_run(&mut self, sender: Address, call: impl Into<ContractCall>) {
+        self.mempool.insert(0, Self::foreign(sender, call.into()));
     }
 
-    /// Lets the adjudicator say something in the next block, such as that a challenge runs.
+    /// A call of somebody who is no node, or of a cheat behind its node's back, mined in the next
+    /// block after those that wait already.
+    pub fn call(&mut self, sender: Address, call: impl Into<ContractCall>) {
+        self.mempool.push(Self::foreign(sender, call.into()));
+    }
+
+    const fn foreign(sender: Address, call: ContractCall) -> Transaction {
+        Transaction { sender, id: None, call, not_before: BlockNumber(0) }
+    }
+
+    /// From now on this payee takes nothing, and may claim what it is owed.
+    pub fn block_payee(&mut self, payee: Address) {
+        self.genesis.block_payee(payee);
+        for block in &mut self.blocks {
+            block.after.block_payee(payee);
+        }
+    }
+
+    /// Lets the adjudicator say in the next block what no call of anybody makes it say.
     pub fn announce(&mut self, channel: ChannelId, fact: ChainFact) {
         self.announced.push(ChannelLog { channel, fact });
     }

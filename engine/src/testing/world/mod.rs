@@ -19,13 +19,13 @@ pub use node::{Crash, RecordingSigner};
 pub use setup::{Climate, Setup};
 
 use super::Random;
-use super::chain::{ChainRules, FakeChain, Orphans};
+use super::chain::{ChainRules, ContractCall, FakeChain, Orphans};
 use super::fixtures;
 use super::network::{Arrival, Incoming, Network, Weather};
 use super::properties;
 use super::store::MemStore;
 use crate::apply::{Due, State};
-use crate::chain::{ChainCall, ChainEvent};
+use crate::chain::ChainEvent;
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
 use crate::input::{Input, Request};
@@ -197,9 +197,14 @@ impl World {
         self.put(party, Input::Chain(event));
     }
 
-    /// A stranger's call, mined before all others.
-    pub fn front_run(&mut self, sender: Address, call: ChainCall) {
+    /// A call of a stranger, or of a cheat behind its node's back, mined before all others.
+    pub fn front_run(&mut self, sender: Address, call: impl Into<ContractCall>) {
         self.chain.front_run(sender, call);
+    }
+
+    /// A call of a stranger, or of a cheat behind its node's back, mined in the next block.
+    pub fn call(&mut self, sender: Address, call: impl Into<ContractCall>) {
+        self.chain.call(sender, call);
     }
 
     /// A frame with one message of `from`, whose key somebody else holds as well, arrives at once.
@@ -298,6 +303,20 @@ impl World {
             self.step();
         }
         panic!("not reached within {MAX_STEPS} steps\n{}", self.describe());
+    }
+
+    /// Runs until the newest block is of that time or later: challenges run on this clock.
+    ///
+    /// # Panics
+    /// When that takes too many steps.
+    pub fn run_until_chain_time(&mut self, timestamp: u64) {
+        for _ in 0..MAX_STEPS {
+            if self.chain.head().timestamp >= timestamp {
+                return;
+            }
+            self.step();
+        }
+        panic!("no block of {timestamp} within {MAX_STEPS} steps\n{}", self.describe());
     }
 
     /// Runs for some virtual time.

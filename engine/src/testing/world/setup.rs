@@ -88,7 +88,7 @@ impl Setup {
         let mut random = Random::new(self.seed);
         let now = Timestamp(1_700_000_000_000);
         let network = Network::new(self.climate.weather, random.fork());
-        let chain = FakeChain::new(self.climate.rules, random.fork(), now);
+        let chain = FakeChain::new(self.deployment, self.climate.rules, random.fork(), now);
         let mut world = World {
             now,
             deployment: self.deployment,
