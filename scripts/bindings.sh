@@ -8,7 +8,7 @@ set -euo pipefail
 
 scripts="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 abi="$scripts/../chain/abi"
-contracts=(NitroAdjudicator ConsensusApp VirtualPaymentApp Token)
+contracts=(NitroAdjudicator ConsensusApp VirtualPaymentApp BatchOperator Token)
 
 check=false
 case "${1:-}" in

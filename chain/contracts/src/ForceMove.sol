@@ -134,7 +134,9 @@ contract ForceMove is IForceMove, StatusManager {
 
         bytes32 stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
         uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
-        require(NitroUtils.getClaimedSignersNum(signedBy) == fixedPart.participants.length, '!unanimous');
+        uint256 signers = NitroUtils.getClaimedSignersNum(signedBy);
+        // Nobody is not everybody: a channel without participants would belong to whoever concludes it first.
+        require(signers != 0 && signers == fixedPart.participants.length, '!unanimous');
         emit Concluded(channelId, uint48(block.timestamp));
     }
 
@@ -199,7 +201,8 @@ contract ForceMove is IForceMove, StatusManager {
     }
 
     /// @dev Spec section 3, signedBy. A signature by a stranger counts for nothing, a repeated one counts once, and
-    /// one that recovers to nobody reverts. A signer listed twice is credited with the first position only.
+    /// one that recovers to nobody reverts. Who is listed twice signs for both positions, else such a channel could never
+    /// be concluded.
     function _recoverSignedBy(bytes32 stateHash, address[] calldata participants, Signature[] calldata sigs)
         internal
         pure
@@ -211,7 +214,6 @@ contract ForceMove is IForceMove, StatusManager {
                 if (signer == participants[i]) {
                     // An exponent above 255 panics here; a shift would silently credit nobody.
                     signedBy |= 2 ** i;
-                    break;
                 }
             }
         }

@@ -100,13 +100,16 @@ contract ForceMoveChallengeTest is ForceMoveTest {
         refuses(proofFor(TURN), stateAt(TURN), stateAt(TURN).sigs[0], 'Challenger is not a participant');
     }
 
-    function test_refuses_with_the_reason_the_app_returns() public {
-        refuses(proofFor(TURN), miscountedAt(TURN), challenger(), 'Counter must be incremented');
-    }
-
     function test_refuses_with_the_reason_the_app_reverts_with() public {
+        refuses(proofFor(TURN), miscountedAt(TURN), challenger(), 'Counter must be incremented');
         SignedVariablePart memory candidate = signedBy(fixedPart, variablePartAt(TURN), keyOf(TURN + 1));
         refuses(proofFor(TURN), candidate, challenger(), 'Invalid signedBy');
+    }
+
+    /// @dev This app does not revert when it is shown two proof states, but says no.
+    function test_refuses_with_the_reason_the_app_returns() public {
+        fixedPart = trio(vm.deployCode('InterestBearingApp.sol:InterestBearingApp'));
+        refuses(proofFor(TURN), stateAt(TURN), challenger(), '|proof| > 1');
     }
 
     function test_refuses_one_state() public {

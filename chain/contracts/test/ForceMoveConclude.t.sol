@@ -98,12 +98,24 @@ contract ForceMoveConcludeTest is ForceMoveTest {
         adjudicator.conclude(fixedPart, candidate);
     }
 
-    /// @dev Spec section 3: a participant who is listed twice has one bit only. W10: such a channel cannot conclude.
-    function test_a_participant_listed_twice_is_never_unanimous() public {
+    /// @dev W10: such a channel could never be concluded if one signature did not stand for both positions.
+    function test_a_participant_listed_twice_signs_for_both_positions() public {
         fixedPart.participants[1] = ALICE;
+        channelId = channelIdOf(fixedPart);
         SignedVariablePart memory candidate = finalAt(8);
-        expectReason('!unanimous');
-        adjudicator.conclude(fixedPart, candidate);
+        refuses(0, signedBy(fixedPart, candidate.variablePart, ALICE_KEY), '!unanimous');
+        setStatus(channelId, 0);
+        adjudicator.conclude(fixedPart, signedBy(fixedPart, candidate.variablePart, ALICE_KEY, BOB_KEY));
+        holds(adjudicator.statusOf(channelId) != 0, 'concluded');
+    }
+
+    /// @dev W10: everybody's money is not nobody's to take.
+    function test_a_channel_without_participants_cannot_be_concluded() public {
+        fixedPart.participants = new address[](0);
+        channelId = channelIdOf(fixedPart);
+        SignedVariablePart memory candidate = finalAt(8);
+        candidate.sigs = new Signature[](0);
+        refuses(0, candidate, '!unanimous');
     }
 
     /// @dev The app has no say in a unanimous conclusion: this one has no code.

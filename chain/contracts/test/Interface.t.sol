@@ -88,6 +88,41 @@ contract InterfaceTest is Check {
         holds(!contains(code, 0x12345678), 'an unknown selector is not found');
     }
 
+    /// @dev Spec section 11.
+    function test_the_other_contracts_know_their_selectors() public {
+        knows('BatchOperator.sol:BatchOperator', hex'09edf47e55d725fe');
+        knows('Create2Deployer.sol:Create2Deployer', hex'66cfa057481286e656299481');
+        knows('TESTForceMove.sol:TESTForceMove', hex'958c960ad6dad45ebb25a0a8eb403f2e6b21d49507aa1799');
+        knows(
+            'TESTNitroAdjudicator.sol:TESTNitroAdjudicator',
+            hex'958c960ad6dad45ebb25a0a8eb403f2e6b21d49507aa17996156ff9ec2f5bec682c947b7'
+        );
+        knows('TESTNitroUtils.sol:TESTNitroUtils', hex'15029f201d68a9dbcdcafaddeb6d7abe2fff7cbe');
+        knows('TESTStrictTurnTaking.sol:TESTStrictTurnTaking', hex'6d97d096fd9e5b18b576ba3c53f1dd19');
+        knows('TESTConsensus.sol:TESTConsensus', hex'6c81528c');
+        string[7] memory apps = [
+            'ConsensusApp',
+            'VirtualPaymentApp',
+            'InterestBearingApp',
+            'CountingApp',
+            'TrivialApp',
+            'HashLockedSwap',
+            'SingleAssetPayments'
+        ];
+        for (uint256 i = 0; i < apps.length; ++i) {
+            knows(string.concat(apps[i], '.sol:', apps[i]), hex'9936d812');
+        }
+    }
+
+    function knows(string memory artifact, bytes memory selectors) private {
+        bytes memory code = vm.deployCode(artifact, abi.encode(uint256(1))).code;
+        for (uint256 i = 0; i < selectors.length; i += 4) {
+            bytes4 word = bytes4(selectors[i]) | bytes4(selectors[i + 1]) >> 8 | bytes4(selectors[i + 2])
+                >> 16 | bytes4(selectors[i + 3]) >> 24;
+            holds(contains(code, word), string.concat(artifact, ' ', vm.toString(bytes32(word))));
+        }
+    }
+
     function contains(bytes memory code, bytes4 word) private pure returns (bool) {
         for (uint256 i = 0; i + 4 <= code.length; ++i) {
             bytes32 here;

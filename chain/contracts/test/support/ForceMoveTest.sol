@@ -11,7 +11,7 @@ abstract contract ForceMoveTest is NitroTest {
 
     function setUp() public virtual override {
         super.setUp();
-        fixedPart = trio(vm.deployCode('TurnCounterApp.sol:TurnCounterApp'));
+        fixedPart = trio(vm.deployCode('CountingApp.sol:CountingApp'));
         channelId = channelIdOf(fixedPart);
     }
 

@@ -21,6 +21,7 @@ interface Vm {
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function deployCode(string calldata artifact) external returns (address);
     function deployCode(string calldata artifact, bytes calldata constructorArgs) external returns (address);
+    function roll(uint256 blockNumber) external;
     function warp(uint256 timestamp) external;
     function deal(address who, uint256 balance) external;
     function store(address target, bytes32 slot, bytes32 value) external;
