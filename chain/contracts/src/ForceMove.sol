@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {StatusManager} from './StatusManager.sol';
 import {IForceMove} from './interfaces/IForceMove.sol';
 import {IForceMoveApp} from './interfaces/IForceMoveApp.sol';
+import {Canonical} from './libraries/Canonical.sol';
 import {NitroUtils} from './libraries/NitroUtils.sol';
 
 /// @title Deciding which state of a channel counts when its participants do not agree
@@ -26,7 +27,7 @@ contract ForceMove is IForceMove, StatusManager {
         SignedVariablePart calldata candidate,
         Signature calldata challengerSig
     ) external virtual override {
-        bytes32 channelId = NitroUtils.getChannelId(fixedPart);
+        bytes32 channelId = Canonical.channelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
         (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
@@ -44,7 +45,7 @@ contract ForceMove is IForceMove, StatusManager {
     function challengeAll(Challenge[] calldata challenges) external virtual override {
         for (uint256 i = 0; i < challenges.length; ++i) {
             Challenge calldata entry = challenges[i];
-            bytes32 channelId = NitroUtils.getChannelId(entry.fixedPart);
+            bytes32 channelId = Canonical.channelId(entry.fixedPart);
             if (_isNews(channelId, entry.candidate.variablePart.turnNum)) {
                 _registerChallenge(
                     channelId, entry.fixedPart, entry.proof, entry.candidate, entry.challengerSig
@@ -77,9 +78,43 @@ contract ForceMove is IForceMove, StatusManager {
         statusOf[channelId] = _packStatus(
             candidate.variablePart.turnNum,
             finalizesAt,
-            _generateFingerprint(stateHash, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+            _generateFingerprint(stateHash, Canonical.hashOutcome(candidate))
         );
-        emit ChallengeRegistered(channelId, finalizesAt, proof, candidate);
+        _emitChallengeRegistered(channelId, finalizesAt, proof, candidate);
+    }
+
+    /// @dev `emit ChallengeRegistered(channelId, finalizesAt, proof, candidate)`, with the states as they lie in
+    /// calldata. They have been checked, so nobody can make the event one that clients fail to read.
+    function _emitChallengeRegistered(
+        bytes32 channelId,
+        uint48 finalizesAt,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate
+    ) private {
+        bytes32 topic = ChallengeRegistered.selector;
+        assembly ('memory-safe') {
+            // Behind a checked state: its signatures are its last part.
+            function signedEnd(signed) -> end {
+                let signatures := add(signed, calldataload(add(signed, 0x20)))
+                end := add(add(signatures, 0x20), mul(calldataload(signatures), 96))
+            }
+
+            let proofStart := sub(proof.offset, 0x20)
+            let proofSize := 0x20
+            if proof.length {
+                let lastHead := add(proofStart, shl(5, proof.length))
+                proofSize := sub(signedEnd(add(proof.offset, calldataload(lastHead))), proofStart)
+            }
+            let candidateSize := sub(signedEnd(candidate), candidate)
+
+            let data := mload(0x40)
+            mstore(data, finalizesAt)
+            mstore(add(data, 0x20), 0x60)
+            mstore(add(data, 0x40), add(0x60, proofSize))
+            calldatacopy(add(data, 0x60), proofStart, proofSize)
+            calldatacopy(add(add(data, 0x60), proofSize), candidate, candidateSize)
+            log2(data, add(add(0x60, proofSize), candidateSize), topic, channelId)
+        }
     }
 
     /// @inheritdoc IForceMove
@@ -89,7 +124,7 @@ contract ForceMove is IForceMove, StatusManager {
         SignedVariablePart[] calldata proof,
         SignedVariablePart calldata candidate
     ) external virtual override {
-        bytes32 channelId = NitroUtils.getChannelId(fixedPart);
+        bytes32 channelId = Canonical.channelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
         (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
@@ -115,9 +150,7 @@ contract ForceMove is IForceMove, StatusManager {
     {
         bytes32 channelId = _conclude(fixedPart, candidate);
         statusOf[channelId] = _packStatus(
-            0,
-            uint48(block.timestamp),
-            _generateFingerprint(0, NitroUtils.hashOutcome(candidate.variablePart.outcome))
+            0, uint48(block.timestamp), _generateFingerprint(0, Canonical.hashOutcome(candidate))
         );
     }
 
@@ -128,11 +161,12 @@ contract ForceMove is IForceMove, StatusManager {
         internal
         returns (bytes32 channelId)
     {
-        channelId = NitroUtils.getChannelId(fixedPart);
+        channelId = Canonical.channelId(fixedPart);
         require(_mode(channelId) != ChannelMode.Finalized, 'Channel finalized.');
         require(candidate.variablePart.isFinal, 'State must be final');
 
-        bytes32 stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
+        Canonical.signedEnd(candidate);
+        bytes32 stateHash = Canonical.hashState(channelId, candidate);
         uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
         uint256 signers = NitroUtils.getClaimedSignersNum(signedBy);
         // Nobody is not everybody: a channel without participants would belong to whoever concludes it first.
@@ -181,23 +215,73 @@ contract ForceMove is IForceMove, StatusManager {
         SignedVariablePart[] calldata proof,
         SignedVariablePart calldata candidate
     ) internal view returns (bool supported, string memory reason, bytes32 stateHash) {
-        RecoveredVariablePart[] memory recoveredProof = new RecoveredVariablePart[](proof.length);
+        Canonical.proofEnd(proof);
+        Canonical.signedEnd(candidate);
+        uint256[] memory signedBys = new uint256[](proof.length + 1);
         for (uint256 i = 0; i < proof.length; ++i) {
-            recoveredProof[i].variablePart = proof[i].variablePart;
-            recoveredProof[i].signedBy = _recoverSignedBy(
-                NitroUtils.hashState(channelId, proof[i].variablePart), fixedPart.participants, proof[i].sigs
+            signedBys[i] = _recoverSignedBy(
+                Canonical.hashState(channelId, proof[i]), fixedPart.participants, proof[i].sigs
             );
         }
-        stateHash = NitroUtils.hashState(channelId, candidate.variablePart);
-        (supported, reason) = IForceMoveApp(fixedPart.appDefinition)
-            .stateIsSupported(
-                fixedPart,
-                recoveredProof,
-                RecoveredVariablePart(
-                    candidate.variablePart,
-                    _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs)
-                )
-            );
+        stateHash = Canonical.hashState(channelId, candidate);
+        signedBys[proof.length] = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
+        (supported, reason) = abi.decode(_askApp(fixedPart, proof, candidate, signedBys), (bool, string));
+    }
+
+    /// @dev The answer of `IForceMoveApp(fixedPart.appDefinition).stateIsSupported`, with every state as it lies in
+    /// calldata, checked, and who signed it in the place of its signatures. Reverts of the app come through unchanged.
+    function _askApp(
+        FixedPart calldata fixedPart,
+        SignedVariablePart[] calldata proof,
+        SignedVariablePart calldata candidate,
+        uint256[] memory signedBys
+    ) private view returns (bytes memory answer) {
+        address app = fixedPart.appDefinition;
+        bytes4 selector = IForceMoveApp.stateIsSupported.selector;
+        assembly ('memory-safe') {
+            // Writes a recovered state, returns the position behind it.
+            function write(at, signed, signedBy) -> next {
+                let size := sub(calldataload(add(signed, 0x20)), 0x40)
+                mstore(at, 0x40)
+                mstore(add(at, 0x20), signedBy)
+                calldatacopy(add(at, 0x40), add(signed, 0x40), size)
+                next := add(add(at, 0x40), size)
+            }
+
+            let call_ := mload(0x40)
+            mstore(call_, selector)
+            let arguments := add(call_, 4)
+            mstore(arguments, 0x60)
+            let at := add(arguments, 0x60)
+            let fixedSize := add(0xa0, shl(5, calldataload(add(fixedPart, 0x80))))
+            calldatacopy(at, fixedPart, fixedSize)
+            at := add(at, fixedSize)
+
+            mstore(add(arguments, 0x20), sub(at, arguments))
+            mstore(at, proof.length)
+            let heads := add(at, 0x20)
+            let signedBy := add(signedBys, 0x20)
+            at := add(heads, shl(5, proof.length))
+            for {
+                let offset := 0
+                let last := shl(5, proof.length)
+            } lt(offset, last) { offset := add(offset, 0x20) } {
+                mstore(add(heads, offset), sub(at, heads))
+                let signed := add(proof.offset, calldataload(add(proof.offset, offset)))
+                at := write(at, signed, mload(signedBy))
+                signedBy := add(signedBy, 0x20)
+            }
+
+            mstore(add(arguments, 0x40), sub(at, arguments))
+            at := write(at, candidate, mload(signedBy))
+
+            let success := staticcall(gas(), app, call_, sub(at, call_), 0, 0)
+            answer := mload(0x40)
+            mstore(answer, returndatasize())
+            returndatacopy(add(answer, 0x20), 0, returndatasize())
+            mstore(0x40, and(add(add(answer, returndatasize()), 0x3f), not(0x1f)))
+            if iszero(success) { revert(add(answer, 0x20), returndatasize()) }
+        }
     }
 
     /// @dev Spec section 3, signedBy. A signature by a stranger counts for nothing, a repeated one counts once, and
@@ -208,8 +292,9 @@ contract ForceMove is IForceMove, StatusManager {
         pure
         returns (uint256 signedBy)
     {
+        bytes32 digest = NitroUtils.prefixed(stateHash);
         for (uint256 s = 0; s < sigs.length; ++s) {
-            address signer = NitroUtils.recoverSigner(stateHash, sigs[s]);
+            address signer = NitroUtils.recover(digest, sigs[s]);
             for (uint256 i = 0; i < participants.length; ++i) {
                 if (signer == participants[i]) {
                     // An exponent above 255 panics here; a shift would silently credit nobody.

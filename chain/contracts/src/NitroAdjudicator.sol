@@ -4,6 +4,7 @@ pragma solidity 0.8.37;
 import {ExitFormat} from './ExitFormat.sol';
 import {ForceMove} from './ForceMove.sol';
 import {MultiAssetHolder} from './MultiAssetHolder.sol';
+import {Canonical} from './libraries/Canonical.sol';
 import {NitroUtils} from './libraries/NitroUtils.sol';
 
 /// @title The contract that holds the money of all channels and settles them
@@ -25,7 +26,7 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         virtual
     {
         bytes32 channelId = _conclude(fixedPart, candidate);
-        ExitFormat.SingleAssetExit[] memory outcome = candidate.variablePart.outcome;
+        (ExitFormat.SingleAssetExit[] memory outcome,) = Canonical.load(candidate.variablePart.outcome);
         _requireNoGuarantee(outcome);
         _distribute(channelId, outcome, 0, uint48(block.timestamp), 0);
     }
@@ -36,9 +37,9 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         ExitFormat.SingleAssetExit[] calldata outcome,
         bytes32 stateHash
     ) external virtual {
-        ExitFormat.SingleAssetExit[] memory known = outcome;
         _requireChannelFinalized(channelId);
-        _requireMatchingFingerprint(stateHash, NitroUtils.hashOutcome(known), channelId);
+        (ExitFormat.SingleAssetExit[] memory known, bytes32 outcomeHash) = Canonical.load(outcome);
+        _requireMatchingFingerprint(stateHash, outcomeHash, channelId);
         _requireNoGuarantee(known);
         (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
         _distribute(channelId, known, turnNumRecord, finalizesAt, stateHash);
@@ -53,17 +54,19 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         bytes32 stateHash,
         Reclaim[] calldata reclaims
     ) external virtual {
-        ExitFormat.SingleAssetExit[] memory current = outcome;
         _requireChannelFinalized(channelId);
-        _requireMatchingFingerprint(stateHash, NitroUtils.hashOutcome(current), channelId);
+        (ExitFormat.SingleAssetExit[] memory current, bytes32 outcomeHash) = Canonical.load(outcome);
+        _requireMatchingFingerprint(stateHash, outcomeHash, channelId);
         for (uint256 i = 0; i < reclaims.length; ++i) {
             Reclaim calldata entry = reclaims[i];
+            (ExitFormat.SingleAssetExit[] memory target, bytes32 targetHash) =
+                Canonical.load(entry.targetOutcome);
             _reclaim(
                 current[entry.sourceAssetIndex],
                 entry.indexOfTargetInSource,
                 entry.targetStateHash,
-                NitroUtils.hashOutcome(entry.targetOutcome),
-                entry.targetOutcome[entry.targetAssetIndex]
+                targetHash,
+                target[entry.targetAssetIndex]
             );
             emit Reclaimed(channelId, entry.sourceAssetIndex);
         }
@@ -155,7 +158,7 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         SignedVariablePart calldata candidate
     ) external view returns (bool, string memory) {
         (bool supported, string memory reason,) = _stateIsSupported(
-            NitroUtils.getChannelId(fixedPart), fixedPart, proof, candidate
+            Canonical.channelId(fixedPart), fixedPart, proof, candidate
         );
         return (supported, reason);
     }

@@ -1,67 +1,376 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {ExitFormat} from '../src/ExitFormat.sol';
+import {IForceMove} from '../src/interfaces/IForceMove.sol';
+import {IMultiAssetHolder} from '../src/interfaces/IMultiAssetHolder.sol';
+import {INitroAdjudicator} from './support/INitroAdjudicator.sol';
 import {IToken} from './support/IToken.sol';
 import {NitroTest} from './support/NitroTest.sol';
 
+interface IBatch {
+    function deposit_batch_eth(bytes32[] calldata, uint256[] calldata, uint256[] calldata) external payable;
+    function deposit_batch_erc20(address, bytes32[] calldata, uint256[] calldata, uint256[] calldata, uint256)
+        external
+        payable;
+}
+
 /// @dev Whole transactions (base cost, calldata, refunds) beside the upper bounds of spec section 12. The figures there
-/// imply, by what storage and accounts cost, that Alice had been paid before and Bob had not, that the adjudicator
-/// held other tokens too, and that an allowance is used up by the deposit it is for.
+/// imply, by what storage and accounts cost, that Alice had been paid before and Bob and Irene had not, and that the
+/// adjudicator held other tokens too. scripts/gas.sh makes docs/gas.md of the lines that `row` logs.
 /// forge-config: default.isolate = true
 contract GasTest is NitroTest {
+    uint256 private constant NO_BOUND = 0;
+
     IToken private token;
+    IBatch private operator;
+    FixedPart private x;
+    FixedPart private l;
+    FixedPart private v;
+
+    event log(string line);
 
     function setUp() public override {
         super.setUp();
+        address consensus = vm.deployCode('ConsensusApp.sol:ConsensusApp');
+        address payments = vm.deployCode('VirtualPaymentApp.sol:VirtualPaymentApp');
         token = IToken(vm.deployCode('Token.sol:Token', abi.encode(address(this))));
+        operator = IBatch(vm.deployCode('BatchOperator.sol:BatchOperator', abi.encode(adjudicator)));
         vm.deal(address(this), 100 ether);
         vm.deal(ALICE, 1);
         token.transfer(ALICE, 1);
         token.transfer(address(adjudicator), 1);
+        x = pair(consensus);
+        l = pair(consensus);
+        l.participants[0] = irene;
+        l.channelNonce = 8;
+        v = trio(payments);
     }
 
-    function atMost(uint256 bound, string memory what) private {
-        uint256 used = vm.lastCallGas().gasTotalUsed;
-        emit Measured(what, used, bound);
-        holds(used <= bound, string.concat(what, ' costs ', vm.toString(used)));
+    /// @dev One line of the report: `bound` is the original's figure, or nothing when it has none.
+    function row(string memory name, uint256 used, uint256 bound) private {
+        emit log(string.concat('gas|', name, '|', vm.toString(used), '|', vm.toString(bound)));
+        holds(bound == NO_BOUND || used <= bound, string.concat(name, ' costs ', vm.toString(used)));
     }
 
-    event Measured(string what, uint256 used, uint256 bound);
-
-    function test_deposit_of_coin() public {
-        bytes32 channelId = channelIdOf(pair(address(1)));
-        adjudicator.deposit{value: 5}(COIN, channelId, 0, 5);
-        atMost(46496, 'first deposit');
-        adjudicator.deposit{value: 5}(COIN, channelId, 5, 5);
-        atMost(29408, 'second deposit');
+    function row(string memory name, uint256 bound) private returns (uint256 used) {
+        used = vm.lastCallGas().gasTotalUsed;
+        row(name, used, bound);
     }
 
-    function test_deposit_of_tokens() public {
-        bytes32 channelId = channelIdOf(pair(address(1)));
-        token.increaseAllowance(address(adjudicator), 5);
-        atMost(46193, 'first approval');
-        adjudicator.deposit(address(token), channelId, 0, 5);
-        atMost(69866, 'first token deposit');
-        token.increaseAllowance(address(adjudicator), 5);
-        atMost(46193, 'second approval');
-        adjudicator.deposit(address(token), channelId, 5, 5);
-        atMost(52778, 'second token deposit');
+    function named(string memory what, address asset) private pure returns (string memory) {
+        return string.concat(what, asset == COIN ? ', ETH' : ', ERC-20');
     }
 
-    function test_conclude_and_pay_coin() public {
-        FixedPart memory f = pair(address(1));
-        adjudicator.deposit{value: 10}(COIN, channelIdOf(f), 0, 10);
-        SignedVariablePart memory candidate = finalState(f, split(COIN, 5, 5));
-        adjudicator.concludeAndTransferAllAssets(f, candidate);
-        atMost(111514, 'conclude and pay coin');
+    function fund(address asset, FixedPart memory f, uint256 amount) private {
+        if (asset != COIN) token.approve(address(adjudicator), 1000);
+        adjudicator.deposit{value: asset == COIN ? amount : 0}(asset, channelIdOf(f), 0, amount);
     }
 
-    function test_conclude_and_pay_tokens() public {
-        FixedPart memory f = pair(address(1));
-        token.approve(address(adjudicator), 10);
-        adjudicator.deposit(address(token), channelIdOf(f), 0, 10);
-        SignedVariablePart memory candidate = finalState(f, split(address(token), 5, 5));
-        adjudicator.concludeAndTransferAllAssets(f, candidate);
-        atMost(112690, 'conclude and pay tokens');
+    // Deployment
+
+    function test_a_deploy() public {
+        bytes memory code = vm.getCode('NitroAdjudicator.sol:NitroAdjudicator');
+        address deployed;
+        assembly ('memory-safe') {
+            deployed := create(0, add(code, 32), mload(code))
+        }
+        holds(deployed != address(0), 'deployed');
+        row('deploy NitroAdjudicator', 3443915);
+    }
+
+    // Deposits
+
+    function test_b_deposit_of_coin() public {
+        bytes32 id = channelIdOf(x);
+        adjudicator.deposit{value: 5}(COIN, id, 0, 5);
+        row('deposit, ETH, first', 46496);
+        adjudicator.deposit{value: 5}(COIN, id, 5, 5);
+        row('deposit, ETH, second', 29408);
+        id = channelIdOf(l);
+        adjudicator.depositUpTo{value: 5}(COIN, id, 0, 5);
+        row('depositUpTo, ETH, first', NO_BOUND);
+        adjudicator.depositUpTo{value: 5}(COIN, id, 5, 10);
+        row('depositUpTo, ETH, second', NO_BOUND);
+    }
+
+    function test_c_deposit_of_tokens() public {
+        bytes32 id = channelIdOf(x);
+        token.increaseAllowance(address(adjudicator), 100);
+        row('deposit, ERC-20, first: approval', 46193);
+        adjudicator.deposit(address(token), id, 0, 5);
+        row('deposit, ERC-20, first', 69866);
+        token.decreaseAllowance(address(adjudicator), 95);
+        token.increaseAllowance(address(adjudicator), 100);
+        row('deposit, ERC-20, second: approval', 46193);
+        adjudicator.deposit(address(token), id, 5, 5);
+        row('deposit, ERC-20, second', 52778);
+        adjudicator.depositUpTo(address(token), channelIdOf(l), 0, 5);
+        row('depositUpTo, ERC-20, first', NO_BOUND);
+    }
+
+    function test_d_batches() public {
+        uint256[6] memory sizes = [uint256(1), 5, 10, 20, 50, 100];
+        uint256[6] memory coinFirst = [uint256(60300), 192100, 356835, 686269, 1674655, 3321861];
+        uint256[6] memory coinSecond = [uint256(43212), 106660, 185955, 344509, 820255, 1613061];
+        uint256[6] memory tokenFirst = [uint256(105476), 221717, 383795, 707963, 1680455, 3301247];
+        uint256[6] memory tokenSecond = [uint256(91806), 140862, 212915, 366203, 826055, 1592447];
+        token.approve(address(operator), 1_000_000);
+        for (uint256 i = 0; i < sizes.length; ++i) {
+            uint256 n = sizes[i];
+            bytes32[] memory ids = new bytes32[](n);
+            uint256[] memory none = new uint256[](n);
+            uint256[] memory five = new uint256[](n);
+            for (uint256 k = 0; k < n; ++k) {
+                ids[k] = keccak256(abi.encode(n, k));
+                five[k] = 5;
+            }
+            string memory batch = string.concat('batch of ', vm.toString(n));
+            operator.deposit_batch_eth{value: 5 * n}(ids, none, five);
+            row(string.concat(batch, ', ETH, first'), coinFirst[i]);
+            operator.deposit_batch_eth{value: 5 * n}(ids, five, five);
+            row(string.concat(batch, ', ETH, second'), coinSecond[i]);
+            operator.deposit_batch_erc20(address(token), ids, none, five, 5 * n);
+            row(string.concat(batch, ', ERC-20, first'), tokenFirst[i]);
+            operator.deposit_batch_erc20(address(token), ids, five, five, 5 * n);
+            row(string.concat(batch, ', ERC-20, second'), tokenSecond[i]);
+        }
+    }
+
+    // Cooperative exits
+
+    function cooperative(address asset, uint256 bound) private {
+        fund(asset, x, 10);
+        SignedVariablePart memory candidate = finalState(x, split(asset, 5, 5));
+        adjudicator.concludeAndTransferAllAssets(x, candidate);
+        row(named('exit by consent: concludeAndTransferAllAssets', asset), bound);
+    }
+
+    function test_e_exit_by_consent() public {
+        cooperative(COIN, 111514);
+        cooperative(address(token), 112690);
+    }
+
+    // Exits by challenge
+
+    function direct(address asset) private pure returns (VariablePart memory) {
+        return VariablePart(split(asset, 5, 5), '', 6, false);
+    }
+
+    function challengeDirect(address asset) private returns (VariablePart memory s) {
+        fund(asset, x, 10);
+        s = direct(asset);
+        SignedVariablePart memory signed = signedBy(x, s, ALICE_KEY, BOB_KEY);
+        Signature memory challenger = signChallenge(ALICE_KEY, x, s);
+        adjudicator.challenge(x, noProof(), signed, challenger);
+    }
+
+    function directExit(address asset, uint256[3] memory bounds) private {
+        VariablePart memory s = challengeDirect(asset);
+        uint256 total = row(named('direct exit: challenge', asset), bounds[0]);
+        vm.warp(NOW + DURATION);
+        adjudicator.transferAllAssets(channelIdOf(x), s.outcome, stateHashOf(x, s));
+        total += row(named('direct exit: transferAllAssets', asset), bounds[1]);
+        row(named('direct exit: total', asset), total, bounds[2]);
+    }
+
+    function test_f_direct_exit_of_coin() public {
+        directExit(COIN, [uint256(113146), 82026, 195172]);
+    }
+
+    function test_g_direct_exit_of_tokens() public {
+        directExit(address(token), [NO_BOUND, NO_BOUND, NO_BOUND]);
+    }
+
+    function settleDirect(address asset) private {
+        VariablePart memory s = challengeDirect(asset);
+        uint256 total = vm.lastCallGas().gasTotalUsed;
+        vm.warp(NOW + DURATION);
+        adjudicator.settle(channelIdOf(x), s.outcome, stateHashOf(x, s), new INitroAdjudicator.Reclaim[](0));
+        total += row(named('direct exit: settle', asset), asset == COIN ? 82026 : NO_BOUND);
+        row(named('direct exit: total by settle', asset), total, asset == COIN ? 195172 : NO_BOUND);
+    }
+
+    function test_h_direct_exit_of_coin_by_settle() public {
+        settleDirect(COIN);
+    }
+
+    function test_h_direct_exit_of_tokens_by_settle() public {
+        settleDirect(address(token));
+    }
+
+    function ledgerForX(address asset) private view returns (VariablePart memory) {
+        return VariablePart(outcomeOf(asset, list(simple(channelIdOf(x), 10))), '', 6, false);
+    }
+
+    function ledgerExit(address asset, uint256[5] memory bounds) private {
+        fund(asset, l, 10);
+        VariablePart memory ofL = ledgerForX(asset);
+        VariablePart memory ofX = direct(asset);
+        SignedVariablePart memory signed = signedBy(l, ofL, IRENE_KEY, BOB_KEY);
+        Signature memory challenger = signChallenge(BOB_KEY, l, ofL);
+        adjudicator.challenge(l, noProof(), signed, challenger);
+        uint256 total = row(named('ledger-funded exit: challenge L', asset), bounds[1]);
+        signed = signedBy(x, ofX, ALICE_KEY, BOB_KEY);
+        challenger = signChallenge(ALICE_KEY, x, ofX);
+        adjudicator.challenge(x, noProof(), signed, challenger);
+        total += row(named('ledger-funded exit: challenge X', asset), bounds[0]);
+        vm.warp(NOW + DURATION);
+        adjudicator.transferAllAssets(channelIdOf(l), ofL.outcome, stateHashOf(l, ofL));
+        total += row(named('ledger-funded exit: transferAllAssets L', asset), bounds[2]);
+        adjudicator.transferAllAssets(channelIdOf(x), ofX.outcome, stateHashOf(x, ofX));
+        total += row(named('ledger-funded exit: transferAllAssets X', asset), bounds[3]);
+        row(named('ledger-funded exit: total', asset), total, bounds[4]);
+    }
+
+    function test_i_ledger_funded_exit_of_coin() public {
+        ledgerExit(COIN, [uint256(113146), 106283, 62113, 82026, 363568]);
+    }
+
+    function test_j_ledger_funded_exit_of_tokens() public {
+        ledgerExit(address(token), [NO_BOUND, NO_BOUND, NO_BOUND, NO_BOUND, NO_BOUND]);
+    }
+
+    // Virtually funded: Irene and Bob's ledger channel guarantees 10, of which Bob holds a voucher for 7
+
+    function ledgerForV(address asset) private view returns (VariablePart memory) {
+        return VariablePart(
+            outcomeOf(
+                asset,
+                list(
+                    simple(to(irene), 5),
+                    simple(to(BOB), 5),
+                    guarantee(channelIdOf(v), 10, to(irene), to(BOB))
+                )
+            ),
+            '',
+            6,
+            false
+        );
+    }
+
+    function challengeOfL(address asset) private view returns (IForceMove.Challenge memory) {
+        VariablePart memory s = ledgerForV(asset);
+        return
+            IForceMove.Challenge(
+                l, noProof(), signedBy(l, s, IRENE_KEY, BOB_KEY), signChallenge(BOB_KEY, l, s)
+            );
+    }
+
+    function redemption(address asset) private view returns (VariablePart memory) {
+        Signature memory sig = sign(ALICE_KEY, keccak256(abi.encode(channelIdOf(v), uint256(7))));
+        return VariablePart(split(asset, 3, 7), abi.encode(uint256(7), sig.v, sig.r, sig.s), 2, false);
+    }
+
+    function challengeOfV(address asset) private view returns (IForceMove.Challenge memory) {
+        VariablePart memory s = redemption(asset);
+        SignedVariablePart[] memory proof = new SignedVariablePart[](1);
+        proof[0] = signedByTrio(v, VariablePart(split(asset, 10, 0), '', 1, false));
+        return IForceMove.Challenge(v, proof, signedBy(v, s, BOB_KEY), signChallenge(BOB_KEY, v, s));
+    }
+
+    function register(IForceMove.Challenge memory c) private {
+        adjudicator.challenge(c.fixedPart, c.proof, c.candidate, c.challengerSig);
+    }
+
+    function virtualExit(address asset, uint256[5] memory bounds) private {
+        fund(asset, l, 20);
+        register(challengeOfL(asset));
+        uint256 total = row(named('virtually funded exit: challenge L', asset), bounds[0]);
+        register(challengeOfV(asset));
+        total += row(named('virtually funded exit: challenge V', asset), bounds[1]);
+        vm.warp(NOW + DURATION);
+        VariablePart memory ofL = ledgerForV(asset);
+        VariablePart memory ofV = redemption(asset);
+        adjudicator.reclaim(
+            IMultiAssetHolder.ReclaimArgs(
+                channelIdOf(l),
+                stateHashOf(l, ofL),
+                abi.encode(ofL.outcome),
+                0,
+                2,
+                stateHashOf(v, ofV),
+                abi.encode(ofV.outcome),
+                0
+            )
+        );
+        total += row(named('virtually funded exit: reclaim', asset), bounds[2]);
+        ExitFormat.SingleAssetExit[] memory left =
+            outcomeOf(asset, list(simple(to(irene), 8), simple(to(BOB), 12)));
+        adjudicator.transferAllAssets(channelIdOf(l), left, stateHashOf(l, ofL));
+        total += row(named('virtually funded exit: transferAllAssets', asset), bounds[3]);
+        row(named('virtually funded exit: total', asset), total, bounds[4]);
+    }
+
+    function test_k_virtually_funded_exit_of_coin() public {
+        virtualExit(COIN, [uint256(122389), 172692, 61713, 113726, 470520]);
+    }
+
+    function test_l_virtually_funded_exit_of_tokens() public {
+        virtualExit(address(token), [NO_BOUND, NO_BOUND, NO_BOUND, NO_BOUND, NO_BOUND]);
+    }
+
+    function virtualExitInTwo(address asset) private {
+        fund(asset, l, 20);
+        IForceMove.Challenge[] memory challenges = new IForceMove.Challenge[](2);
+        challenges[0] = challengeOfL(asset);
+        challenges[1] = challengeOfV(asset);
+        adjudicator.challengeAll(challenges);
+        uint256 total =
+            row(named('virtually funded exit: challengeAll', asset), asset == COIN ? 295081 : NO_BOUND);
+        vm.warp(NOW + DURATION);
+        INitroAdjudicator.Reclaim[] memory reclaims = new INitroAdjudicator.Reclaim[](1);
+        reclaims[0] =
+            INitroAdjudicator.Reclaim(0, 2, stateHashOf(v, redemption(asset)), redemption(asset).outcome, 0);
+        VariablePart memory ofL = ledgerForV(asset);
+        adjudicator.settle(channelIdOf(l), ofL.outcome, stateHashOf(l, ofL), reclaims);
+        total += row(named('virtually funded exit: settle', asset), asset == COIN ? 175439 : NO_BOUND);
+        row(
+            named('virtually funded exit: total of two calls', asset),
+            total,
+            asset == COIN ? 470520 : NO_BOUND
+        );
+    }
+
+    function test_m_virtually_funded_exit_of_coin_in_two_calls() public {
+        virtualExitInTwo(COIN);
+    }
+
+    function test_n_virtually_funded_exit_of_tokens_in_two_calls() public {
+        virtualExitInTwo(address(token));
+    }
+
+    // Clearing a challenge
+
+    function clear(FixedPart memory f, VariablePart memory s, uint256 first, uint256 second) private {
+        SignedVariablePart memory signed = signedBy(f, s, first, second);
+        Signature memory challenger = signChallenge(second, f, s);
+        adjudicator.challenge(f, noProof(), signed, challenger);
+    }
+
+    function test_o_clearing_a_challenge() public {
+        clear(x, direct(COIN), ALICE_KEY, BOB_KEY);
+        VariablePart memory newer = direct(COIN);
+        newer.turnNum = 7;
+        adjudicator.checkpoint(x, noProof(), signedBy(x, newer, ALICE_KEY, BOB_KEY));
+        row('clear a challenge: checkpoint X', 73936);
+        clear(l, ledgerForX(COIN), IRENE_KEY, BOB_KEY);
+        newer = ledgerForX(COIN);
+        newer.turnNum = 7;
+        adjudicator.checkpoint(l, noProof(), signedBy(l, newer, IRENE_KEY, BOB_KEY));
+        row('clear a challenge: checkpoint L', 69932);
+    }
+
+    function test_p_answering_a_challenge() public {
+        clear(x, direct(COIN), ALICE_KEY, BOB_KEY);
+        VariablePart memory newer = direct(COIN);
+        newer.turnNum = 7;
+        clear(x, newer, ALICE_KEY, BOB_KEY);
+        row('clear a challenge: challenge X', 96482);
+        clear(l, ledgerForX(COIN), IRENE_KEY, BOB_KEY);
+        newer = ledgerForX(COIN);
+        newer.turnNum = 7;
+        clear(l, newer, IRENE_KEY, BOB_KEY);
+        row('clear a challenge: challenge L', 89655);
     }
 }

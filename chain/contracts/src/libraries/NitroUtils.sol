@@ -5,7 +5,8 @@ import {ExitFormat} from '../ExitFormat.sol';
 import {INitroTypes} from '../interfaces/INitroTypes.sol';
 
 /// @title Hashes and signatures of states
-/// @dev Spec sections 3 and 10.1. Every pre-image is standard ABI encoding, only the EIP-191 prefix is packed.
+/// @dev Spec sections 3 and 10.1. Every pre-image is standard ABI encoding, only the EIP-191 prefix is packed. The
+/// adjudicator hashes what lies in calldata, see Canonical; the hashes here say what must come out.
 library NitroUtils {
     /// @dev Half the order of secp256k1. Of the two signatures (r, s) and (r, n - s) only the low one is accepted,
     /// so nobody but the signer can make a second valid signature out of a first.
@@ -28,12 +29,24 @@ library NitroUtils {
         return signedBy == uint256(1) << participantIndex;
     }
 
-    /// @dev `_d` is prefixed before recovery, so that a wallet can never be tricked into signing a transaction.
     function recoverSigner(bytes32 _d, INitroTypes.Signature memory sig) internal pure returns (address) {
+        return recover(prefixed(_d), sig);
+    }
+
+    /// @dev What is signed is prefixed, so that a wallet can never be tricked into signing a transaction.
+    function prefixed(bytes32 _d) internal pure returns (bytes32 digest) {
+        bytes32 prefix = '\x19Ethereum Signed Message:\n32';
+        assembly ('memory-safe') {
+            // The 28 bytes of the prefix and the hash fit into the scratch space.
+            mstore(0, prefix)
+            mstore(28, _d)
+            digest := keccak256(0, 60)
+        }
+    }
+
+    function recover(bytes32 digest, INitroTypes.Signature memory sig) internal pure returns (address) {
         require(uint256(sig.s) <= HIGHEST_S, 'Invalid signature');
-        address signer = ecrecover(
-            keccak256(abi.encodePacked('\x19Ethereum Signed Message:\n32', _d)), sig.v, sig.r, sig.s
-        );
+        address signer = ecrecover(digest, sig.v, sig.r, sig.s);
         require(signer != address(0), 'Invalid signature');
         return signer;
     }

@@ -21,6 +21,7 @@ interface Vm {
     function sign(uint256 privateKey, bytes32 digest) external pure returns (uint8 v, bytes32 r, bytes32 s);
     function deployCode(string calldata artifact) external returns (address);
     function deployCode(string calldata artifact, bytes calldata constructorArgs) external returns (address);
+    function getCode(string calldata artifact) external view returns (bytes memory);
     function roll(uint256 blockNumber) external;
     function warp(uint256 timestamp) external;
     function deal(address who, uint256 balance) external;
