@@ -71,6 +71,19 @@ sol! {
         uint256 amount;
     }
 
+    /// Preimage of a watchtower's receipt; encode with `abi_encode_params`. No contract reads it.
+    struct GuardReceiptPreimage {
+        string purpose;
+        uint256 chainId;
+        address adjudicator;
+        address client;
+        bytes32 channelId;
+        uint48 turnNum;
+        uint256 paid;
+        bytes32 stateHash;
+        uint64 at;
+    }
+
     /// Preimage of the deployment tag in a channel nonce; encode with `abi_encode_params`.
     struct DeploymentPreimage {
         uint256 chainId;

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::chain::ChainCall;
-use crate::ledger::{CallState, Ledger, LedgerPhase, WithdrawalTurn};
+use crate::guard::{Guarding, Tower};
+use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, WithdrawalTurn};
 use crate::objectives::Objective;
 use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::step::{ChainCursor, Paid, Write};
@@ -22,12 +23,18 @@ pub(crate) struct State {
     pub(crate) calls: BTreeMap<CallId, ChainCall>,
     pub(crate) next_call: CallId,
     pub(crate) cursor: ChainCursor,
+    /// Watchtowers of this node.
+    pub(crate) towers: BTreeMap<Address, Tower>,
+    /// What each watchtower has of each channel.
+    pub(crate) guards: BTreeMap<(Address, ChannelId), Guarding>,
     /// Index: the one ledger per counterparty and asset.
     pub(crate) by_peer: BTreeMap<(Address, Asset), ChannelId>,
     /// Index: what is due when.
     pub(crate) deadlines: BTreeSet<(Timestamp, Due)>,
-    /// Index: ledgers that go on once a block is applied.
+    /// Index: channels that go on once a block is applied.
     pub(crate) awaiting_block: BTreeSet<(BlockNumber, ChannelId)>,
+    /// Index: when which challenge runs out, in seconds of the chain's clock.
+    pub(crate) finalizing: BTreeSet<(u64, ChannelId)>,
     /// Index: how many ledgers are opening.
     pub(crate) opening: usize,
     /// Index: how many payment channels wait for funds.
@@ -41,6 +48,29 @@ pub(crate) enum Due {
     Objective(ObjectiveId),
     /// Withdraw from a ledger in the place of participant 0.
     Withdrawal(ChannelId),
+    /// Enforce a channel whose peers do not answer.
+    Patience(ChannelId),
+}
+
+/// What a channel of either kind waits for.
+struct Waits {
+    block: Option<BlockNumber>,
+    expiry: Option<u64>,
+    patience: Option<Timestamp>,
+}
+
+impl Waits {
+    const fn of(call: CallState, mode: ChannelMode, patience: Option<Timestamp>) -> Self {
+        let block = match call {
+            CallState::Until(block) => Some(block),
+            CallState::None | CallState::InFlight(_) => None,
+        };
+        let expiry = match mode {
+            ChannelMode::Challenge { finalizes_at } => Some(finalizes_at),
+            ChannelMode::Open | ChannelMode::Concluded => None,
+        };
+        Self { block, expiry, patience }
+    }
 }
 
 /// Messages that wait for one peer: ids `first..next`.
@@ -67,6 +97,10 @@ impl State {
             Write::Call(id, row) => set(&mut self.calls, *id, row.clone()),
             Write::NextCall(id) => self.next_call = *id,
             Write::Cursor(cursor) => self.cursor = cursor.clone(),
+            Write::Tower(tower, row) => set(&mut self.towers, *tower, *row),
+            Write::Guard(tower, channel, row) => {
+                set(&mut self.guards, (*tower, *channel), row.as_deref().cloned());
+            }
             // History is the store's.
             Write::ArchivedChannel(..) | Write::ArchivedObjective(..) => {}
         }
@@ -75,9 +109,7 @@ impl State {
     fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
         if let Some(old) = self.ledgers.remove(&id) {
             self.by_peer.remove(&(old.peer(), old.asset));
-            if let CallState::Until(block) = old.call {
-                self.awaiting_block.remove(&(block, id));
-            }
+            self.stop_waiting(id, &Waits::of(old.call, old.status().mode, old.patience));
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
             }
@@ -87,9 +119,7 @@ impl State {
         }
         let Some(new) = row else { return };
         self.by_peer.insert((new.peer(), new.asset), id);
-        if let CallState::Until(block) = new.call {
-            self.awaiting_block.insert((block, id));
-        }
+        self.start_waiting(id, &Waits::of(new.call, new.status().mode, new.patience));
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));
         }
@@ -100,14 +130,30 @@ impl State {
     }
 
     fn apply_payment(&mut self, id: ChannelId, row: Option<&PaymentChannel>) {
-        if self.payments.remove(&id).is_some_and(|old| old.phase == PaymentPhase::Funding) {
-            self.funding = self.funding.saturating_sub(1);
+        if let Some(old) = self.payments.remove(&id) {
+            self.stop_waiting(id, &Waits::of(old.call, old.status().mode, old.patience));
+            if old.phase == PaymentPhase::Funding {
+                self.funding = self.funding.saturating_sub(1);
+            }
         }
         let Some(new) = row else { return };
+        self.start_waiting(id, &Waits::of(new.call, new.status().mode, new.patience));
         if new.phase == PaymentPhase::Funding {
             self.funding = self.funding.saturating_add(1);
         }
         self.payments.insert(id, new.clone());
+    }
+
+    fn start_waiting(&mut self, id: ChannelId, waits: &Waits) {
+        self.awaiting_block.extend(waits.block.map(|block| (block, id)));
+        self.finalizing.extend(waits.expiry.map(|expiry| (expiry, id)));
+        self.deadlines.extend(waits.patience.map(|until| (until, Due::Patience(id))));
+    }
+
+    fn stop_waiting(&mut self, id: ChannelId, waits: &Waits) {
+        waits.block.map(|block| self.awaiting_block.remove(&(block, id)));
+        waits.expiry.map(|expiry| self.finalizing.remove(&(expiry, id)));
+        waits.patience.map(|until| self.deadlines.remove(&(until, Due::Patience(id))));
     }
 
     fn apply_objective(&mut self, id: ObjectiveId, row: Option<Objective>) {

@@ -5,6 +5,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::Signature;
+use crate::outcome::Outcome;
 use crate::state::{FixedPart, SupportedState, VariablePart};
 use crate::types::{Amount, Asset, B256, BlockNumber, CallId, ChannelId, TurnNumber};
 
@@ -102,17 +103,54 @@ pub enum ChainFact {
     },
 }
 
+/// Until when a call must be mined, and what is lost otherwise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Urgency {
+    /// Chain time, in seconds since the Unix epoch, at which the call becomes worthless; none when
+    /// nothing runs out.
+    pub deadline: Option<u64>,
+    /// What this node may lose, in the smallest unit of the channel's asset: orders calls that
+    /// compete for a full chain (threat C5).
+    pub at_risk: Amount,
+}
+
+/// A challenge of one channel as `challengeAll` takes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Challenge {
+    /// The channel.
+    pub fixed: FixedPart,
+    /// What supports the candidate, if its own signatures do not.
+    pub proof: Vec<SupportedState>,
+    /// The state that becomes final unless it is answered.
+    pub candidate: SupportedState,
+    /// A participant's signature on [`crate::state::challenge_hash`] of the candidate.
+    pub challenger: Signature,
+}
+
+/// A guarantee that is replaced by the balances of its finalized target. Channels of ours have one
+/// asset, so both asset indices are 0.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reclaim {
+    /// Position of the guarantee in the ledger's allocations as earlier reclaims left them.
+    pub index: u64,
+    /// State hash that the target was finalized with; zero when it was concluded.
+    pub target_state: B256,
+    /// Outcome that the target was finalized with.
+    pub target_outcome: Outcome,
+}
+
 /// A transaction that the engine wants on chain. Idempotent by what the contract checks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ChainCall {
-    /// Deposit into a channel; for an ERC-20 after an awaited approval.
+    /// `depositUpTo`, for an ERC-20 after an awaited approval: brings the holdings to
+    /// `expected_held + amount`, so that a repeated call or a stranger's gift adds nothing, and is
+    /// refused while less than `expected_held` is there (gap C2, threat B4).
     Deposit {
         /// The channel to fund.
         channel: ChannelId,
         /// What to deposit.
         asset: Asset,
-        /// Holdings that the engine has seen confirmed. The contract refuses other holdings, so
-        /// that a reorg or a repeated call cannot deposit twice (gap C2).
+        /// Holdings that the engine has seen confirmed and relies on.
         expected_held: Amount,
         /// How much to add.
         amount: Amount,
@@ -126,16 +164,94 @@ pub enum ChainCall {
         /// One signature per participant.
         signatures: Vec<Signature>,
     },
+    /// `challengeAll`: a ledger and its payment channels in one transaction. Entries that are no
+    /// news by the time they are mined are skipped.
+    Challenge {
+        /// What is registered.
+        challenges: Vec<Challenge>,
+        /// How pressing it is.
+        urgency: Urgency,
+    },
+    /// `checkpoint`: shows a newer state and ends a running challenge.
+    Checkpoint {
+        /// The channel.
+        fixed: FixedPart,
+        /// What supports the candidate, if its own signatures do not.
+        proof: Vec<SupportedState>,
+        /// The newer state.
+        candidate: SupportedState,
+        /// How pressing it is.
+        urgency: Urgency,
+    },
+    /// `conclude` of a payment channel with a final state that everyone has signed.
+    Conclude {
+        /// The channel.
+        fixed: FixedPart,
+        /// Final state.
+        state: VariablePart,
+        /// One signature per participant.
+        signatures: Vec<Signature>,
+        /// How pressing it is.
+        urgency: Urgency,
+    },
+    /// `settle`: reclaims guarantees of a finalized ledger and pays it out.
+    Settle {
+        /// The ledger.
+        channel: ChannelId,
+        /// Its outcome as it stands on chain.
+        outcome: Outcome,
+        /// State hash that it was finalized with; zero when it was concluded.
+        state_hash: B256,
+        /// Guarantees to reclaim first, in this order.
+        reclaims: Vec<Reclaim>,
+        /// How pressing it is.
+        urgency: Urgency,
+    },
 }
 
 impl ChainCall {
-    /// The channel that the call is about.
+    /// The channels that the call is about.
     #[must_use]
-    pub fn channel(&self) -> ChannelId {
+    pub fn channels(&self) -> Vec<ChannelId> {
         match self {
-            Self::Deposit { channel, .. } => *channel,
-            Self::ConcludeAndTransfer { fixed, .. } => fixed.channel_id(),
+            Self::Deposit { channel, .. } | Self::Settle { channel, .. } => vec![*channel],
+            Self::ConcludeAndTransfer { fixed, .. }
+            | Self::Checkpoint { fixed, .. }
+            | Self::Conclude { fixed, .. } => vec![fixed.channel_id()],
+            Self::Challenge { challenges, .. } => {
+                challenges.iter().map(|challenge| challenge.fixed.channel_id()).collect()
+            }
         }
+    }
+
+    /// How pressing the call is. A deposit or a withdrawal runs against nothing.
+    #[must_use]
+    pub fn urgency(&self) -> Urgency {
+        match self {
+            Self::Deposit { .. } | Self::ConcludeAndTransfer { .. } => Urgency::default(),
+            Self::Challenge { urgency, .. }
+            | Self::Checkpoint { urgency, .. }
+            | Self::Conclude { urgency, .. }
+            | Self::Settle { urgency, .. } => *urgency,
+        }
+    }
+}
+
+/// What the account that sends the calls has, and what gas costs. Told by the chain service with
+/// each head; not stored.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GasReport {
+    /// Coin of the account in wei; none before the first report.
+    pub balance: Option<Amount>,
+    /// Wei per gas that gets a transaction mined soon.
+    pub price: Amount,
+}
+
+impl GasReport {
+    /// What `gas` costs, in wei.
+    #[must_use]
+    pub fn cost(&self, gas: u64) -> Amount {
+        self.price.saturating_mul(gas)
     }
 }
 

@@ -5,13 +5,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::apply::State;
-use crate::chain::ChainCall;
+use crate::chain::{ChainCall, GasReport};
 use crate::crypto::Signer;
 use crate::effect::{Effect, Offence, Update};
+use crate::error::RequestError;
+use crate::guard::{self, Guarding, Tower};
 use crate::ledger::{CallState, Ledger, LedgerPhase};
 use crate::objectives::{
-    DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_direct_defund,
-    crank_direct_fund, crank_virtual_defund, crank_virtual_fund, restore_deposit,
+    DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_checkpoint,
+    crank_direct_defund, crank_direct_fund, crank_ledger_exit, crank_payment_exit,
+    crank_virtual_defund, crank_virtual_fund, restore_deposit,
 };
 use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::policy::Policy;
@@ -19,6 +22,7 @@ use crate::query::{LedgerView, PaymentView};
 use crate::state::Deployment;
 use crate::step::{ArchivedChannel, ChainCursor, Paid, Step, Write};
 use crate::types::{Address, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
+use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
 pub(crate) struct Draft<'a> {
@@ -26,11 +30,14 @@ pub(crate) struct Draft<'a> {
     pub(crate) deployment: &'a Deployment,
     pub(crate) policy: &'a Policy,
     pub(crate) signer: &'a dyn Signer,
+    pub(crate) gas: GasReport,
     state: &'a State,
     ledgers: BTreeMap<ChannelId, Option<Box<Ledger>>>,
     payments: BTreeMap<ChannelId, Option<Box<PaymentChannel>>>,
     paid: BTreeMap<ChannelId, Option<Paid>>,
     objectives: BTreeMap<ObjectiveId, Option<Objective>>,
+    towers: BTreeMap<Address, Option<Tower>>,
+    guards: BTreeMap<(Address, ChannelId), Option<Box<Guarding>>>,
     next_message: BTreeMap<Address, u64>,
     next_call: CallId,
     cursor: Option<ChainCursor>,
@@ -47,6 +54,7 @@ impl<'a> Draft<'a> {
         deployment: &'a Deployment,
         policy: &'a Policy,
         signer: &'a dyn Signer,
+        gas: GasReport,
         state: &'a State,
     ) -> Self {
         Self {
@@ -54,11 +62,14 @@ impl<'a> Draft<'a> {
             deployment,
             policy,
             signer,
+            gas,
             state,
             ledgers: BTreeMap::new(),
             payments: BTreeMap::new(),
             paid: BTreeMap::new(),
             objectives: BTreeMap::new(),
+            towers: BTreeMap::new(),
+            guards: BTreeMap::new(),
             next_message: BTreeMap::new(),
             next_call: state.next_call,
             cursor: None,
@@ -99,6 +110,14 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The voucher that pays the payee most, also one that came before the channel was open.
+    pub(crate) fn best_voucher(&self, id: ChannelId) -> Option<Voucher> {
+        let early = self.payment(id).and_then(|channel| {
+            channel.early_voucher.filter(|early| early.total <= channel.capacity)
+        });
+        self.paid(id).and_then(|paid| paid.voucher).or(early)
+    }
+
     pub(crate) fn objective(&self, id: ObjectiveId) -> Option<Objective> {
         match self.objectives.get(&id) {
             Some(changed) => *changed,
@@ -108,6 +127,11 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn cursor(&self) -> &ChainCursor {
         self.cursor.as_ref().unwrap_or(&self.state.cursor)
+    }
+
+    /// The chain's clock, in seconds: challenges run on it, not on ours (threat C6).
+    pub(crate) fn chain_time(&self) -> u64 {
+        self.cursor().head().map_or(0, |block| block.timestamp)
     }
 
     /// The ledger shared with a peer for an asset, in any phase.
@@ -122,6 +146,22 @@ impl<'a> Draft<'a> {
             .or_else(|| self.state.by_peer.get(&(peer, asset)).and_then(|id| self.ledger(*id)))
     }
 
+    /// Is there coin to enforce every channel, and `ledgers` and `payments` more? The one moment to
+    /// ask is before a channel is opened: afterwards a missing reserve is a loss.
+    pub(crate) fn check_reserve(
+        &self,
+        ledgers: usize,
+        payments: usize,
+    ) -> Result<(), RequestError> {
+        let needed = self.state.reserve(ledgers, payments, &self.gas);
+        match self.gas.balance {
+            Some(available) if available < needed => {
+                Err(RequestError::GasReserve { needed, available })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
         self.ledger(id).is_some() || self.payment(id).is_some()
     }
@@ -130,6 +170,49 @@ impl<'a> Draft<'a> {
         let Some(backlog) = self.state.outbox.get(&peer) else { return 0 };
         let next = self.next_message.get(&peer).copied().unwrap_or(backlog.next);
         next.saturating_sub(backlog.first)
+    }
+
+    pub(crate) fn tower(&self, tower: Address) -> Option<Tower> {
+        match self.towers.get(&tower) {
+            Some(changed) => *changed,
+            None => self.state.towers.get(&tower).copied(),
+        }
+    }
+
+    pub(crate) fn guarding(&self, tower: Address, channel: ChannelId) -> Option<Guarding> {
+        match self.guards.get(&(tower, channel)) {
+            Some(changed) => changed.as_deref().cloned(),
+            None => self.state.guards.get(&(tower, channel)).cloned(),
+        }
+    }
+
+    /// All watchtowers of this node.
+    pub(crate) fn towers(&self) -> Vec<(Address, Tower)> {
+        let known: BTreeSet<&Address> =
+            self.state.towers.keys().chain(self.towers.keys()).collect();
+        known.into_iter().filter_map(|tower| Some((*tower, self.tower(*tower)?))).collect()
+    }
+
+    /// What a watchtower has of all channels.
+    pub(crate) fn guards_of(&self, tower: Address) -> Vec<(ChannelId, Guarding)> {
+        let all = (tower, ChannelId::default())..=(tower, ChannelId([0xff; 32].into()));
+        let known = self.state.guards.range(all.clone()).map(|(key, _)| key);
+        let channels: BTreeSet<ChannelId> =
+            known.chain(self.guards.range(all).map(|(key, _)| key)).map(|key| key.1).collect();
+        channels.into_iter().filter_map(|id| Some((id, self.guarding(tower, id)?))).collect()
+    }
+
+    /// Channels that this step has changed or closed.
+    pub(crate) fn changed_channels(&self) -> BTreeSet<ChannelId> {
+        let channels = self.ledgers.keys().chain(self.payments.keys());
+        channels.chain(self.paid.keys()).copied().collect()
+    }
+
+    /// All channels of the working set.
+    pub(crate) fn channels(&self) -> BTreeSet<ChannelId> {
+        let stored = self.state.ledgers.keys().chain(self.state.payments.keys()).copied();
+        let channels = stored.chain(self.changed_channels());
+        channels.filter(|id| self.is_known(*id)).collect()
     }
 
     // Changing.
@@ -146,6 +229,34 @@ impl<'a> Draft<'a> {
         entry.or_insert_with(|| self.state.payments.get(&id).cloned().map(Box::new)).as_deref_mut()
     }
 
+    pub(crate) fn set_call(&mut self, id: ChannelId, call: CallState) {
+        if let Some(ledger) = self.ledger_mut(id) {
+            ledger.call = call;
+        } else if let Some(channel) = self.payment_mut(id) {
+            channel.call = call;
+        }
+    }
+
+    /// The call that a channel has on its way.
+    pub(crate) fn call(&self, id: ChannelId) -> CallState {
+        let ledger = self.ledger(id).map(|ledger| ledger.call);
+        ledger.or_else(|| self.payment(id).map(|channel| channel.call)).unwrap_or(CallState::None)
+    }
+
+    /// From now on the peers have a while to do their part, unless the while has begun already.
+    pub(crate) fn be_patient(&mut self, id: ChannelId) {
+        let until = self.now.after(self.policy.patience);
+        if self.ledger(id).is_some_and(|ledger| ledger.patience.is_none()) {
+            if let Some(ledger) = self.ledger_mut(id) {
+                ledger.patience = Some(until);
+            }
+        } else if self.payment(id).is_some_and(|channel| channel.patience.is_none())
+            && let Some(channel) = self.payment_mut(id)
+        {
+            channel.patience = Some(until);
+        }
+    }
+
     pub(crate) fn insert_ledger(&mut self, ledger: Ledger) {
         self.touched.insert(ledger.id);
         self.ledgers.insert(ledger.id, Some(Box::new(ledger)));
@@ -158,6 +269,19 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn set_paid(&mut self, id: ChannelId, paid: Paid) {
         self.paid.insert(id, Some(paid));
+    }
+
+    pub(crate) fn set_tower(&mut self, tower: Address, row: Option<Tower>) {
+        self.towers.insert(tower, row);
+    }
+
+    pub(crate) fn set_guarding(
+        &mut self,
+        tower: Address,
+        channel: ChannelId,
+        row: Option<Guarding>,
+    ) {
+        self.guards.insert((tower, channel), row.map(Box::new));
     }
 
     pub(crate) fn set_cursor(&mut self, cursor: ChainCursor) {
@@ -185,6 +309,11 @@ impl<'a> Draft<'a> {
     }
 
     // Objectives.
+
+    /// Starts an exit: the chain's clock bounds it, so it has no deadline of its own.
+    pub(crate) fn start_exit(&mut self, id: ObjectiveId) {
+        self.start_objective(id, WaitingFor::Challenge, Duration::MAX);
+    }
 
     pub(crate) fn start_objective(
         &mut self,
@@ -255,12 +384,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Submits a call for a ledger, which may have only one on its way.
-    pub(crate) fn submit(&mut self, ledger: ChannelId, call: ChainCall) {
+    /// Submits a call. Each of its channels may have only one on its way.
+    pub(crate) fn submit(&mut self, call: ChainCall) {
         let id = self.next_call;
         self.next_call = CallId(id.0.saturating_add(1));
-        if let Some(ledger) = self.ledger_mut(ledger) {
-            ledger.call = CallState::InFlight(id);
+        for channel in call.channels() {
+            self.set_call(channel, CallState::InFlight(id));
         }
         self.appended.push(Write::Call(id, Some(call.clone())));
         self.effects.push(Effect::Submit(id, call));
@@ -295,8 +424,12 @@ impl<'a> Draft<'a> {
             if let Some(phase) = self.ledger(id).map(|ledger| ledger.phase) {
                 match phase {
                     LedgerPhase::Opening => crank_direct_fund(self, id),
-                    LedgerPhase::Open => restore_deposit(self, id),
+                    LedgerPhase::Open => {
+                        crank_checkpoint(self, id);
+                        restore_deposit(self, id);
+                    }
                     LedgerPhase::Closing => crank_direct_defund(self, id),
+                    LedgerPhase::Exiting(_) => crank_ledger_exit(self, id),
                 }
             } else if let Some(phase) = self.payment(id).map(|channel| channel.phase) {
                 match phase {
@@ -304,6 +437,7 @@ impl<'a> Draft<'a> {
                     PaymentPhase::Open => {}
                     PaymentPhase::Closing => crank_virtual_defund(self, id),
                     PaymentPhase::Cancelled(_) => crank_cancelled(self, id),
+                    PaymentPhase::Exiting(_) => crank_payment_exit(self, id),
                 }
             }
         }
@@ -312,12 +446,16 @@ impl<'a> Draft<'a> {
     /// The step: all changed rows and all effects.
     pub(crate) fn finish(mut self) -> Step {
         self.settle();
+        guard::hand_over(&mut self);
         self.notify_changes();
         let mut writes = Vec::new();
         writes.extend(self.ledgers.into_iter().map(|(id, row)| Write::Ledger(id, row)));
         writes.extend(self.payments.into_iter().map(|(id, row)| Write::Payment(id, row)));
         writes.extend(self.paid.into_iter().map(|(id, row)| Write::Paid(id, row)));
         writes.extend(self.objectives.into_iter().map(|(id, row)| Write::Objective(id, row)));
+        writes.extend(self.towers.into_iter().map(|(tower, row)| Write::Tower(tower, row)));
+        let guards = self.guards.into_iter();
+        writes.extend(guards.map(|((tower, id), row)| Write::Guard(tower, id, row)));
         writes.extend(self.cursor.map(Write::Cursor));
         if self.next_call != self.state.next_call {
             writes.push(Write::NextCall(self.next_call));
@@ -336,10 +474,11 @@ impl<'a> Draft<'a> {
             }
         }
         for channel in self.payments.values().flatten() {
-            let before = self.state.payments.get(&channel.id).map(|before| before.phase);
-            if before != Some(channel.phase) {
-                let paid = self.paid(channel.id);
-                let view = PaymentView::new(channel, paid.as_ref(), true);
+            let paid = self.paid(channel.id);
+            let view = PaymentView::new(channel, paid.as_ref(), true);
+            let before = self.state.payments.get(&channel.id);
+            let before = before.map(|before| PaymentView::new(before, paid.as_ref(), true));
+            if before.as_ref() != Some(&view) {
                 updates.push(Update::Payment(Box::new(view)));
             }
         }

@@ -1,7 +1,7 @@
 //! The synchronous loop body over the ports: handle, commit once, dispatch. The simulated world
 //! and the real node run this same code.
 
-use crate::chain::ChainCall;
+use crate::chain::{ChainCall, GasReport};
 use crate::crypto::Signer;
 use crate::effect::Effect;
 use crate::engine::Engine;
@@ -78,6 +78,11 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
         &self.engine
     }
 
+    /// Tells what the chain account has and what gas costs.
+    pub const fn report_gas(&mut self, report: GasReport) {
+        self.engine.report_gas(report);
+    }
+
     /// The store.
     pub const fn store(&self) -> &S {
         &self.store
@@ -120,6 +125,13 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
                 Ok(Some(Input::Frame { token, envelopes }))
             }
             Input::Request(id, request) => {
+                if let Request::ExitLedger { ledger: channel } | Request::ExitPayment { channel } =
+                    request
+                    && self.was_closed(channel, batch)?
+                {
+                    effects.push(Effect::Reply(id, Err(RequestError::AlreadyClosed(channel))));
+                    return Ok(None);
+                }
                 if let Some(channel) = self.new_channel(&request)
                     && self.was_closed(channel, batch)?
                 {
@@ -132,6 +144,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
             other @ (Input::Chain(_)
             | Input::Delivered(..)
             | Input::Settled(..)
+            | Input::Answer(..)
             | Input::Deadline) => Ok(Some(other)),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::chain::ChainCall;
 use crate::error::RequestError;
+use crate::guard::{Terms, TowerRefusal, TowerView};
 use crate::objectives::Objective;
 use crate::query::{LedgerView, PaymentView, StatusView};
 use crate::types::{
@@ -65,6 +66,8 @@ pub enum Response {
     Objectives(Vec<Objective>),
     /// The engine's counters.
     Status(StatusView),
+    /// Watchtowers of this node.
+    Towers(Vec<TowerView>),
 }
 
 /// Something that the application may want to know.
@@ -93,6 +96,29 @@ pub enum Update {
         total: Amount,
         /// This payment.
         delta: Amount,
+    },
+    /// Enforcing what is left of a channel would cost more than it brings, so it stays on chain.
+    LeftBehind {
+        /// Which channel.
+        channel: ChannelId,
+        /// Still held for the channel, for all its participants.
+        holdings: Amount,
+    },
+    /// A watchtower has answered the question whether it serves.
+    Tower {
+        /// Which.
+        tower: Address,
+        /// Its terms, or why it does not.
+        answer: Result<Terms, TowerRefusal>,
+    },
+    /// A watchtower does not guard the newest state of a channel.
+    Unguarded {
+        /// Which tower.
+        tower: Address,
+        /// Which channel.
+        channel: ChannelId,
+        /// Why.
+        reason: TowerRefusal,
     },
     /// The adjudicator runs a challenge against a channel of ours.
     Challenged {

@@ -1,11 +1,13 @@
 //! The engine: decides what an input leads to, and applies what was decided.
 
 use crate::apply::State;
+use crate::chain::GasReport;
 use crate::crypto::Signer;
 use crate::draft::Draft;
 use crate::handlers;
 use crate::input::Input;
 use crate::policy::Policy;
+use crate::query::StatusView;
 use crate::state::Deployment;
 use crate::step::{ChainCursor, Step, Write};
 use crate::types::{Address, Timestamp};
@@ -15,6 +17,7 @@ pub struct Engine {
     deployment: Deployment,
     policy: Policy,
     signer: Box<dyn Signer>,
+    gas: GasReport,
     state: State,
 }
 
@@ -27,7 +30,8 @@ impl Engine {
         signer: Box<dyn Signer>,
         rows: impl IntoIterator<Item = &'a Write>,
     ) -> Self {
-        let mut engine = Self { deployment, policy, signer, state: State::default() };
+        let (gas, state) = (GasReport::default(), State::default());
+        let mut engine = Self { deployment, policy, signer, gas, state };
         engine.apply(rows);
         engine
     }
@@ -41,8 +45,9 @@ impl Engine {
 
     /// What an input leads to. Pure.
     pub fn decide(&self, now: Timestamp, input: Input) -> Step {
+        let signer = self.signer.as_ref();
         let mut draft =
-            Draft::new(now, &self.deployment, &self.policy, self.signer.as_ref(), &self.state);
+            Draft::new(now, &self.deployment, &self.policy, signer, self.gas, &self.state);
         handlers::decide(&mut draft, input);
         draft.finish()
     }
@@ -54,10 +59,21 @@ impl Engine {
         }
     }
 
+    /// Tells what the account has and what gas costs, as the clock tells the time.
+    pub const fn report_gas(&mut self, report: GasReport) {
+        self.gas = report;
+    }
+
     /// When [`Input::Deadline`] is due next.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.state.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Counters and the gas reserve.
+    #[must_use]
+    pub fn status(&self) -> StatusView {
+        self.state.status_view(&self.gas)
     }
 
     /// The node's name.

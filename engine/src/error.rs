@@ -98,6 +98,28 @@ pub enum RequestError {
         /// How many.
         count: usize,
     },
+    /// Nothing is left to enforce.
+    #[error("channel: {0} is closed already; nothing is left to enforce")]
+    AlreadyClosed(ChannelId),
+    /// Enforcing has begun already.
+    #[error(
+        "channel: {0} is being enforced on chain already; follow it with the objective Exit-{0}"
+    )]
+    AlreadyExiting(ChannelId),
+    /// Nothing was signed by both, or nothing is locked: the chain would not know the channel.
+    #[error("channel: {0} holds nothing that could be enforced; cancel its opening instead")]
+    NothingToEnforce(ChannelId),
+    /// The account could not pay for enforcing one more channel.
+    #[error(
+        "gas reserve: enforcing all channels may cost {needed} wei, the chain account has \
+         {available} wei; send coin to it and ask again"
+    )]
+    GasReserve {
+        /// What should be there.
+        needed: Amount,
+        /// What is there.
+        available: Amount,
+    },
     /// Closing has begun already.
     #[error("channel {0} is closing already")]
     AlreadyClosing(ChannelId),
@@ -126,6 +148,15 @@ pub enum RequestError {
         peer: Address,
         /// Messages waiting.
         waiting: u64,
+    },
+    /// No such watchtower.
+    #[error("tower: {0} is no tower of this node")]
+    UnknownTower(Address),
+    /// Each tower costs a message per newer state.
+    #[error("tower: this node has {max} towers already; remove one first")]
+    TooManyTowers {
+        /// As allowed.
+        max: usize,
     },
     /// Too many channels are being opened.
     #[error("too many channels are being opened; wait until some are open")]

@@ -5,7 +5,7 @@ use crate::types::{
     Address, Amount, Asset, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
 };
 use crate::vouchers::Voucher;
-use crate::wire::Envelope;
+use crate::wire::{Envelope, Message};
 
 /// One input of a turn.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub enum Input {
     Delivered(Address, MessageId),
     /// A chain call has ended.
     Settled(CallId, Receipt),
+    /// A service beside the engine, such as a watchtower, has something to say to a peer. It goes
+    /// through the outbox, so that it is durable and in order with everything else.
+    Answer(Address, Box<Message>),
     /// The time of [`crate::engine::Engine::next_deadline`] has come.
     Deadline,
 }
@@ -93,6 +96,28 @@ pub enum Request {
         /// Recovered signer, see [`Voucher::hash`].
         signer: Address,
     },
+    /// Enforce a ledger channel on chain, without the counterparty.
+    ExitLedger {
+        /// Which.
+        ledger: ChannelId,
+    },
+    /// Enforce a payment channel on chain, with the best voucher that this node holds.
+    ExitPayment {
+        /// Which.
+        channel: ChannelId,
+    },
+    /// Have a watchtower guard all channels, from its answer on.
+    AddTower {
+        /// Which.
+        tower: Address,
+    },
+    /// Do without a watchtower.
+    RemoveTower {
+        /// Which.
+        tower: Address,
+    },
+    /// Describe all watchtowers and what each has.
+    ListTowers,
     /// Give up an objective that is not finished.
     Cancel {
         /// Which.

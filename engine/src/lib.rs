@@ -27,6 +27,7 @@ pub mod driver;
 pub mod effect;
 pub mod engine;
 pub mod error;
+pub mod guard;
 mod handlers;
 pub mod input;
 pub mod ledger;

@@ -5,6 +5,28 @@ use std::time::Duration;
 
 use crate::types::{Amount, Asset};
 
+/// What enforcing costs, in gas, with some room: as measured in docs/gas.md.
+pub mod gas {
+    /// Challenge of a ledger, or an answer to one.
+    pub const LEDGER: u64 = 120_000;
+    /// Challenge of a payment channel with a voucher, and the reclaim of its guarantee.
+    pub const PAYMENT: u64 = 200_000;
+    /// Payout of a ledger.
+    pub const SETTLE: u64 = 120_000;
+}
+
+/// How a stale challenge of an open ledger is answered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum StaleAnswer {
+    /// By a newer challenge: whoever shows an old state has lost its records or cheats, so the
+    /// ledger ends, with its newest state, and no second answer is ever needed.
+    #[default]
+    Exit,
+    /// By a checkpoint: the ledger and its payment channels live on. For owners who trust the peer
+    /// and know that it lost its records.
+    Checkpoint,
+}
+
 /// Bounds on everything that others may ask for, and on what the user may ask by mistake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
@@ -36,6 +58,14 @@ pub struct Policy {
     pub closing_timeout: Duration,
     /// How long participant 1 leaves the withdrawal to participant 0 (gap S17).
     pub withdrawal_delay: Duration,
+    /// How long peers may leave a closing or an unwinding unfinished before the channel is
+    /// enforced on chain.
+    pub patience: Duration,
+    /// How a stale challenge of an open ledger is answered.
+    pub stale_answer: StaleAnswer,
+    /// Amounts, per asset, that are not worth a transaction. The chain's coin is besides compared
+    /// with what the gas costs.
+    pub dust: BTreeMap<Asset, Amount>,
 }
 
 impl Default for Policy {
@@ -56,6 +86,10 @@ impl Default for Policy {
             payment_funding_timeout: Duration::from_secs(60),
             closing_timeout: Duration::from_secs(600),
             withdrawal_delay: Duration::from_secs(60),
+            // A machine that is off for a night is no reason to pay for two transactions.
+            patience: Duration::from_secs(86_400),
+            stale_answer: StaleAnswer::Exit,
+            dust: BTreeMap::new(),
         }
     }
 }
@@ -65,6 +99,13 @@ impl Policy {
     #[must_use]
     pub fn allows_challenge_duration(&self, seconds: u32) -> bool {
         (self.min_challenge_duration..=self.max_challenge_duration).contains(&seconds)
+    }
+
+    /// True when enforcing `amount` saves more than `cost`, which is in the chain's coin.
+    #[must_use]
+    pub fn is_worth(&self, asset: Asset, amount: Amount, cost: Amount) -> bool {
+        let dust = self.dust.get(&asset).copied().unwrap_or_default();
+        amount > dust && (!asset.is_native() || amount > cost)
     }
 
     /// True when this node deposits `amount` because a peer asks.

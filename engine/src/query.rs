@@ -1,8 +1,10 @@
 //! Read models for the application.
 
 use crate::apply::{Backlog, State};
+use crate::chain::GasReport;
 use crate::ledger::{ChannelMode, Guarantee, Ledger, LedgerPhase, Side};
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
+use crate::policy::gas;
 use crate::step::Paid;
 use crate::types::{Address, Amount, Asset, BlockNumber, ChannelId, TurnNumber};
 use crate::vouchers::Voucher;
@@ -36,6 +38,8 @@ pub struct LedgerView {
     pub holdings: Amount,
     /// Challenge status on chain.
     pub mode: ChannelMode,
+    /// Gas that enforcing the ledger and what it guarantees may still cost.
+    pub exit_gas: u64,
 }
 
 impl LedgerView {
@@ -58,8 +62,17 @@ impl LedgerView {
             challenge_duration: ledger.fixed.challenge_duration,
             holdings: status.holdings,
             mode: status.mode,
+            exit_gas: ledger_exit_gas(status.mode, ledger.agreed.guarantees.len()),
         }
     }
+}
+
+/// What is still to be spent on a ledger with `guarantees` payment channels.
+fn ledger_exit_gas(mode: ChannelMode, guarantees: usize) -> u64 {
+    let count = u64::try_from(guarantees).unwrap_or(u64::MAX);
+    let under = gas::PAYMENT.saturating_mul(count);
+    let challenge = if mode == ChannelMode::Open { gas::LEDGER } else { 0 };
+    gas::SETTLE.saturating_add(challenge).saturating_add(under)
 }
 
 /// A payment channel as a participant sees it.
@@ -87,6 +100,10 @@ pub struct PaymentView {
     pub right: Option<ChannelId>,
     /// Seconds.
     pub challenge_duration: u32,
+    /// Challenge status on chain.
+    pub mode: ChannelMode,
+    /// Gas that enforcing the channel may still cost, without the ledgers under it.
+    pub exit_gas: u64,
 }
 
 impl PaymentView {
@@ -106,6 +123,8 @@ impl PaymentView {
             left: channel.left,
             right: channel.right,
             challenge_duration: channel.fixed.challenge_duration,
+            mode: channel.status().mode,
+            exit_gas: gas::PAYMENT,
         }
     }
 }
@@ -125,11 +144,15 @@ pub struct StatusView {
     pub calls: usize,
     /// Newest applied block.
     pub block: BlockNumber,
+    /// Coin that enforcing all channels may cost at the present price of gas, in wei.
+    pub reserve: Amount,
+    /// Coin of the chain account in wei; none while the chain has not been heard.
+    pub balance: Option<Amount>,
 }
 
 impl State {
     /// Counts what is there.
-    pub(crate) fn status_view(&self) -> StatusView {
+    pub(crate) fn status_view(&self, report: &GasReport) -> StatusView {
         let waiting = self.outbox.values().map(Backlog::len);
         StatusView {
             ledgers: self.ledgers.len(),
@@ -138,6 +161,22 @@ impl State {
             messages: waiting.fold(0, u64::saturating_add),
             calls: self.calls.len(),
             block: self.cursor.number(),
+            reserve: self.reserve(0, 0, report),
+            balance: report.balance,
         }
+    }
+
+    /// Coin that enforcing all channels, and `ledgers` and `payments` more, may cost. Doubled,
+    /// because fees rise when many must exit at once (threat C5).
+    pub(crate) fn reserve(&self, ledgers: usize, payments: usize, report: &GasReport) -> Amount {
+        let count =
+            |open: usize, more: usize| u64::try_from(open.saturating_add(more)).unwrap_or(u64::MAX);
+        let ledgers = count(self.ledgers.len(), ledgers);
+        let payments = count(self.payments.len(), payments);
+        let gas = gas::LEDGER
+            .saturating_add(gas::SETTLE)
+            .saturating_mul(ledgers)
+            .saturating_add(gas::PAYMENT.saturating_mul(payments));
+        report.cost(gas.saturating_mul(2))
     }
 }

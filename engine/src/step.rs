@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{BlockRef, ChainCall};
 use crate::effect::Effect;
+use crate::guard::{Guarding, Tower};
 use crate::ledger::Ledger;
 use crate::objectives::Objective;
 use crate::payment::PaymentChannel;
@@ -45,6 +46,10 @@ pub enum Write {
     ArchivedChannel(ChannelId, Box<ArchivedChannel>),
     /// An ended objective.
     ArchivedObjective(ObjectiveId, Objective),
+    /// A watchtower of this node.
+    Tower(Address, Option<Tower>),
+    /// What a watchtower has of a channel.
+    Guard(Address, ChannelId, Option<Box<Guarding>>),
 }
 
 /// Which row a write is about.
@@ -70,6 +75,10 @@ pub enum Row {
     ArchivedChannel(ChannelId),
     /// See [`Write::ArchivedObjective`].
     ArchivedObjective(ObjectiveId),
+    /// See [`Write::Tower`].
+    Tower(Address),
+    /// See [`Write::Guard`].
+    Guard(Address, ChannelId),
 }
 
 impl Write {
@@ -87,6 +96,8 @@ impl Write {
             Self::Cursor(_) => Row::Cursor,
             Self::ArchivedChannel(id, _) => Row::ArchivedChannel(*id),
             Self::ArchivedObjective(id, _) => Row::ArchivedObjective(*id),
+            Self::Tower(tower, _) => Row::Tower(*tower),
+            Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
         }
     }
 }

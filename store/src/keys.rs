@@ -17,11 +17,13 @@ pub(crate) enum Table {
     Transactions,
     ArchivedChannels,
     ArchivedObjectives,
+    Towers,
+    Guards,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -32,6 +34,8 @@ impl Table {
         Self::Transactions,
         Self::ArchivedChannels,
         Self::ArchivedObjectives,
+        Self::Towers,
+        Self::Guards,
     ];
 
     /// Name on disk.
@@ -47,6 +51,8 @@ impl Table {
             Self::Transactions => "transactions",
             Self::ArchivedChannels => "archived_channels",
             Self::ArchivedObjectives => "archived_objectives",
+            Self::Towers => "towers",
+            Self::Guards => "guards",
         }
     }
 
@@ -64,7 +70,7 @@ const NEXT_CALL: &[u8] = b"next_call";
 const CURSOR: &[u8] = b"cursor";
 
 /// Longest key.
-const CAPACITY: usize = 33;
+const CAPACITY: usize = 52;
 
 /// A key of any table, without an allocation.
 #[derive(Clone, Copy, Debug)]
@@ -98,12 +104,21 @@ impl Key {
             ObjectiveId::DirectDefund(_) => 1,
             ObjectiveId::VirtualFund(_) => 2,
             ObjectiveId::VirtualDefund(_) => 3,
+            ObjectiveId::Exit(_) => 4,
         };
         Self::of([&[kind], id.channel().0.as_slice()])
     }
 
     pub(crate) fn message(to: Address, id: MessageId) -> Self {
         Self::of([to.as_slice(), &id.0.to_be_bytes()])
+    }
+
+    pub(crate) fn address(address: Address) -> Self {
+        Self::of([address.as_slice()])
+    }
+
+    pub(crate) fn guard(tower: Address, channel: ChannelId) -> Self {
+        Self::of([tower.as_slice(), channel.0.as_slice()])
     }
 
     pub(crate) fn number(number: u64) -> Self {
@@ -124,6 +139,8 @@ pub(crate) fn locate(row: &Row) -> (Table, Key) {
         Row::Cursor => (Table::Meta, Key::of([CURSOR])),
         Row::ArchivedChannel(id) => (Table::ArchivedChannels, Key::channel(*id)),
         Row::ArchivedObjective(id) => (Table::ArchivedObjectives, Key::objective(*id)),
+        Row::Tower(tower) => (Table::Towers, Key::address(*tower)),
+        Row::Guard(tower, channel) => (Table::Guards, Key::guard(*tower, *channel)),
     }
 }
 
@@ -136,15 +153,24 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
         Table::Objectives => Row::Objective(objective(key)?),
         Table::Messages => {
             let (to, id) = key.split_at_checked(20)?;
-            Row::Message(Address::from(<[u8; 20]>::try_from(to).ok()?), MessageId(number(id)?))
+            Row::Message(address(to)?, MessageId(number(id)?))
         }
         Table::Calls => Row::Call(CallId(number(key)?)),
         Table::Meta if key == NEXT_CALL => Row::NextCall,
         Table::Meta if key == CURSOR => Row::Cursor,
         Table::ArchivedChannels => Row::ArchivedChannel(channel(key)?),
         Table::ArchivedObjectives => Row::ArchivedObjective(objective(key)?),
+        Table::Towers => Row::Tower(address(key)?),
+        Table::Guards => {
+            let (tower, id) = key.split_at_checked(20)?;
+            Row::Guard(address(tower)?, channel(id)?)
+        }
         Table::Meta | Table::Transactions => return None,
     })
+}
+
+fn address(key: &[u8]) -> Option<Address> {
+    <[u8; 20]>::try_from(key).ok().map(Address::from)
 }
 
 pub(crate) fn channel(key: &[u8]) -> Option<ChannelId> {
@@ -159,6 +185,7 @@ pub(crate) fn objective(key: &[u8]) -> Option<ObjectiveId> {
         1 => Some(ObjectiveId::DirectDefund(id)),
         2 => Some(ObjectiveId::VirtualFund(id)),
         3 => Some(ObjectiveId::VirtualDefund(id)),
+        4 => Some(ObjectiveId::Exit(id)),
         _ => None,
     }
 }
@@ -182,12 +209,15 @@ mod tests {
             Row::Objective(ObjectiveId::DirectDefund(id)),
             Row::Objective(ObjectiveId::VirtualFund(id)),
             Row::Objective(ObjectiveId::VirtualDefund(id)),
+            Row::Objective(ObjectiveId::Exit(id)),
             Row::Message(Address::repeat_byte(7), MessageId(0x0102_0304_0506_0708)),
             Row::Call(CallId(u64::MAX)),
             Row::NextCall,
             Row::Cursor,
             Row::ArchivedChannel(id),
             Row::ArchivedObjective(ObjectiveId::VirtualFund(id)),
+            Row::Tower(Address::repeat_byte(7)),
+            Row::Guard(Address::repeat_byte(7), id),
         ];
         for expected in rows {
             let (table, key) = locate(&expected);
@@ -212,7 +242,7 @@ mod tests {
 
     #[test]
     fn refuses_keys_of_another_length_or_kind() {
-        for length in [0, 7, 9, 27, 29, 31, 34] {
+        for length in [0, 7, 9, 19, 21, 27, 29, 31, 34, 51, 53] {
             let key = vec![0; length];
             for table in Table::ALL {
                 assert_eq!(row(table, &key), None, "{table:?} {length}");

@@ -28,6 +28,8 @@
 //! | `transactions` | call id (8) | bytes of the chain submitter |
 //! | `archived_channels` | channel id (32) | `ArchivedChannel` |
 //! | `archived_objectives` | kind (1), channel id (32) | `Objective` |
+//! | `towers` | watchtower (20) | `Tower` |
+//! | `guards` | watchtower (20), channel id (32) | `Guarding` |
 //!
 //! # Lost data
 //!

@@ -4,7 +4,8 @@ use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
 use crate::draft::Draft;
 use crate::effect::Update;
 use crate::ledger::CallState;
-use crate::types::{BlockNumber, ChannelId};
+use crate::objectives::{ExitReason, answer_challenge, enter_payment_exit};
+use crate::types::ChannelId;
 
 pub(super) fn handle(draft: &mut Draft<'_>, event: ChainEvent) {
     match event {
@@ -30,40 +31,60 @@ fn apply(draft: &mut Draft<'_>, block: Block) {
     let mut cursor = draft.cursor().clone();
     cursor.advance(block);
     draft.set_cursor(cursor);
-    release_calls(draft, block.number);
+    release_calls(draft, &block);
 }
 
 /// Channels of others share the adjudicator: their logs are none of our business (gap C11).
 fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
     let ChannelLog { channel, fact } = log;
-    if draft.ledger(channel).is_none() && draft.payment(channel).is_none() {
+    if !draft.is_known(channel) {
         return;
     }
-    if let ChainFact::ChallengeRegistered { finalizes_at, .. } = fact {
-        draft.notify(Update::Challenged { channel, finalizes_at });
-    }
+    let challenge = match &fact {
+        ChainFact::ChallengeRegistered { finalizes_at, candidate, .. } => {
+            draft.notify(Update::Challenged { channel, finalizes_at: *finalizes_at });
+            Some(candidate.clone())
+        }
+        _ => None,
+    };
     if draft.ledger(channel).is_some()
         && let Some(ledger) = draft.ledger_mut(channel)
     {
+        if let Some(shown) = &challenge {
+            ledger.adopt(shown);
+        }
         let asset = ledger.asset;
         ledger.onchain.record(block, fact, asset);
+        if challenge.is_some() {
+            answer_challenge(draft, channel);
+        }
+    } else if let Some(payment) = draft.payment_mut(channel) {
+        let asset = payment.asset;
+        payment.onchain.record(block, fact, asset);
+        if challenge.is_some() {
+            enter_payment_exit(draft, channel, ExitReason::Challenged);
+        }
     }
 }
 
-/// Lets ledgers go on that waited for this block.
-fn release_calls(draft: &mut Draft<'_>, number: BlockNumber) {
-    let due: Vec<(BlockNumber, ChannelId)> = draft
-        .state()
-        .awaiting_block
-        .range(..=(number, ChannelId([0xff; 32].into())))
-        .copied()
-        .collect();
-    for (_, id) in due {
-        if let Some(ledger) = draft.ledger_mut(id)
-            && matches!(ledger.call, CallState::Until(until) if until <= number)
-        {
-            ledger.call = CallState::None;
+/// Lets channels go on that waited for this block, or for the time that it brings.
+fn release_calls(draft: &mut Draft<'_>, block: &BlockRef) {
+    let last = ChannelId([0xff; 32].into());
+    let due: Vec<ChannelId> =
+        draft.state().awaiting_block.range(..=(block.number, last)).map(|(_, id)| *id).collect();
+    for id in due {
+        if matches!(draft.call(id), CallState::Until(until) if until <= block.number) {
+            draft.set_call(id, CallState::None);
         }
+    }
+    let expired: Vec<ChannelId> =
+        draft.state().finalizing.range(..=(block.timestamp, last)).map(|(_, id)| *id).collect();
+    for id in expired {
+        draft.touch(id);
+        // Ledgers under a payment channel may have waited for it.
+        let hops = draft.payment(id).map(|channel| channel.left.into_iter().chain(channel.right));
+        let hops: Vec<ChannelId> = hops.into_iter().flatten().collect();
+        hops.into_iter().for_each(|hop| draft.touch(hop));
     }
 }
 
@@ -73,8 +94,8 @@ fn roll_back(draft: &mut Draft<'_>, ancestor: BlockRef) {
     let mut cursor = draft.cursor().clone();
     cursor.roll_back(ancestor);
     draft.set_cursor(cursor);
-    let ids: Vec<ChannelId> = draft.state().ledgers.keys().copied().collect();
-    for id in ids {
+    let ledgers: Vec<ChannelId> = draft.state().ledgers.keys().copied().collect();
+    for id in ledgers {
         let Some(mut onchain) = draft.ledger(id).map(|ledger| ledger.onchain.clone()) else {
             continue;
         };
@@ -82,6 +103,17 @@ fn roll_back(draft: &mut Draft<'_>, ancestor: BlockRef) {
             && let Some(ledger) = draft.ledger_mut(id)
         {
             ledger.onchain = onchain;
+        }
+    }
+    let payments: Vec<ChannelId> = draft.state().payments.keys().copied().collect();
+    for id in payments {
+        let Some(mut onchain) = draft.payment(id).map(|channel| channel.onchain.clone()) else {
+            continue;
+        };
+        if onchain.roll_back(ancestor.number)
+            && let Some(channel) = draft.payment_mut(id)
+        {
+            channel.onchain = onchain;
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::apply::Due;
 use crate::draft::Draft;
 use crate::ledger::{LedgerPhase, WithdrawalTurn};
-use crate::objectives::{DeclineReason, cancel, expire_direct_defund, give_up_direct_fund};
+use crate::objectives::{
+    DeclineReason, cancel, expire_direct_defund, give_up_direct_fund, out_of_patience,
+};
 use crate::payment::{PaymentPhase, Role};
 use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::Message;
@@ -21,6 +23,7 @@ pub(super) fn handle(draft: &mut Draft<'_>) {
         match due {
             Due::Objective(id) => expire(draft, id),
             Due::Withdrawal(id) => withdraw(draft, id),
+            Due::Patience(id) => out_of_patience(draft, id),
         }
     }
 }
@@ -68,6 +71,8 @@ pub(super) fn give_up(
         }
         // Final states are signed: late signatures still close the channel.
         ObjectiveId::DirectDefund(_) | ObjectiveId::VirtualDefund(_) => false,
+        // What is registered on chain takes its course.
+        ObjectiveId::Exit(_) => false,
     }
 }
 

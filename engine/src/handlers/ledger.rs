@@ -66,7 +66,7 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
     if draft.state().opening >= policy.max_opening_ledgers {
         return Err(DeclineReason::Busy);
     }
-    Ok(())
+    draft.check_reserve(1, 0).map_err(|_| DeclineReason::GasReserve)
 }
 
 /// A ledger of ours with `from`, or nothing: strangers have no say (gap S10).
@@ -265,8 +265,14 @@ fn expected_remove(
         let signatures = evidence.signatures.iter().copied().map(Some).collect();
         if let Some(channel) = draft.payment_mut(target) {
             channel.final_state = Some(FinalState { paid, signatures });
-            channel.phase = PaymentPhase::Closing;
+            if !matches!(channel.phase, PaymentPhase::Exiting(_)) {
+                channel.phase = PaymentPhase::Closing;
+            }
         }
+        return Ok(());
+    }
+    // The chain has decided.
+    if channel.resolution(draft.chain_time()).is_some_and(|resolution| resolution.paid == paid) {
         return Ok(());
     }
     if !paid.is_zero() {

@@ -1,8 +1,9 @@
 //! What peers say. A message that does not fit is dropped and counted; none stops the node (C1).
 
-use super::{ledger, payment, voucher};
+use super::{ledger, outbox, payment, voucher};
 use crate::draft::Draft;
-use crate::types::ObjectiveId;
+use crate::guard::{TowerRefusal, accept_receipt, accept_refusal, accept_terms};
+use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::{Envelope, Message};
 
 pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
@@ -37,12 +38,26 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
         Message::Finalize { channel, paid, payer, seal } => {
             payment::finalize(draft, from, channel, paid, payer, seal);
         }
+        Message::TowerTerms { terms } => accept_terms(draft, from, terms),
+        Message::Guarded { receipt, signer } => accept_receipt(draft, from, *receipt, signer),
+        Message::GuardRefused { channel, reason } => accept_refusal(draft, from, channel, reason),
+        // Where a tower serves, its messages do not come this far.
+        Message::TowerHello { .. } => refuse_to_guard(draft, from, None),
+        Message::Guard { guard } => refuse_to_guard(draft, from, Some(guard.channel())),
+        Message::Unguard { .. } => {}
         Message::Decline { objective, reason } => match objective {
             ObjectiveId::DirectFund(id) => ledger::declined(draft, from, id, reason),
             ObjectiveId::VirtualFund(id) => payment::declined(draft, from, id, reason),
             ObjectiveId::DirectDefund(_) | ObjectiveId::VirtualDefund(_) => {
                 payment::close_declined(draft, from, objective, reason);
             }
+            // Nobody's word stops an exit.
+            ObjectiveId::Exit(_) => {}
         },
     }
+}
+
+fn refuse_to_guard(draft: &mut Draft<'_>, from: Address, channel: Option<ChannelId>) {
+    let reason = TowerRefusal::NotServing;
+    outbox::answer(draft, from, &Message::GuardRefused { channel, reason });
 }

@@ -33,6 +33,7 @@ pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
         Input::Chain(event) => chain::handle(draft, event),
         Input::Delivered(peer, up_to) => outbox::delivered(draft, peer, up_to),
         Input::Settled(call, receipt) => outbox::settled(draft, call, &receipt),
+        Input::Answer(to, message) => outbox::answer(draft, to, &message),
         Input::Deadline => deadline::handle(draft),
     }
 }

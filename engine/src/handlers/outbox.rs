@@ -4,7 +4,8 @@ use crate::chain::{ChainCall, Receipt};
 use crate::draft::Draft;
 use crate::ledger::CallState;
 use crate::step::Write;
-use crate::types::{Address, BlockNumber, CallId, MessageId};
+use crate::types::{Address, Amount, BlockNumber, CallId, MessageId};
+use crate::wire::Message;
 
 /// A peer has committed our messages up to `up_to`.
 pub(super) fn delivered(draft: &mut Draft<'_>, peer: Address, up_to: MessageId) {
@@ -16,31 +17,44 @@ pub(super) fn delivered(draft: &mut Draft<'_>, peer: Address, up_to: MessageId) 
     }
 }
 
+/// Another service of this node answers a peer. Who asks without ever taking the answers gets no
+/// more of them, and asks again once it has taken those that wait.
+pub(super) fn answer(draft: &mut Draft<'_>, to: Address, message: &Message) {
+    if draft.backlog(to) < draft.policy.max_backlog {
+        draft.send(to, message);
+    }
+}
+
 /// A chain call has ended.
 pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
     let Some(call) = draft.state().calls.get(&id) else { return };
     draft.remove(Write::Call(id, None));
     let seen = draft.cursor().number();
-    let channel = call.channel();
-    let Some(ledger) =
-        draft.ledger(channel).filter(|ledger| ledger.call == CallState::InFlight(id))
-    else {
-        return;
-    };
-    let next = match receipt {
-        // What the call did must be seen before holdings are judged again.
-        Receipt::Succeeded { block } if *block > seen => CallState::Until(*block),
-        Receipt::Succeeded { .. } => CallState::None,
-        Receipt::Reverted { .. } if outdated(call, ledger.status().holdings) => CallState::None,
-        // Same call, same answer until the chain has moved.
-        Receipt::Reverted { .. } => CallState::Until(BlockNumber(seen.0.saturating_add(1))),
-    };
-    if let Some(ledger) = draft.ledger_mut(channel) {
-        ledger.call = next;
+    for channel in call.channels() {
+        if draft.call(channel) != CallState::InFlight(id) {
+            continue;
+        }
+        let holdings = draft.ledger(channel).map(|ledger| ledger.status().holdings);
+        let next = match receipt {
+            // What the call did must be seen before the chain is judged again.
+            Receipt::Succeeded { block } if *block > seen => CallState::Until(*block),
+            Receipt::Succeeded { .. } => CallState::None,
+            Receipt::Reverted { .. } if outdated(call, holdings) => CallState::None,
+            // Same call, same answer until the chain has moved.
+            Receipt::Reverted { .. } => CallState::Until(BlockNumber(seen.0.saturating_add(1))),
+        };
+        draft.set_call(channel, next);
+    }
+    let refused = matches!(receipt, Receipt::Reverted { .. });
+    if let ChainCall::Settle { channel, .. } = call
+        && refused
+        && let Some(ledger) = draft.ledger_mut(*channel)
+    {
+        ledger.refused_settlements = ledger.refused_settlements.wrapping_add(1);
     }
 }
 
 /// True when a deposit was made for holdings that are no longer the newest.
-fn outdated(call: &ChainCall, holdings: crate::types::Amount) -> bool {
-    matches!(call, ChainCall::Deposit { expected_held, .. } if *expected_held != holdings)
+fn outdated(call: &ChainCall, holdings: Option<Amount>) -> bool {
+    matches!(call, ChainCall::Deposit { expected_held, .. } if Some(*expected_held) != holdings)
 }

@@ -3,7 +3,9 @@
 use crate::draft::Draft;
 use crate::effect::Offence;
 use crate::ledger::Ledger;
-use crate::objectives::{DeclineReason, WaitingFor, adopt_final, cancel, sign_final};
+use crate::objectives::{
+    DeclineReason, ExitReason, WaitingFor, adopt_final, cancel, enter_payment_exit, sign_final,
+};
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::state::FixedPart;
 use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
@@ -117,6 +119,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     {
         return Err(DeclineReason::InsufficientFunds);
     }
+    draft.check_reserve(0, 1).map_err(|_| DeclineReason::GasReserve)?;
     let (left, right) = (left.map(|ledger| ledger.id), right.map(|ledger| ledger.id));
     (channel.left, channel.right) = (left, right);
     Ok(())
@@ -195,7 +198,7 @@ pub(super) fn request_final(draft: &mut Draft<'_>, from: Address, id: ChannelId)
         PaymentPhase::Open => true,
         // The others may have opened it: closing it for good serves everyone.
         PaymentPhase::Funding | PaymentPhase::Cancelled(_) => channel.postfund_signed(),
-        PaymentPhase::Closing => false,
+        PaymentPhase::Closing | PaymentPhase::Exiting(_) => false,
     };
     if channel.role() != Role::Payer {
         return draft.report(from, Offence::NotAllowed);
@@ -243,7 +246,8 @@ pub(super) fn finalize(
         // Also once a participant has said that it will not open: payer and payee may have opened
         // it, and nothing on our left is given back before everything on our right is.
         (None, PaymentPhase::Funding | PaymentPhase::Cancelled(_)) => channel.postfund_signed(),
-        (None, PaymentPhase::Closing) => false,
+        // What everyone signs ends a dispute at once; this node's part comes by the chain.
+        (None, PaymentPhase::Closing | PaymentPhase::Exiting(_)) => false,
     };
     if fresh {
         let received = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
@@ -251,7 +255,8 @@ pub(super) fn finalize(
             let (objective, reason) =
                 (ObjectiveId::VirtualDefund(id), DeclineReason::BelowVouchers);
             draft.report(from, Offence::BadVoucher);
-            return draft.send(from, &Message::Decline { objective, reason });
+            draft.send(from, &Message::Decline { objective, reason });
+            return enter_payment_exit(draft, id, ExitReason::Cheated);
         }
         draft.decline(ObjectiveId::VirtualFund(id), from, DeclineReason::Cancelled);
         adopt_final(draft, id, paid, payer);

@@ -6,9 +6,13 @@ use crate::draft::Draft;
 use crate::effect::Response;
 use crate::engine::Engine;
 use crate::error::RequestError;
+use crate::guard;
 use crate::input::Request;
 use crate::ledger::{Ledger, LedgerPhase, Side};
-use crate::objectives::{DeclineReason, WaitingFor, sign_final, start_direct_defund};
+use crate::objectives::{
+    DeclineReason, ExitReason, WaitingFor, enter_ledger_exit, enter_payment_exit, sign_final,
+    start_direct_defund,
+};
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::policy::Policy;
 use crate::query::{LedgerView, PaymentView};
@@ -33,6 +37,11 @@ pub(super) fn handle(draft: &mut Draft<'_>, request: Request) -> Result<Response
         (Request::ReceiveVoucher { voucher, signer }, _) => {
             voucher::receive(draft, voucher, signer)
         }
+        (Request::ExitLedger { ledger }, _) => exit_ledger(draft, ledger),
+        (Request::ExitPayment { channel }, _) => exit_payment(draft, channel),
+        (Request::AddTower { tower }, _) => guard::add(draft, tower),
+        (Request::RemoveTower { tower }, _) => guard::remove(draft, tower),
+        (Request::ListTowers, _) => Ok(guard::list(draft)),
         (Request::Cancel { objective }, _) => cancel(draft, objective),
         (query, _) => describe(draft, &query),
     }
@@ -104,6 +113,7 @@ fn open_ledger(
         return Err(RequestError::LedgerExists { peer, ledger: ledger.id });
     }
     check_backlog(draft, peer)?;
+    draft.check_reserve(1, 0)?;
     let mut ledger = Ledger::new(fixed.clone(), asset, Side::Leader, mine, theirs);
     let id = ledger.id;
     if draft.is_known(id) {
@@ -129,6 +139,7 @@ fn close_ledger(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, Reques
         }
         // An earlier attempt timed out; the final state is with the peer, so only wait again.
         LedgerPhase::Closing => {}
+        LedgerPhase::Exiting(_) => return Err(RequestError::AlreadyExiting(id)),
         LedgerPhase::Open => {
             let count = ledger.proposed().guarantees.len().max(ledger.agreed.guarantees.len());
             if count > 0 {
@@ -171,6 +182,7 @@ fn open_payment(
     for other in fixed.participants.iter().skip(1) {
         check_backlog(draft, *other)?;
     }
+    draft.check_reserve(0, 1)?;
     let mut channel = PaymentChannel::new(fixed, asset, capacity, 0);
     let id = channel.id;
     if draft.is_known(id) {
@@ -217,6 +229,7 @@ fn close_payment(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, Reque
             draft.touch(id);
             return Ok(Response::Started(objective));
         }
+        PaymentPhase::Exiting(_) => return Err(RequestError::AlreadyExiting(id)),
         PaymentPhase::Funding | PaymentPhase::Cancelled(_) => {
             return Err(RequestError::NotOpen(id));
         }
@@ -227,9 +240,38 @@ fn close_payment(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, Reque
         check_backlog(draft, payer)?;
         let timeout = draft.policy.closing_timeout;
         draft.start_objective(objective, WaitingFor::FinalStateFromPayer, timeout);
+        draft.be_patient(id);
         draft.send(payer, &Message::RequestFinal { channel: id });
     }
     Ok(Response::Started(objective))
+}
+
+fn exit_ledger(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, RequestError> {
+    let ledger = draft.ledger(id).ok_or(RequestError::UnknownLedger(id))?;
+    if matches!(ledger.phase, LedgerPhase::Exiting(_)) {
+        return Err(RequestError::AlreadyExiting(id));
+    }
+    if ledger.supported_turn().is_none() || ledger.status().holdings.is_zero() {
+        return Err(RequestError::NothingToEnforce(id));
+    }
+    enter_ledger_exit(draft, id, ExitReason::Requested);
+    Ok(Response::Started(ObjectiveId::Exit(id)))
+}
+
+fn exit_payment(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, RequestError> {
+    let channel = draft.payment(id).ok_or(RequestError::UnknownPayment(id))?;
+    if matches!(channel.phase, PaymentPhase::Exiting(_)) {
+        return Err(RequestError::AlreadyExiting(id));
+    }
+    let hops = channel.left.into_iter().chain(channel.right);
+    let locked = hops
+        .filter_map(|hop| draft.ledger(hop))
+        .any(|ledger| ledger.agreed.guarantees.contains_key(&id));
+    if channel.enforceable_turn(None).is_none() || !locked {
+        return Err(RequestError::NothingToEnforce(id));
+    }
+    enter_payment_exit(draft, id, ExitReason::Requested);
+    Ok(Response::Started(ObjectiveId::Exit(id)))
 }
 
 fn cancel(draft: &mut Draft<'_>, id: ObjectiveId) -> Result<Response, RequestError> {
@@ -274,6 +316,6 @@ fn describe(draft: &Draft<'_>, query: &Request) -> Result<Response, RequestError
         Request::ListObjectives => {
             Response::Objectives(state.objectives.values().copied().collect())
         }
-        _ => Response::Status(state.status_view()),
+        _ => Response::Status(state.status_view(&draft.gas)),
     })
 }

@@ -106,6 +106,14 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
                 draft.report(from, Offence::BadVoucher);
             }
         }
+        // It was on its way when the dispute began, and can still be redeemed with the others.
+        PaymentPhase::Exiting(_) if channel.may_redeem_more() => {
+            if credit(draft, voucher, signer).is_err() {
+                draft.report(from, Offence::BadVoucher);
+            }
+        }
+        // Too late, and the payer gets it back: no offence.
+        PaymentPhase::Exiting(_) => {}
         PaymentPhase::Funding | PaymentPhase::Closing | PaymentPhase::Cancelled(_) => {
             draft.report(from, Offence::BadVoucher);
         }

@@ -6,6 +6,7 @@
 //! with a turn number that it has never signed, so no turn is ever signed twice.
 
 mod balances;
+mod exit;
 mod follower;
 mod leader;
 mod onchain;
@@ -15,10 +16,11 @@ use serde::{Deserialize, Serialize};
 pub use balances::{Balances, Change, ChangeError, Guarantee, Side};
 pub use follower::RefusalReason;
 pub use leader::{Pending, ProposalError};
-pub use onchain::{ChannelMode, OnChain, OnChainStatus};
+pub use onchain::{ChannelMode, Move, OnChain, OnChainStatus};
 
 use crate::chain::ChainCall;
 use crate::crypto::Signature;
+use crate::objectives::ExitReason;
 use crate::state::{FixedPart, VariablePart};
 use crate::types::{
     Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Destination, Timestamp,
@@ -34,6 +36,8 @@ pub enum LedgerPhase {
     Open,
     /// No more changes: a final state is being signed or paid out.
     Closing,
+    /// No more changes: being enforced on chain.
+    Exiting(ExitReason),
 }
 
 /// A final state of the ledger and who has signed it.
@@ -45,7 +49,7 @@ pub struct Closing {
     pub signatures: [Option<Signature>; 2],
 }
 
-/// The one chain call that a ledger may have on its way.
+/// The one chain call that a channel may have on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CallState {
     /// None.
@@ -101,6 +105,11 @@ pub struct Ledger {
     pub call: CallState,
     /// When this node withdraws itself, should participant 0 not have done it (gap S17).
     pub withdrawal: WithdrawalTurn,
+    /// How long the peer may stay silent about what was asked before the ledger is enforced.
+    pub patience: Option<Timestamp>,
+    /// Settlements that the contract refused because the outcome on chain is another one than
+    /// assumed, see [`Ledger::outcomes`].
+    pub refused_settlements: u32,
 }
 
 impl Ledger {
@@ -128,6 +137,8 @@ impl Ledger {
             onchain: OnChain::default(),
             call: CallState::None,
             withdrawal: WithdrawalTurn::Unset,
+            patience: None,
+            refused_settlements: 0,
         }
     }
 
@@ -162,8 +173,14 @@ impl Ledger {
     /// Hash of the prefund state.
     #[must_use]
     pub fn prefund_hash(&self) -> B256 {
+        self.prefund_state().hash(self.id)
+    }
+
+    /// The state that both sign before anything is deposited. Only while the ledger opens, for
+    /// afterwards its content is another.
+    fn prefund_state(&self) -> VariablePart {
         let balances = Balances { turn: TurnNumber::PREFUND, ..self.agreed.clone() };
-        self.state_hash(&balances, false)
+        self.state(&balances, false)
     }
 
     /// Hash of the agreed state; of the postfund state while the ledger opens.

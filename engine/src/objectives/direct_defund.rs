@@ -17,15 +17,19 @@ pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {
         let timeout = draft.policy.closing_timeout;
         draft.start_objective(objective, WaitingFor::Finalization, timeout);
     }
+    draft.be_patient(id);
 }
 
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::DirectDefund(id);
     sign_final_state(draft, id);
     let Some(ledger) = draft.ledger(id) else { return };
-    let Some(withdrawal) = ledger.withdrawal_call() else {
+    let Some(conclusion) = ledger.withdrawal_call() else {
         return draft.wait_for(objective, WaitingFor::Finalization);
     };
+    // Somebody has concluded it without paying out; concluding it again would be refused.
+    let settlement = ledger.settlement(&|_| None).map(|settlement| settlement.call);
+    let withdrawal = settlement.unwrap_or(conclusion);
     let (call, me, turn) = (ledger.call, ledger.me, ledger.withdrawal);
     let status = ledger.status();
     if status.paid_out && status.mode == ChannelMode::Concluded && call == CallState::None {
@@ -55,7 +59,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         }
     };
     if due {
-        draft.submit(id, withdrawal);
+        draft.submit(withdrawal);
     }
 }
 

@@ -62,13 +62,13 @@ fn deposit(draft: &mut Draft<'_>, id: ChannelId) {
     }
     let asset = ledger.asset;
     let call = ChainCall::Deposit { channel: id, asset, expected_held: holdings, amount };
-    draft.submit(id, call);
+    draft.submit(call);
 }
 
 /// Deposits again what a reorganisation took back from an open ledger. The transaction that was
 /// taken back may be mined again by itself; where it comes before the deposit that it builds on,
-/// the contract refuses it, and nobody else would make it good. Of two deposits of ours the contract
-/// takes one, because both name the holdings that they expect.
+/// the contract refuses it, and nobody else would make it good. Of two deposits of ours the second
+/// adds nothing, because both name the holdings that they bring about.
 pub(crate) fn restore_deposit(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
     let status = ledger.status();

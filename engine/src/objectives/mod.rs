@@ -6,6 +6,7 @@
 
 mod direct_defund;
 mod direct_fund;
+mod dispute;
 mod virtual_defund;
 mod virtual_fund;
 
@@ -20,12 +21,17 @@ pub(crate) use direct_fund::{
     crank as crank_direct_fund, declined as direct_fund_declined, give_up as give_up_direct_fund,
     restore_deposit,
 };
+pub(crate) use dispute::{
+    answer as answer_challenge, crank_checkpoint, crank_ledger as crank_ledger_exit,
+    crank_payment as crank_payment_exit, enter_ledger as enter_ledger_exit,
+    enter_payment as enter_payment_exit, out_of_patience,
+};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
 pub(crate) use virtual_fund::{
     cancel, crank as crank_virtual_fund, crank_cancelled, left_side, may_release_left,
 };
 
-use crate::types::{Address, ObjectiveId, Timestamp};
+use crate::types::{Address, ChannelId, ObjectiveId, Timestamp};
 
 /// A run of a protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +85,12 @@ pub enum WaitingFor {
     Finalization,
     /// The payout on chain.
     Withdraw,
+    /// A challenge to be mined.
+    Challenge,
+    /// A challenge to run out.
+    ChallengeExpiry,
+    /// Payment channels over a ledger to become final on chain.
+    PaymentChannels,
 }
 
 impl fmt::Display for WaitingFor {
@@ -94,6 +106,9 @@ impl fmt::Display for WaitingFor {
             Self::DefundingOnMyRight => "WaitingForDefundingOnMyRight",
             Self::Finalization => "WaitingForFinalization",
             Self::Withdraw => "WaitingForWithdraw",
+            Self::Challenge => "WaitingForChallenge",
+            Self::ChallengeExpiry => "WaitingForChallengeExpiry",
+            Self::PaymentChannels => "WaitingForPaymentChannels",
         })
     }
 }
@@ -146,4 +161,30 @@ pub enum DeclineReason {
     /// The user of a node on the path asked to stop.
     #[error("a participant cancelled it")]
     Cancelled,
+    /// The channel is being enforced on chain instead.
+    #[error("the channel is being enforced on chain")]
+    Disputed,
+    /// The node's account cannot pay for enforcing one more channel.
+    #[error("the node has too little coin in reserve to enforce one more channel")]
+    GasReserve,
+}
+
+/// Why a channel is enforced on chain. Stored: append only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ExitReason {
+    /// The user asked for it.
+    #[error("you asked for it")]
+    Requested,
+    /// What was asked of the peer was not answered in time.
+    #[error("the peer has not answered in time")]
+    Silent,
+    /// Somebody registered a challenge with the newest state.
+    #[error("a participant challenged it on chain")]
+    Challenged,
+    /// The peer registered, or insisted on, something older than what it has signed.
+    #[error("the peer tried to close it with something older than it has signed")]
+    Cheated,
+    /// A ledger that guarantees the payment channel is enforced.
+    #[error("ledger channel {0} under it is being enforced on chain")]
+    Ledger(ChannelId),
 }

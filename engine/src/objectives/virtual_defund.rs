@@ -34,7 +34,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
 }
 
 /// Proposes to turn the guarantee back into balances, if this node leads the hop.
-fn release(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, paid: Amount) {
+pub(super) fn release(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, paid: Amount) {
     let Some((channel, ledger)) = draft.payment(id).zip(draft.ledger(hop)) else { return };
     let due = ledger.me == Side::Leader
         && ledger.agreed.guarantees.contains_key(&id)
@@ -75,5 +75,6 @@ pub(crate) fn adopt_final(draft: &mut Draft<'_>, id: ChannelId, paid: Amount, pa
         let timeout = draft.policy.closing_timeout;
         draft.start_objective(objective, WaitingFor::SupportedFinalState, timeout);
     }
+    draft.be_patient(id);
     draft.send_all(others, &Message::Finalize { channel: id, paid, payer, seal });
 }

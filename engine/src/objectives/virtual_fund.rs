@@ -131,6 +131,8 @@ pub(crate) fn cancel(draft: &mut Draft<'_>, id: ChannelId, by: Address, reason: 
     let me = draft.me();
     let Some(channel) = draft.payment_mut(id) else { return };
     channel.phase = PaymentPhase::Cancelled(reason);
+    draft.be_patient(id);
+    let Some(channel) = draft.payment(id) else { return };
     let left = usize::from(channel.me)
         .checked_sub(1)
         .and_then(|index| channel.fixed.participants.get(index).copied());
@@ -147,9 +149,10 @@ pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(channel) = draft.payment(id) else { return };
     let reason = match channel.phase {
         PaymentPhase::Cancelled(reason) => reason,
-        PaymentPhase::Funding | PaymentPhase::Open | PaymentPhase::Closing => {
-            DeclineReason::Cancelled
-        }
+        PaymentPhase::Funding
+        | PaymentPhase::Open
+        | PaymentPhase::Closing
+        | PaymentPhase::Exiting(_) => DeclineReason::Cancelled,
     };
     let (left, right, capacity) = (channel.left, channel.right, channel.capacity);
     let right_declined =

@@ -1,12 +1,17 @@
 //! Payment channels: virtual, funded by guarantees in ledgers, paid by vouchers.
 
+mod exit;
+
 use serde::{Deserialize, Serialize};
 
+pub use exit::Resolution;
+
 use crate::crypto::Signature;
-use crate::objectives::DeclineReason;
+use crate::ledger::{CallState, OnChain, OnChainStatus};
+use crate::objectives::{DeclineReason, ExitReason};
 use crate::outcome::{Allocation, Outcome};
 use crate::state::{FixedPart, VariablePart};
-use crate::types::{Address, Amount, Asset, B256, Bytes, ChannelId, TurnNumber};
+use crate::types::{Address, Amount, Asset, B256, Bytes, ChannelId, Timestamp, TurnNumber};
 use crate::vouchers::Voucher;
 
 /// What this node is in a payment channel.
@@ -31,6 +36,8 @@ pub enum PaymentPhase {
     Closing,
     /// Never opened: the guarantees, if any, go back to their left sides.
     Cancelled(DeclineReason),
+    /// No more vouchers: being enforced on chain.
+    Exiting(ExitReason),
 }
 
 /// The final state's content and who has signed it.
@@ -73,6 +80,12 @@ pub struct PaymentChannel {
     pub decline_sent_left: bool,
     /// A voucher that overtook the last postfund signature; credited when the channel opens.
     pub early_voucher: Option<Voucher>,
+    /// View of the chain, where the channel appears only in a dispute.
+    pub onchain: OnChain,
+    /// Challenge or conclusion on its way.
+    pub call: CallState,
+    /// How long the others may stay silent about what was asked before the channel is enforced.
+    pub patience: Option<Timestamp>,
 }
 
 impl PaymentChannel {
@@ -95,6 +108,9 @@ impl PaymentChannel {
             declined_by: vec![false; count],
             decline_sent_left: false,
             early_voucher: None,
+            onchain: OnChain::default(),
+            call: CallState::None,
+            patience: None,
         }
     }
 
@@ -197,6 +213,12 @@ impl PaymentChannel {
     #[must_use]
     pub fn settles(&self, total: Amount) -> bool {
         self.final_state.as_ref().is_some_and(|state| total <= state.paid)
+    }
+
+    /// Where the channel stands on chain.
+    #[must_use]
+    pub fn status(&self) -> OnChainStatus {
+        self.onchain.status(self.asset)
     }
 
     /// True once everyone has signed the final state.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Random;
 use crate::chain::{BlockRef, ChainCall};
 use crate::crypto::{LocalSigner, Signer};
+use crate::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use crate::ledger::{Ledger, Side};
 use crate::objectives::{DeclineReason, Objective, ObjectiveStatus, WaitingFor};
 use crate::payment::PaymentChannel;
@@ -230,6 +231,8 @@ fn every_kind_with(variant: u64, content: u64) -> Vec<Write> {
         Write::Call(CallId(variant), Some(deposit(content))),
         Write::NextCall(CallId(content)),
         Write::Cursor(ChainCursor { recent: (0..=content % 64).map(block).collect() }),
+        Write::Tower(payment.payer(), Some(tower(content))),
+        Write::Guard(payment.payer(), ledger.id, Some(Box::new(guarding(ledger.id, content)))),
         Write::Ledger(ledger.id, Some(Box::new(ledger))),
         Write::Payment(payment.id, Some(Box::new(payment))),
     ]
@@ -243,6 +246,8 @@ fn removals(variant: u64) -> Vec<Write> {
         Write::Objective(id, _) => Some(Write::Objective(id, None)),
         Write::Message(to, id, _) => Some(Write::Message(to, id, None)),
         Write::Call(id, _) => Some(Write::Call(id, None)),
+        Write::Tower(tower, _) => Some(Write::Tower(tower, None)),
+        Write::Guard(tower, id, _) => Some(Write::Guard(tower, id, None)),
         Write::NextCall(_)
         | Write::Cursor(_)
         | Write::ArchivedChannel(..)
@@ -288,6 +293,20 @@ fn paid(channel: ChannelId, content: u64) -> Paid {
     let total = Amount::from(content);
     let voucher = (content > 0).then(|| Voucher::sign(channel, total, &signer()));
     Paid { total, voucher }
+}
+
+fn tower(content: u64) -> Tower {
+    let channels = u32::try_from(content).unwrap_or(u32::MAX);
+    Tower::Serving(Terms { channels, guard_bytes: 65_536 })
+}
+
+fn guarding(channel: ChannelId, content: u64) -> Guarding {
+    let sent = Rank { turn: TurnNumber(content), paid: Amount::from(U256::MAX) };
+    let (deployment, state) = (super::fixtures::DEPLOYMENT, B256::repeat_byte(9));
+    let (client, at) = (signer().address(), Timestamp(content));
+    let receipt = GuardReceipt::sign(&deployment, client, channel, sent, state, at, &signer());
+    let refused = Some(TowerRefusal::Older(sent));
+    Guarding { sent, state, answered: true, receipt: Some(receipt), refused }
 }
 
 fn deposit(content: u64) -> ChainCall {

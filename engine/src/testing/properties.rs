@@ -60,7 +60,15 @@ impl Memory {
             Message::Voucher { .. }
             | Message::Refuse { .. }
             | Message::RequestFinal { .. }
-            | Message::Decline { .. } => return,
+            | Message::Decline { .. }
+            | Message::TowerHello { .. }
+            | Message::TowerTerms { .. }
+            // A hand-over shows states that were signed before, or a redemption, which the payee
+            // signs anew for every larger voucher.
+            | Message::Guard { .. }
+            | Message::Guarded { .. }
+            | Message::GuardRefused { .. }
+            | Message::Unguard { .. } => return,
         };
         self.sign(me, channel, turn, seal);
     }
@@ -79,6 +87,7 @@ pub(crate) fn check_node(
     engine: &Engine,
     signer: &RecordingSigner,
     store: &MemStore,
+    chain: &FakeChain,
     memory: &mut Memory,
 ) {
     check_fold(name, deployment, engine, signer, store);
@@ -92,7 +101,8 @@ pub(crate) fn check_node(
     for channel in state.payments.values() {
         check_payment(name, state, channel, memory);
     }
-    check_worth(name, state, memory);
+    let taken = |ledger| chain.paid(ledger, engine.address());
+    check_worth(name, state, memory, &taken);
 }
 
 /// A restart changes no answer: what is stored folds to what is in memory.
@@ -123,6 +133,7 @@ fn check_fold(
     assert_eq!(live.by_peer, restored.by_peer, "{name}: index of peers after a restart");
     assert_eq!(live.deadlines, restored.deadlines, "{name}: deadlines after a restart");
     assert_eq!(live.awaiting_block, restored.awaiting_block, "{name}: waits after a restart");
+    assert_eq!(live.finalizing, restored.finalizing, "{name}: challenges after a restart");
     assert_eq!(live.opening, restored.opening, "{name}: opening ledgers after a restart");
     assert_eq!(live.funding, restored.funding, "{name}: opening channels after a restart");
     for (peer, backlog) in &live.outbox {
@@ -205,13 +216,14 @@ fn guaranteed(state: &State, hop: ChannelId, target: ChannelId) -> Option<Amount
 
 /// A node never has less than it put in, less what it paid, plus what it was paid: no neighbour
 /// can make a relay pay more than it gets (invariant 6).
-fn check_worth(name: &str, state: &State, memory: &Memory) {
+fn check_worth(name: &str, state: &State, memory: &Memory, taken: &dyn Fn(ChannelId) -> Amount) {
     let (mut worth, mut due) = (U256::ZERO, U256::ZERO);
     for (id, known) in &memory.ledgers {
         due += known.deposit.to_u256();
         worth += match state.ledgers.get(id) {
             Some(ledger) => worth_of(name, state, ledger),
-            None => known.balance.to_u256(),
+            // A settlement pays what was reclaimed, too.
+            None => known.balance.max(taken(*id)).to_u256(),
         };
     }
     for known in memory.payments.values() {
@@ -230,21 +242,24 @@ fn worth_of(name: &str, state: &State, ledger: &Ledger) -> U256 {
         let channel = state.payments.get(id);
         let channel = channel.unwrap_or_else(|| panic!("{name}: {id:?} is guaranteed and unknown"));
         let paid = state.paid.get(id).map(|paid| paid.total).unwrap_or_default();
-        let closed = channel.final_state.as_ref().filter(|_| channel.is_finalized());
+        let agreed = channel.final_state.as_ref().filter(|_| channel.is_finalized());
+        let time = state.cursor.head().map_or(0, |block| block.timestamp);
+        let resolved = channel.resolution(time).map(|resolution| resolution.paid);
+        let closed = resolved.or_else(|| agreed.map(|state| state.paid));
         let elsewhere =
             |hop: Option<ChannelId>| hop.is_some_and(|hop| guaranteed(state, hop, *id).is_some());
         let share = match (guarantee.left == ledger.me, channel.role()) {
-            (true, Role::Payer) => guarantee.amount.saturating_sub(paid),
+            (true, Role::Payer) => guarantee.amount.saturating_sub(resolved.unwrap_or(paid)),
             // What is locked on the right comes back, less what is claimed on the left.
             (true, _) => match closed {
-                Some(closed) if !elsewhere(channel.left) => {
-                    guarantee.amount.saturating_sub(closed.paid)
+                Some(paid) if resolved.is_some() || !elsewhere(channel.left) => {
+                    guarantee.amount.saturating_sub(paid)
                 }
                 _ => guarantee.amount,
             },
-            (false, Role::Payee) => paid,
+            (false, Role::Payee) => resolved.unwrap_or(paid),
             (false, _) => match closed {
-                Some(closed) if !elsewhere(channel.right) => closed.paid,
+                Some(paid) if resolved.is_some() || !elsewhere(channel.right) => paid,
                 _ => Amount::ZERO,
             },
         };

@@ -44,6 +44,12 @@ impl Amount {
         self.0.checked_sub(other.0).map(Self)
     }
 
+    /// This many times the amount; stays at the largest number there is.
+    #[must_use]
+    pub fn saturating_mul(self, times: u64) -> Self {
+        Self(self.0.saturating_mul(U256::from(times)))
+    }
+
     /// The difference, or zero where `other` is more.
     #[must_use]
     pub fn saturating_sub(self, other: Self) -> Self {

@@ -85,6 +85,8 @@ pub enum ObjectiveId {
     VirtualFund(ChannelId),
     /// Closing a payment channel with its last voucher.
     VirtualDefund(ChannelId),
+    /// Enforcing a ledger or payment channel on chain.
+    Exit(ChannelId),
 }
 
 impl ObjectiveId {
@@ -95,7 +97,8 @@ impl ObjectiveId {
             Self::DirectFund(id)
             | Self::DirectDefund(id)
             | Self::VirtualFund(id)
-            | Self::VirtualDefund(id) => *id,
+            | Self::VirtualDefund(id)
+            | Self::Exit(id) => *id,
         }
     }
 }
@@ -107,6 +110,7 @@ impl fmt::Display for ObjectiveId {
             Self::DirectDefund(id) => write!(f, "DirectDefunding-{id}"),
             Self::VirtualFund(id) => write!(f, "VirtualFund-{id}"),
             Self::VirtualDefund(id) => write!(f, "VirtualDefund-{id}"),
+            Self::Exit(id) => write!(f, "Exit-{id}"),
         }
     }
 }
@@ -114,8 +118,8 @@ impl fmt::Display for ObjectiveId {
 /// The text is not an objective id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an objective id: expected DirectFunding-, DirectDefunding-, VirtualFund- or \
-     VirtualDefund- followed by a channel id"
+    "not an objective id: expected DirectFunding-, DirectDefunding-, VirtualFund-, \
+     VirtualDefund- or Exit- followed by a channel id"
 )]
 pub struct ParseObjectiveIdError;
 
@@ -130,6 +134,7 @@ impl FromStr for ObjectiveId {
             "DirectDefunding" => Ok(Self::DirectDefund(channel)),
             "VirtualFund" => Ok(Self::VirtualFund(channel)),
             "VirtualDefund" => Ok(Self::VirtualDefund(channel)),
+            "Exit" => Ok(Self::Exit(channel)),
             _ => Err(ParseObjectiveIdError),
         }
     }
@@ -170,6 +175,7 @@ mod tests {
             (ObjectiveId::DirectDefund(channel), "DirectDefunding-0xabab"),
             (ObjectiveId::VirtualFund(channel), "VirtualFund-0xabab"),
             (ObjectiveId::VirtualDefund(channel), "VirtualDefund-0xabab"),
+            (ObjectiveId::Exit(channel), "Exit-0xabab"),
         ];
         for (id, beginning) in ids {
             assert!(id.to_string().starts_with(beginning), "{id}");

@@ -10,9 +10,10 @@ use crate::crypto::SignatureError;
 /// First byte of every message.
 const VERSION: u8 = 1;
 
-/// Largest message. The largest honest one proposes a change with the signatures of
-/// the most participants a policy can allow, and stays below 4 KiB.
-pub const MAX_MESSAGE_BYTES: usize = 16 * 1024;
+/// Largest message. The largest honest one hands a ledger to a watchtower: about 140 bytes for
+/// each guarantee, which makes 28 KiB for as many as the default policy allows. All others stay
+/// below 4 KiB.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
 /// Why bytes of a peer are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Signature, SignatureError, Signer};
+use crate::guard::{Guard, GuardReceipt, Terms, TowerRefusal};
 use crate::ledger::{Change, RefusalReason};
 use crate::objectives::DeclineReason;
-use crate::state::FixedPart;
+use crate::state::{Deployment, FixedPart};
 use crate::types::{Address, Amount, Asset, B256, ChannelId, ObjectiveId, TurnNumber};
 use crate::vouchers::Voucher;
 
@@ -205,9 +206,50 @@ pub enum Message {
         /// Why.
         reason: DeclineReason,
     },
+    /// Asks a watchtower whether it guards channels of these contracts.
+    TowerHello {
+        /// Chain and contracts of the sender.
+        deployment: Deployment,
+    },
+    /// The tower does, within these bounds.
+    TowerTerms {
+        /// What it holds for the sender of the question.
+        terms: Terms,
+    },
+    /// Hands the newest state of a channel to a tower.
+    Guard {
+        /// What the tower needs to answer a stale challenge.
+        guard: Box<Guard>,
+    },
+    /// The tower has stored it.
+    Guarded {
+        /// The tower's word.
+        receipt: Box<GuardReceipt>,
+        /// Recovered signer.
+        #[serde(skip)]
+        signer: Address,
+    },
+    /// The tower does not take a guard, or does not serve the sender at all.
+    GuardRefused {
+        /// Which channel; none for all.
+        channel: Option<ChannelId>,
+        /// Why.
+        reason: TowerRefusal,
+    },
+    /// The tower may forget a channel.
+    Unguard {
+        /// Which channel.
+        channel: ChannelId,
+    },
 }
 
 impl Message {
+    /// True for what a watchtower is asked: its own service answers it, not the engine.
+    #[must_use]
+    pub const fn is_for_tower(&self) -> bool {
+        matches!(self, Self::TowerHello { .. } | Self::Guard { .. } | Self::Unguard { .. })
+    }
+
     /// The channel that this message would bring into being.
     #[must_use]
     pub fn opens(&self) -> Option<ChannelId> {
@@ -225,7 +267,13 @@ impl Message {
             | Self::PaymentPostfund { .. }
             | Self::RequestFinal { .. }
             | Self::Finalize { .. }
-            | Self::Decline { .. } => None,
+            | Self::Decline { .. }
+            | Self::TowerHello { .. }
+            | Self::TowerTerms { .. }
+            | Self::Guard { .. }
+            | Self::Guarded { .. }
+            | Self::GuardRefused { .. }
+            | Self::Unguard { .. } => None,
         }
     }
 }

@@ -42,7 +42,18 @@ pub fn open(from: Address, bytes: &[u8]) -> Result<Envelope, WireError> {
                 seal.recover()?;
             }
         }
-        Message::Refuse { .. } | Message::RequestFinal { .. } | Message::Decline { .. } => {}
+        Message::Guarded { receipt, signer } => {
+            *signer = receipt.signature.recover(receipt.hash())?;
+        }
+        Message::Refuse { .. }
+        | Message::RequestFinal { .. }
+        | Message::Decline { .. }
+        | Message::TowerHello { .. }
+        | Message::TowerTerms { .. }
+        // Its signatures are the tower's concern, see `Guard::check`.
+        | Message::Guard { .. }
+        | Message::GuardRefused { .. }
+        | Message::Unguard { .. } => {}
     }
     Ok(Envelope { from, message })
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use engine::effect::Offence;
 use engine::input::Request;
 use engine::ledger::{Change, RefusalReason, Side};
-use engine::objectives::DeclineReason;
+use engine::objectives::{DeclineReason, ExitReason};
+use engine::payment::PaymentPhase;
 use engine::testing::adversaries::{Equivocator, Overspender, Puppet, Replayer, Staller};
 use engine::testing::{Climate, Party, Random, Setup, World, fixtures};
 use engine::types::{Amount, Asset, ObjectiveId, TurnNumber};
@@ -161,16 +162,25 @@ fn an_overspender_pays_with_what_it_has_only() {
     mallory.say(&mut world, bob, &Overspender(&mallory).voucher(&channel, 10_u64.into()));
     assert_eq!(world.paid(bob, channel.id), 40_u64.into());
     // Neither does a final state that pays less.
-    for message in Equivocator(&mallory).final_states(&channel, &[39, 0]) {
-        mallory.say(&mut world, bob, &message);
+    for (position, message) in
+        Equivocator(&mallory).final_states(&channel, &[39, 0]).iter().enumerate()
+    {
+        mallory.say(&mut world, bob, message);
+        // From the first one on the voucher is enforced, and no word counts any more.
+        if position > 0 {
+            assert_eq!((offences(&mut world, bob), mallory.heard()), (vec![], vec![]));
+            continue;
+        }
         assert_eq!(offences(&mut world, bob), [Offence::BadVoucher]);
         let heard = mallory.heard();
         let below = heard.iter().any(|message| {
             matches!(message, Message::Decline { reason: DeclineReason::BelowVouchers, .. })
         });
         assert!(below, "{heard:?}");
-        assert!(world.has_open_payment(bob, channel.id));
+        assert_eq!(world.paid(bob, channel.id), 40_u64.into());
     }
+    let phase = world.payment(bob, channel.id).unwrap().phase;
+    assert_eq!(phase, PaymentPhase::Exiting(ExitReason::Cheated));
     // Nor a removal that gives everything back to the payer.
     let removal = Overspender(&mallory).removal(&ledger, &channel, 50_u64.into());
     mallory.say(&mut world, bob, &removal);

@@ -188,10 +188,8 @@ fn gap_s8_a_challenge_on_a_running_ledger_is_seen_and_stops_it() {
     let request = world.payment_request(&[bob, alice], 10);
     assert_eq!(world.request(bob, request), Err(RequestError::LedgerNotUsable(id)));
     let close = world.request(bob, Request::CloseLedger { ledger: id });
-    assert_eq!(close, Err(RequestError::LedgerNotUsable(id)));
-    world.chain_mut().announce(id, ChainFact::ChallengeCleared { turn: TurnNumber(2) });
-    world.run_until_quiet();
-    world.close_ledger(bob, id);
+    assert_eq!(close, Err(RequestError::AlreadyExiting(id)));
+    world.leave_unfinished();
 }
 
 #[test]

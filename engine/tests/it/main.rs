@@ -5,6 +5,7 @@
 mod adversaries;
 mod closing;
 mod crashes;
+mod exits;
 mod funding;
 mod gaps;
 mod ledger;
@@ -13,6 +14,7 @@ mod reorgs;
 mod requests;
 mod seeds;
 mod support;
+mod towers;
 mod transcripts;
 mod vectors;
 mod virtual_channels;

@@ -1,11 +1,14 @@
 //! Messages as bytes: one encoding each, small, and nothing else decodes.
 
 use engine::crypto::{LocalSigner, Signer};
-use engine::ledger::{Change, Guarantee, RefusalReason, Side};
+use engine::guard::{Guard, GuardReceipt, Rank, Terms, TowerRefusal};
+use engine::ledger::{Change, Guarantee, Ledger, RefusalReason, Side};
 use engine::objectives::DeclineReason;
-use engine::state::FixedPart;
+use engine::state::{FixedPart, SupportedState};
 use engine::testing::fixtures;
-use engine::types::{Address, Amount, Asset, B256, ChannelId, ObjectiveId, TurnNumber, U256};
+use engine::types::{
+    Address, Amount, Asset, B256, ChannelId, ObjectiveId, Timestamp, TurnNumber, U256,
+};
 use engine::vouchers::Voucher;
 use engine::wire::{self, Evidence, MAX_MESSAGE_BYTES, Message, Seal, WireError};
 use proptest::prelude::*;
@@ -80,7 +83,47 @@ fn every_variant() -> Vec<Message> {
             objective: ObjectiveId::VirtualFund(channel),
             reason: DeclineReason::TimedOut,
         },
+        Message::TowerHello { deployment: fixtures::DEPLOYMENT },
+        Message::TowerTerms { terms: Terms { channels: 1_000, guard_bytes: 65_536 } },
+        Message::Guard { guard: Box::new(guard(1)) },
+        Message::Guarded { receipt: Box::new(receipt()), signer: fixtures::key("bob").address() },
+        Message::GuardRefused { channel: Some(channel), reason: TowerRefusal::Quota(1_000) },
+        Message::Unguard { channel },
     ]
+}
+
+/// A ledger's newest state with some guarantees, signed by both.
+fn guard(guarantees: u64) -> Guard {
+    let most = Amount::from(U256::MAX);
+    let mut ledger = Ledger::new(fixed(0), Asset::NATIVE, Side::Leader, most, most);
+    ledger.agreed.turn = TurnNumber::MAX;
+    let guarantee = Guarantee { amount: most, left: Side::Leader };
+    let targets = (0..guarantees).map(|index| ChannelId(B256::from(U256::from(index))));
+    ledger.agreed.guarantees = targets.map(|target| (target, guarantee)).collect();
+    let (hash, state) = (ledger.agreed_hash(), ledger.state(&ledger.agreed, false));
+    let signatures = ["alice", "bob"].map(|name| fixtures::key(name).sign(hash)).to_vec();
+    let candidate = SupportedState { state, signatures };
+    Guard { fixed: ledger.fixed, proof: Vec::new(), candidate }
+}
+
+fn receipt() -> GuardReceipt {
+    GuardReceipt::sign(
+        &fixtures::DEPLOYMENT,
+        alice().address(),
+        ChannelId(B256::repeat_byte(0x22)),
+        Rank { turn: TurnNumber::PAYMENT_FINAL, paid: 1_000_u64.into() },
+        B256::repeat_byte(0x11),
+        Timestamp(1_700_000_000_000),
+        &fixtures::key("bob"),
+    )
+}
+
+/// A ledger with as many guarantees as a policy allows can be handed to a watchtower.
+#[test]
+fn the_largest_guard_fits() {
+    let most = u64::try_from(fixtures::policy().max_guarantees).unwrap();
+    let length = wire::encode(&Message::Guard { guard: Box::new(guard(most)) }).len();
+    assert!((20_000..MAX_MESSAGE_BYTES / 2).contains(&length), "{length}");
 }
 
 #[test]
@@ -203,7 +246,7 @@ proptest! {
     /// Bytes that begin like a message reach deeper.
     #[test]
     fn any_change_of_a_message_is_another_message_or_an_error(
-        variant in 0_usize..13,
+        variant in 0_usize..19,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
     ) {
         let mut bytes = wire::encode(&every_variant()[variant]);

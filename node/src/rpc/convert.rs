@@ -20,6 +20,7 @@ impl From<&LedgerView> for LedgerInfo {
             Some(LedgerPhase::Opening) => "opening",
             Some(LedgerPhase::Open) => "open",
             Some(LedgerPhase::Closing) => "closing",
+            Some(LedgerPhase::Exiting(_)) => "exiting",
             None => "closed",
         };
         let (on_chain, finalizes_at) = match view.mode {
@@ -61,6 +62,7 @@ impl From<&PaymentView> for ChannelInfo {
             Some(PaymentPhase::Open) => "open",
             Some(PaymentPhase::Closing) => "closing",
             Some(PaymentPhase::Cancelled(_)) => "cancelled",
+            Some(PaymentPhase::Exiting(_)) => "exiting",
             None => "closed",
         };
         let role = match view.role {
@@ -111,6 +113,7 @@ impl From<&Objective> for ObjectiveInfo {
             ObjectiveId::DirectDefund(_) => "close_ledger",
             ObjectiveId::VirtualFund(_) => "open_channel",
             ObjectiveId::VirtualDefund(_) => "close_channel",
+            ObjectiveId::Exit(_) => "exit",
         };
         let (waiting_for, declined) = match objective.status {
             ObjectiveStatus::Running(waiting_for) => (Some(waiting_for.to_string()), None),

@@ -146,6 +146,12 @@ impl FakeChain {
         self.state().claimable(payee, asset)
     }
 
+    /// What a channel has paid to an account over its life.
+    #[must_use]
+    pub fn paid(&self, channel: ChannelId, payee: Address) -> Amount {
+        self.state().paid(channel, payee)
+    }
+
     /// What the contract has stored about a channel; none for one that it was never told of, or
     /// that is done.
     #[must_use]

@@ -507,7 +507,8 @@ impl World {
         let Some(driver) = &node.driver else { return };
         let engine = driver.engine();
         let (signer, store, memory) = (&node.signer, &node.store, &mut node.memory);
-        properties::check_node(&node.name, deployment, engine, signer, store, memory);
+        let chain = &self.chain;
+        properties::check_node(&node.name, deployment, engine, signer, store, chain, memory);
         let engines: Vec<_> = self
             .nodes
             .iter()
@@ -585,8 +586,7 @@ impl Drop for World {
         if !self.may_be_unfinished {
             assert!(self.is_quiet(), "the world is not at rest\n{}", self.describe());
             for node in &self.nodes {
-                let status =
-                    node.driver.as_ref().map(|driver| driver.engine().state().status_view());
+                let status = node.driver.as_ref().map(|driver| driver.engine().status());
                 let Some(status) = status else { continue };
                 let left = (status.objectives, status.messages, status.calls);
                 let name = &node.name;

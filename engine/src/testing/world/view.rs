@@ -87,7 +87,7 @@ impl World {
     /// Counters of a node.
     #[must_use]
     pub fn counters(&self, party: Party) -> StatusView {
-        self.engine(party).state().status_view()
+        self.engine(party).status()
     }
 
     /// A closed channel as the archive has it.

@@ -65,6 +65,8 @@ pub struct Adjudicator {
     /// Payees that take nothing, such as a contract without a function for it.
     blocked: BTreeSet<Address>,
     claimable: BTreeMap<(Address, Asset), Amount>,
+    /// What each channel has paid to whom, over its life.
+    paid: BTreeMap<(ChannelId, Destination), Amount>,
 }
 
 impl Adjudicator {
@@ -78,6 +80,7 @@ impl Adjudicator {
             purses: BTreeMap::new(),
             blocked: BTreeSet::new(),
             claimable: BTreeMap::new(),
+            paid: BTreeMap::new(),
         }
     }
 
@@ -111,6 +114,12 @@ impl Adjudicator {
     #[must_use]
     pub fn claimable(&self, payee: Address, asset: Asset) -> Amount {
         self.claimable.get(&(payee, asset)).copied().unwrap_or_default()
+    }
+
+    /// What a channel has paid to an account over its life.
+    #[must_use]
+    pub fn paid(&self, channel: ChannelId, payee: Address) -> Amount {
+        self.paid.get(&(channel, payee.into())).copied().unwrap_or_default()
     }
 
     /// What is stored about a channel; none for one that was never heard of, or is done.

@@ -3,10 +3,10 @@
 use super::{Execution, OVERFLOW, RANGE, require};
 use crate::chain::{ChainFact, Reclaim};
 use crate::outcome::{
-    AllocationKind, Outcome, ReclaimError, SingleAssetExit, reclaim_effects, settle_effects,
-    transfer_effects,
+    Allocation, AllocationKind, Outcome, ReclaimError, SingleAssetExit, reclaim_effects,
+    settle_effects, transfer_effects,
 };
-use crate::types::{Amount, Asset, B256, ChannelId, Destination};
+use crate::types::{Asset, B256, ChannelId};
 
 /// Largest asset type that the contract decodes.
 const MAX_ASSET_TYPE: u8 = 3;
@@ -53,7 +53,7 @@ impl Execution {
         self.after.holdings.insert((asset, channel), holdings);
         self.keep_outcome(channel, &outcome, state_hash);
         self.log(channel, ChainFact::AllocationUpdated { asset_index, initial, holdings });
-        effects.exits.iter().try_for_each(|exit| self.pay(asset, exit.destination, exit.amount))
+        effects.exits.iter().try_for_each(|exit| self.pay(channel, asset, exit))
     }
 
     pub(super) fn transfer_all(
@@ -155,16 +155,17 @@ impl Execution {
         } else {
             self.keep_outcome(channel, &outcome, state_hash);
         }
-        payments
-            .iter()
-            .try_for_each(|(asset, exit)| self.pay(*asset, exit.destination, exit.amount))
+        payments.iter().try_for_each(|(asset, exit)| self.pay(channel, *asset, exit))
     }
 
     /// Who cannot be paid is owed from then on, and stands in nobody's way.
-    fn pay(&mut self, asset: Asset, to: Destination, amount: Amount) -> Result<(), String> {
+    fn pay(&mut self, from: ChannelId, asset: Asset, exit: &Allocation) -> Result<(), String> {
+        let (to, amount) = (exit.destination, exit.amount);
         if amount.is_zero() {
             return Ok(());
         }
+        let paid = self.after.paid.entry((from, to)).or_default();
+        *paid = paid.checked_add(amount).ok_or(OVERFLOW)?;
         let account = match to.to_address() {
             None => self.after.holdings.entry((asset, ChannelId(to.0))),
             Some(payee) if self.after.blocked.contains(&payee) => {

@@ -1,0 +1,149 @@
+//! What a payment channel is worth on chain, without the others.
+
+use super::{PaymentChannel, Role, is_complete};
+use crate::chain::{ChainCall, Challenge, Urgency};
+use crate::crypto::{Signature, Signer};
+use crate::ledger::{CallState, ChannelMode};
+use crate::outcome::{Allocation, Outcome};
+use crate::state::{SupportedState, VariablePart, challenge_hash};
+use crate::types::{Amount, B256, Bytes, TurnNumber};
+use crate::vouchers::Voucher;
+
+/// How a payment channel ended on chain: what its guarantees are reclaimed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolution {
+    /// State hash that it was finalized with; zero when it was concluded.
+    pub state_hash: B256,
+    /// Who gets what.
+    pub outcome: Outcome,
+    /// What the payee gets.
+    pub paid: Amount,
+}
+
+impl Resolution {
+    fn new(state_hash: B256, outcome: Outcome) -> Self {
+        let paid = allocations(&outcome).get(1).map(|payee| payee.amount).unwrap_or_default();
+        Self { state_hash, outcome, paid }
+    }
+
+    /// The payer's and the payee's allocation.
+    #[must_use]
+    pub fn allocations(&self) -> &[Allocation] {
+        allocations(&self.outcome)
+    }
+}
+
+fn allocations(outcome: &Outcome) -> &[Allocation] {
+    outcome.0.first().map_or(&[], |exit| &exit.allocations)
+}
+
+impl PaymentChannel {
+    /// How the channel ended, once the adjudicator takes it for final at `time` (seconds).
+    #[must_use]
+    pub fn resolution(&self, time: u64) -> Option<Resolution> {
+        let status = self.status();
+        if !status.is_finalized(time) {
+            return None;
+        }
+        match (status.mode, status.challenged) {
+            (ChannelMode::Challenge { .. }, Some(state)) => {
+                Some(Resolution::new(state.hash(self.id), state.outcome))
+            }
+            // Of two final states only the first is signed (gap C4), so this is the one.
+            (ChannelMode::Concluded, _) => {
+                let paid = self.final_state.as_ref()?.paid;
+                let state = self.state(TurnNumber::PAYMENT_FINAL, paid, true);
+                Some(Resolution::new(B256::ZERO, state.outcome))
+            }
+            _ => None,
+        }
+    }
+
+    /// The best state that this node can have registered: the payee its best voucher, the others
+    /// the opening, which the payee answers with its voucher.
+    #[must_use]
+    pub fn enforceable(
+        &self,
+        voucher: Option<&Voucher>,
+        signer: &dyn Signer,
+    ) -> Option<(Vec<SupportedState>, SupportedState)> {
+        if let Some(voucher) = voucher.filter(|_| self.role() == Role::Payee)
+            && let Some(redemption) = self.redemption(voucher, signer)
+        {
+            return Some(redemption);
+        }
+        let opening = self
+            .supported(TurnNumber::POSTFUND, &self.postfund)
+            .or_else(|| self.supported(TurnNumber::PREFUND, &self.prefund))?;
+        Some((Vec::new(), opening))
+    }
+
+    /// True while a larger voucher would still count: this node's redemption is neither
+    /// registered nor on its way.
+    #[must_use]
+    pub fn may_redeem_more(&self) -> bool {
+        let status = self.status();
+        let registered = status.turn >= TurnNumber::PAYMENT_FINAL;
+        self.call == CallState::None && !registered && status.mode != ChannelMode::Concluded
+    }
+
+    /// Turn of [`PaymentChannel::enforceable`].
+    #[must_use]
+    pub fn enforceable_turn(&self, voucher: Option<&Voucher>) -> Option<TurnNumber> {
+        let (funded, agreed) = (is_complete(&self.postfund), is_complete(&self.prefund));
+        if funded && self.role() == Role::Payee && voucher.is_some() {
+            Some(TurnNumber::PAYMENT_FINAL)
+        } else if funded {
+            Some(TurnNumber::POSTFUND)
+        } else {
+            agreed.then_some(TurnNumber::PREFUND)
+        }
+    }
+
+    /// The voucher as a state: everyone's postfund state supports it, the payee alone signs it
+    /// (contracts.md 10.5). None while a signature on the postfund state is missing.
+    #[must_use]
+    pub fn redemption(
+        &self,
+        voucher: &Voucher,
+        signer: &dyn Signer,
+    ) -> Option<(Vec<SupportedState>, SupportedState)> {
+        let proof = self.supported(TurnNumber::POSTFUND, &self.postfund)?;
+        let state = VariablePart {
+            app_data: Bytes(voucher.redemption_data()),
+            ..self.state(TurnNumber::PAYMENT_FINAL, voucher.total, false)
+        };
+        let signatures = vec![signer.sign(state.hash(self.id))];
+        Some((vec![proof], SupportedState { state, signatures }))
+    }
+
+    fn supported(
+        &self,
+        turn: TurnNumber,
+        signatures: &[Option<Signature>],
+    ) -> Option<SupportedState> {
+        let signatures = signatures.iter().copied().collect::<Option<Vec<Signature>>>()?;
+        Some(SupportedState { state: self.state(turn, Amount::ZERO, false), signatures })
+    }
+
+    /// The challenge with [`PaymentChannel::enforceable`].
+    #[must_use]
+    pub fn challenge(&self, voucher: Option<&Voucher>, signer: &dyn Signer) -> Option<Challenge> {
+        let (proof, candidate) = self.enforceable(voucher, signer)?;
+        let challenger = signer.sign(challenge_hash(candidate.state.hash(self.id)));
+        Some(Challenge { fixed: self.fixed.clone(), proof, candidate, challenger })
+    }
+
+    /// Ends the channel at once with the final state that everyone has signed.
+    #[must_use]
+    pub fn conclusion(&self, urgency: Urgency) -> Option<ChainCall> {
+        let state = self.final_state.as_ref()?;
+        let signatures = state.signatures.iter().copied().collect::<Option<Vec<Signature>>>()?;
+        Some(ChainCall::Conclude {
+            fixed: self.fixed.clone(),
+            state: self.state(TurnNumber::PAYMENT_FINAL, state.paid, true),
+            signatures,
+            urgency,
+        })
+    }
+}
