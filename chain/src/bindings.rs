@@ -60,57 +60,6 @@ sol! {
     }
 }
 
-/// Calldata of `challengeAll`, `settle` and `depositUpTo`.
-pub mod exits {
-    use alloy::primitives::{Address, B256, U256, keccak256};
-    use alloy::sol_types::SolValue;
-
-    use super::{ExitFormat, INitroTypes};
-
-    /// Fixed part, proof, candidate and the challenger's signature.
-    pub type Challenge = (
-        INitroTypes::FixedPart,
-        Vec<INitroTypes::SignedVariablePart>,
-        INitroTypes::SignedVariablePart,
-        INitroTypes::Signature,
-    );
-
-    /// Source asset index, index of the target in the source, the target's state hash, its
-    /// outcome and its asset index.
-    pub type Reclaim = (U256, U256, B256, Vec<ExitFormat::SingleAssetExit>, U256);
-
-    const EXIT: &str = "(address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[]";
-
-    fn call(signature: &str, arguments: Vec<u8>) -> Vec<u8> {
-        [keccak256(signature)[..4].to_vec(), arguments].concat()
-    }
-
-    pub fn challenge_all(challenges: Vec<Challenge>) -> Vec<u8> {
-        let signed = format!("(({EXIT},bytes,uint48,bool),(uint8,bytes32,bytes32)[])");
-        let signature = format!(
-            "challengeAll(((address[],uint64,address,uint48),{signed}[],{signed},\
-             (uint8,bytes32,bytes32))[])"
-        );
-        call(&signature, (challenges,).abi_encode_params())
-    }
-
-    pub fn settle(
-        channel: B256,
-        outcome: Vec<ExitFormat::SingleAssetExit>,
-        state_hash: B256,
-        reclaims: Vec<Reclaim>,
-    ) -> Vec<u8> {
-        let signature =
-            format!("settle(bytes32,{EXIT},bytes32,(uint256,uint256,bytes32,{EXIT},uint256)[])");
-        call(&signature, (channel, outcome, state_hash, reclaims).abi_encode_params())
-    }
-
-    pub fn deposit_up_to(asset: Address, channel: B256, expected: U256, target: U256) -> Vec<u8> {
-        let signature = "depositUpTo(address,bytes32,uint256,uint256)";
-        call(signature, (asset, channel, expected, target).abi_encode_params())
-    }
-}
-
 /// A fixed part as the contracts take it.
 pub fn fixed_part(fixed: &FixedPart) -> INitroTypes::FixedPart {
     INitroTypes::FixedPart {

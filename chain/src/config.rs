@@ -25,6 +25,13 @@ pub const DEFAULT_BUMP_PERCENT: u32 = 15;
 /// Five blocks of Ethereum. A transaction that pays enough is mined sooner.
 pub const DEFAULT_BUMP_AFTER: Duration = Duration::from_secs(60);
 
+/// 1000 gwei, five times the ordinary bound: a challenge that is answered too late costs what the
+/// channel holds.
+pub const DEFAULT_DEADLINE_MAX_FEE_PER_GAS: u128 = 1_000_000_000_000;
+
+/// Fifty blocks of Ethereum: time for a transaction that offers everything to outlast a crowd.
+pub const DEFAULT_DEADLINE_MARGIN: Duration = Duration::from_secs(600);
+
 /// Everything the chain service is told at start.
 #[derive(Clone, Debug)]
 pub struct ChainConfig {
@@ -42,6 +49,8 @@ pub struct ChainConfig {
     pub poll_interval: Duration,
     /// What a transaction may cost, and when it is replaced.
     pub fees: FeeBounds,
+    /// What a call that runs out may cost, and by when it offers that.
+    pub deadlines: DeadlineBounds,
     /// Key of the account that pays and sends.
     pub key: AccountKey,
 }
@@ -58,6 +67,7 @@ impl ChainConfig {
             max_range: DEFAULT_MAX_RANGE,
             poll_interval: DEFAULT_POLL_INTERVAL,
             fees: FeeBounds::default(),
+            deadlines: DeadlineBounds::default(),
             key,
         }
     }
@@ -81,6 +91,22 @@ impl Default for FeeBounds {
             bump_percent: DEFAULT_BUMP_PERCENT,
             bump_after: DEFAULT_BUMP_AFTER,
         }
+    }
+}
+
+/// Bounds of the fees of a call with a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DeadlineBounds {
+    /// Most wei per gas that is ever offered; below the ordinary bound that one counts.
+    pub max_fee_per_gas: u128,
+    /// How long before the deadline everything is offered at the latest. Sooner when half of
+    /// what was left is gone sooner.
+    pub margin: Duration,
+}
+
+impl Default for DeadlineBounds {
+    fn default() -> Self {
+        Self { max_fee_per_gas: DEFAULT_DEADLINE_MAX_FEE_PER_GAS, margin: DEFAULT_DEADLINE_MARGIN }
     }
 }
 

@@ -8,7 +8,7 @@ use alloy::primitives::{Address, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::chain::{BlockRef, ChainCall};
-use engine::types::{Amount, Asset, CallId, ChannelId};
+use engine::types::{Amount, Asset, CallId, ChannelId, TurnNumber};
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
 
@@ -28,6 +28,16 @@ pub struct ChainHandle {
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) call_status: watch::Receiver<CallStatus>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+/// Where a channel stands at the newest block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChannelStatus {
+    /// Turn that a new state must reach, or exceed while a challenge runs.
+    pub turn: TurnNumber,
+    /// When the channel becomes or became final, in seconds since the Unix epoch; zero while it is
+    /// open.
+    pub finalizes_at: u64,
 }
 
 impl ChainHandle {
@@ -95,6 +105,27 @@ impl ChainHandle {
     pub async fn holdings(&self, asset: Asset, channel: ChannelId) -> Result<Amount, ChainError> {
         let call = NitroAdjudicator::holdingsCall { _0: asset.0, _1: channel.0 };
         self.ask(&self.rpc()?, self.adjudicator, call).await
+    }
+
+    /// Where a channel stands at the newest block.
+    ///
+    /// # Errors
+    /// When there is no connection or the endpoint does not answer.
+    pub async fn channel_status(&self, channel: ChannelId) -> Result<ChannelStatus, ChainError> {
+        let call = NitroAdjudicator::unpackStatusCall { channelId: channel.0 };
+        let adjudicator = self.adjudicator;
+        let request =
+            TransactionRequest::default().with_to(adjudicator).with_input(call.abi_encode());
+        let answer = self.rpc()?.call(request, BlockNumberOrTag::Latest).await?;
+        let status = NitroAdjudicator::unpackStatusCall::abi_decode_returns(&answer);
+        let status = status.map_err(|_| ChainError::Reverted {
+            request: "eth_call",
+            reason: format!("{adjudicator} does not answer with a status"),
+        })?;
+        Ok(ChannelStatus {
+            turn: TurnNumber(status.turnNumRecord.to::<u64>()),
+            finalizes_at: status.finalizesAt.to::<u64>(),
+        })
     }
 
     async fn ask<C: SolCall<Return = U256>>(

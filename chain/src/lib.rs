@@ -39,13 +39,14 @@ mod watcher;
 
 pub use config::{
     AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
-    DEFAULT_MAX_FEE_PER_GAS, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, FeeBounds,
+    DEFAULT_DEADLINE_MARGIN, DEFAULT_DEADLINE_MAX_FEE_PER_GAS, DEFAULT_MAX_FEE_PER_GAS,
+    DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, DeadlineBounds, FeeBounds,
 };
 pub use deploy::{Deployed, Progress, TestToken, deploy};
 pub use error::{ChainError, Stopped};
 pub use event::Event;
 pub use event_loop::Chain;
-pub use handle::ChainHandle;
+pub use handle::{ChainHandle, ChannelStatus};
 pub use journal::{Journal, JournalError};
 pub use metrics::{Counter, Metrics};
 pub use status::{CallStatus, ChainStatus, Link, Status};

@@ -6,9 +6,9 @@ use alloy::eips::BlockNumberOrTag;
 use engine::types::CallId;
 use tracing::{debug, warn};
 
-use super::fees::{self, Fees};
+use super::fees::Fees;
 use super::request::Request;
-use super::settle::{Inclusion, Sighting, Verdict, verdict};
+use super::settle::{Inclusion, Replacement, Sighting, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
@@ -49,17 +49,23 @@ impl Submitter {
 
     async fn look(&mut self, rpc: &Rpc, view: &View, tx: &SentTx) -> Result<Verdict, ChainError> {
         let sighting = self.sight(rpc, view, tx).await?;
+        let confirmations = self.config.confirmations;
+        let due = self.replacement(view, tx);
+        Ok(verdict(sighting, view.head.block.number.0, confirmations, due))
+    }
+
+    /// Whether the schedule asks to offer more for a transaction.
+    fn replacement(&mut self, view: &View, tx: &SentTx) -> Replacement {
         let since = *self.sent.entry(tx.nonce).or_insert_with(Instant::now);
-        // Only the next nonce can be mined at all; paying more for others would not help.
-        let next = tx.nonce == view.mined;
+        let schedule = self.schedule(view, tx.nonce);
+        // Only the next nonce can be mined at all; paying more for others helps only where
+        // something behind them must be mined in the same block.
+        let next = tx.nonce == view.mined || self.pressure().on(tx.nonce).is_some();
         let waited = if next { since.elapsed() } else { Duration::ZERO };
-        Ok(verdict(
-            sighting,
-            view.head.block.number.0,
-            self.config.confirmations,
-            waited,
-            self.config.fees.bump_after,
-        ))
+        match tx.attempts.last() {
+            Some(last) if schedule.is_due(Fees::of(last), waited) => Replacement::Due,
+            Some(_) | None => Replacement::Early,
+        }
     }
 
     /// Asks for every form of the transaction, the newest first: any of them may be mined.
@@ -144,9 +150,8 @@ impl Submitter {
         tx: &SentTx,
     ) -> Result<(), ChainError> {
         let Some(last) = tx.attempts.last() else { return Ok(()) };
-        let market = self.market(rpc, view).await?;
-        let previous = Fees { max: last.max_fee, priority: last.priority_fee };
-        let fees = match fees::bump(previous, market, self.config.fees) {
+        let previous = Fees::of(last);
+        let fees = match self.schedule(view, tx.nonce).bump(previous) {
             Ok(fees) => fees,
             Err(too_expensive) => {
                 self.report(format!(

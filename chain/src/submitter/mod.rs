@@ -6,6 +6,7 @@
 mod fees;
 mod follow;
 mod nonce;
+mod queue;
 mod request;
 mod send;
 pub(crate) mod settle;
@@ -17,7 +18,7 @@ use std::time::Instant;
 
 use alloy::primitives::Address;
 use alloy::signers::local::PrivateKeySigner;
-use engine::chain::{ChainCall, Receipt};
+use engine::chain::{ChainCall, Receipt, Urgency};
 use engine::types::{BlockNumber, CallId};
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -30,7 +31,9 @@ use crate::journal::{self, Journal, JournalError, Record, Settled};
 use crate::metrics::Metrics;
 use crate::rpc::{Header, Rpc};
 use crate::status::{CallStatus, ChainStatus};
+use fees::{Market, Policy, Run, Schedule};
 use nonce::Nonces;
+use queue::Pressure;
 
 /// Settled calls whose records are kept: the engine may offer one again after a crash between
 /// our record and its commit, and a deep reorganisation may take its transaction back.
@@ -73,6 +76,8 @@ struct Entry {
     /// Unknown after a restart until the engine offers the call again.
     call: Option<ChainCall>,
     record: Record,
+    /// Chain time when this process first knew of the call.
+    seen: Option<u64>,
     /// All approvals are mined.
     approved: bool,
     /// The engine was told how it ended.
@@ -85,6 +90,7 @@ struct View {
     head: Header,
     /// Transactions of the account that are mined.
     mined: u64,
+    market: Market,
 }
 
 impl Entry {
@@ -94,6 +100,16 @@ impl Entry {
 
     fn is_sent(&self) -> bool {
         self.record.call_tx().is_some()
+    }
+
+    /// After a restart nothing is pressing until the engine has offered the call again, which
+    /// it does at once.
+    fn urgency(&self) -> Urgency {
+        self.call.as_ref().map(ChainCall::urgency).unwrap_or_default()
+    }
+
+    fn run(&self) -> Option<Run> {
+        Some(Run { seen: self.seen?, deadline: self.urgency().deadline? })
     }
 }
 
@@ -178,13 +194,16 @@ impl Submitter {
         }
         // The nonce first: a nonce that is used here is used at the head that is asked next.
         let mined = rpc.mined_nonce(self.account()).await?;
-        let view = View { head: rpc.head().await?, mined };
+        let view = self.view(rpc, mined).await?;
         self.nonces.settle(mined);
         self.sent = self.sent.split_off(&mined);
         for id in self.in_flight() {
             self.follow(rpc, &view, id).await?;
         }
-        for id in self.unsent() {
+        for (id, urgency) in queue::order(self.unsent()) {
+            if !queue::has_room(self.in_flight().len(), urgency) && !self.has_started(id) {
+                continue;
+            }
             match self.advance(rpc, &view, id).await {
                 Ok(()) => {}
                 Err(ChainError::Reverted { reason, .. }) => {
@@ -203,6 +222,33 @@ impl Submitter {
             ));
         }
         Ok(())
+    }
+
+    /// What the round goes by. Calls that are new start their run here.
+    async fn view(&mut self, rpc: &Rpc, mined: u64) -> Result<View, ChainError> {
+        let head = rpc.head().await?;
+        let market = self.market(rpc, head).await?;
+        for entry in self.calls.values_mut().filter(|entry| !entry.is_settled()) {
+            entry.seen.get_or_insert(head.block.timestamp);
+        }
+        Ok(View { head, mined, market })
+    }
+
+    /// What runs out, and which nonces stand in its way.
+    fn pressure(&self) -> Pressure {
+        let runs = self.open().filter_map(|(_, entry)| {
+            // What has no nonce yet waits for all the others.
+            let last = if entry.is_sent() { entry.record.nonces().max() } else { None };
+            Some((last.unwrap_or(u64::MAX), entry.run()?))
+        });
+        Pressure::new(runs)
+    }
+
+    /// What may be offered now for a nonce.
+    fn schedule(&self, view: &View, nonce: u64) -> Schedule {
+        let policy = Policy { ordinary: self.config.fees, deadlines: self.config.deadlines };
+        let run = self.pressure().on(nonce);
+        Schedule::new(policy, view.market, run, view.head.block.timestamp)
     }
 
     /// Waits for a reason to look again.
@@ -255,9 +301,15 @@ impl Submitter {
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Calls without their own transaction, in the order of the engine.
-    fn unsent(&self) -> Vec<CallId> {
-        self.open().filter(|(_, entry)| !entry.is_sent()).map(|(id, _)| id).collect()
+    /// Calls without their own transaction.
+    fn unsent(&self) -> Vec<(CallId, Urgency)> {
+        let unsent = self.open().filter(|(_, entry)| !entry.is_sent());
+        unsent.map(|(id, entry)| (id, entry.urgency())).collect()
+    }
+
+    /// True when the call holds a place already, with an approval.
+    fn has_started(&self, id: CallId) -> bool {
+        self.calls.get(&id).is_some_and(|entry| !entry.record.txs.is_empty())
     }
 
     /// Every nonce of a record. Those of settled calls count too: a reorganisation may have

@@ -10,7 +10,7 @@ use engine::state::{SupportedState, VariablePart};
 use engine::types::Bytes;
 
 use crate::bindings::{
-    Erc20, INitroTypes, NitroAdjudicator, exits, exits_of, fixed_part, signature_to_contract,
+    Erc20, IForceMove, INitroTypes, NitroAdjudicator, exits_of, fixed_part, signature_to_contract,
     signed_variable_part,
 };
 
@@ -48,17 +48,17 @@ impl Request {
             ChainCall::Deposit { channel, asset, expected_held, amount } => {
                 let target =
                     expected_held.checked_add(*amount).ok_or(RequestError::AmountTooLarge)?;
-                let data = exits::deposit_up_to(
-                    asset.0,
-                    channel.0,
-                    expected_held.to_u256(),
-                    target.to_u256(),
-                );
+                let data = NitroAdjudicator::depositUpToCall {
+                    asset: asset.0,
+                    channelId: channel.0,
+                    expectedHeld: expected_held.to_u256(),
+                    targetHeld: target.to_u256(),
+                };
                 let amount = amount.to_u256();
                 Ok(Self {
                     value: if asset.is_native() { amount } else { U256::ZERO },
                     takes: (!asset.is_native()).then_some((asset.0, amount)),
-                    ..to_adjudicator(data)
+                    ..to_adjudicator(data.abi_encode())
                 })
             }
             ChainCall::ConcludeAndTransfer { fixed, state, signatures } => {
@@ -69,9 +69,9 @@ impl Request {
                 Ok(to_adjudicator(data.abi_encode()))
             }
             ChainCall::Challenge { challenges, urgency: _ } => {
-                let challenges: Vec<_> =
-                    challenges.iter().map(challenge).collect::<Result<_, _>>()?;
-                Ok(to_adjudicator(exits::challenge_all(challenges)))
+                let challenges = challenges.iter().map(challenge).collect::<Result<_, _>>()?;
+                let data = NitroAdjudicator::challengeAllCall { challenges };
+                Ok(to_adjudicator(data.abi_encode()))
             }
             ChainCall::Checkpoint { fixed, proof, candidate, urgency: _ } => {
                 let data = NitroAdjudicator::checkpointCall {
@@ -89,9 +89,13 @@ impl Request {
                 Ok(to_adjudicator(data.abi_encode()))
             }
             ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency: _ } => {
-                let reclaims = reclaims.iter().map(reclaim).collect();
-                let data = exits::settle(channel.0, exits_of(outcome), *state_hash, reclaims);
-                Ok(to_adjudicator(data))
+                let data = NitroAdjudicator::settleCall {
+                    channelId: channel.0,
+                    outcome: exits_of(outcome),
+                    stateHash: *state_hash,
+                    reclaims: reclaims.iter().map(reclaim).collect(),
+                };
+                Ok(to_adjudicator(data.abi_encode()))
             }
         }
     }
@@ -126,20 +130,26 @@ fn supported(
     states.iter().map(|proof| signed(&proof.state, &proof.signatures)).collect()
 }
 
-fn challenge(challenge: &Challenge) -> Result<exits::Challenge, RequestError> {
+fn challenge(challenge: &Challenge) -> Result<IForceMove::Challenge, RequestError> {
     let Challenge { fixed, proof, candidate, challenger } = challenge;
-    Ok((
-        fixed_part(fixed),
-        supported(proof)?,
-        signed(&candidate.state, &candidate.signatures)?,
-        signature_to_contract(challenger),
-    ))
+    Ok(IForceMove::Challenge {
+        fixedPart: fixed_part(fixed),
+        proof: supported(proof)?,
+        candidate: signed(&candidate.state, &candidate.signatures)?,
+        challengerSig: signature_to_contract(challenger),
+    })
 }
 
 /// Channels of ours have one asset.
-fn reclaim(reclaim: &Reclaim) -> exits::Reclaim {
+fn reclaim(reclaim: &Reclaim) -> NitroAdjudicator::Reclaim {
     let Reclaim { index, target_state, target_outcome } = reclaim;
-    (U256::ZERO, U256::from(*index), *target_state, exits_of(target_outcome), U256::ZERO)
+    NitroAdjudicator::Reclaim {
+        sourceAssetIndex: U256::ZERO,
+        indexOfTargetInSource: U256::from(*index),
+        targetStateHash: *target_state,
+        targetOutcome: exits_of(target_outcome),
+        targetAssetIndex: U256::ZERO,
+    }
 }
 
 #[cfg(test)]

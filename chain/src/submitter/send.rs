@@ -11,13 +11,13 @@ use alloy::sol_types::SolCall;
 use engine::types::{Bytes, CallId};
 use tracing::{debug, info};
 
-use super::fees::{self, Fees, Market};
+use super::fees::{Fees, Market};
 use super::request::Request;
 use super::{Submitter, View};
 use crate::bindings::Erc20;
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
-use crate::rpc::{Rpc, SendRefusal};
+use crate::rpc::{Header, Rpc, SendRefusal};
 
 /// One to reset an old allowance, one to grant, one for an allowance that was used by somebody
 /// else meanwhile. A token that needs more is not one.
@@ -176,13 +176,13 @@ impl Submitter {
     }
 
     /// What the chain asks per gas.
-    pub(super) async fn market(&self, rpc: &Rpc, view: &View) -> Result<Market, ChainError> {
+    pub(super) async fn market(&self, rpc: &Rpc, head: Header) -> Result<Market, ChainError> {
         let priority = match rpc.priority_fee().await {
             Ok(fee) => fee,
             Err(ChainError::Refused { .. }) => DEFAULT_PRIORITY_FEE,
             Err(error) => return Err(error),
         };
-        Ok(Market { base: view.head.base_fee.unwrap_or_default().into(), priority })
+        Ok(Market { base: head.base_fee.unwrap_or_default().into(), priority })
     }
 
     /// Chooses nonce and fees, writes everything down, and only then sends.
@@ -195,8 +195,9 @@ impl Submitter {
         request: Request,
         gas: u64,
     ) -> Result<(), ChainError> {
-        let market = self.market(rpc, view).await?;
-        let fees = match fees::first(market, self.config.fees) {
+        let nonce = self.nonces.next(view.mined, &self.nonces_in_use());
+        let schedule = self.schedule(view, nonce);
+        let fees = match schedule.first() {
             Ok(fees) => fees,
             Err(too_expensive) => {
                 self.report(too_expensive.to_string());
@@ -204,13 +205,12 @@ impl Submitter {
             }
         };
         let have = rpc.balance(self.account()).await?;
-        let cost = U256::from(gas).saturating_mul(U256::from(fees.max));
-        let need = request.value.saturating_add(cost);
-        if have < need {
-            self.report_poverty(need, have);
+        let most = have.saturating_sub(request.value) / U256::from(gas.max(1));
+        let Some(fees) = schedule.afford(fees, most.saturating_to()) else {
+            let cost = U256::from(gas).saturating_mul(U256::from(fees.max));
+            self.report_poverty(request.value.saturating_add(cost), have);
             return Ok(());
-        }
-        let nonce = self.nonces.next(view.mined, &self.nonces_in_use());
+        };
         let Request { to, value, data, takes } = request;
         let mut tx = SentTx { purpose, nonce, to, value, data, gas, attempts: Vec::new() };
         let (attempt, _) = self.sign(&tx, fees)?;

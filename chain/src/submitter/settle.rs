@@ -1,7 +1,5 @@
 //! Decides what becomes of a transaction from what is seen of it (sans-IO).
 
-use std::time::Duration;
-
 use engine::types::B256;
 
 /// What the endpoint says about a transaction.
@@ -32,6 +30,15 @@ pub(crate) struct Inclusion {
     pub(crate) success: bool,
 }
 
+/// Whether the schedule of the fees asks for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Replacement {
+    /// It does.
+    Due,
+    /// What is offered is enough for now.
+    Early,
+}
+
 /// What to do about a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -49,13 +56,12 @@ pub(crate) enum Verdict {
     Lost,
 }
 
-/// The verdict on a transaction that was last sent `waited` ago.
+/// The verdict on a transaction, of which a replacement is `due` or not.
 pub(crate) fn verdict(
     sighting: Sighting,
     head: u64,
     confirmations: u64,
-    waited: Duration,
-    bump_after: Duration,
+    due: Replacement,
 ) -> Verdict {
     match sighting {
         Sighting::Mined(inclusion) => match head.checked_sub(inclusion.block) {
@@ -63,7 +69,7 @@ pub(crate) fn verdict(
             Some(_) | None => Verdict::Shallow(inclusion),
         },
         // An endpoint also drops what pays too little, so that a lost one may need more too.
-        Sighting::Pooled | Sighting::Unknown if waited >= bump_after => Verdict::Bump,
+        Sighting::Pooled | Sighting::Unknown if due == Replacement::Due => Verdict::Bump,
         Sighting::Pooled | Sighting::NonceUsed { confirmed: false } => Verdict::Wait,
         Sighting::Unknown => Verdict::Resend,
         Sighting::NonceUsed { confirmed: true } => Verdict::Lost,
@@ -72,9 +78,8 @@ pub(crate) fn verdict(
 
 #[cfg(test)]
 mod tests {
+    use super::Replacement::{Due, Early};
     use super::*;
-
-    const BUMP_AFTER: Duration = Duration::from_secs(60);
 
     fn mined(block: u64) -> Sighting {
         Sighting::Mined(inclusion(block))
@@ -84,42 +89,42 @@ mod tests {
         Inclusion { block, hash: B256::ZERO, success: true }
     }
 
-    fn after(sighting: Sighting, waited: u64) -> Verdict {
-        verdict(sighting, 100, 3, Duration::from_secs(waited), BUMP_AFTER)
+    fn after(sighting: Sighting, due: Replacement) -> Verdict {
+        verdict(sighting, 100, 3, due)
     }
 
     #[test]
     fn counts_only_at_the_confirmation_depth() {
-        assert_eq!(after(mined(97), 0), Verdict::Deep(inclusion(97)));
-        assert_eq!(after(mined(98), 0), Verdict::Shallow(inclusion(98)));
+        assert_eq!(after(mined(97), Early), Verdict::Deep(inclusion(97)));
+        assert_eq!(after(mined(98), Early), Verdict::Shallow(inclusion(98)));
     }
 
     #[test]
     fn block_above_a_stale_head_is_not_deep() {
-        assert_eq!(after(mined(104), 0), Verdict::Shallow(inclusion(104)));
+        assert_eq!(after(mined(104), Early), Verdict::Shallow(inclusion(104)));
     }
 
     #[test]
     fn without_confirmations_the_newest_block_counts() {
-        let verdict = verdict(mined(100), 100, 0, Duration::ZERO, BUMP_AFTER);
+        let verdict = verdict(mined(100), 100, 0, Replacement::Early);
         assert_eq!(verdict, Verdict::Deep(inclusion(100)));
     }
 
     #[test]
-    fn pays_more_only_after_waiting() {
-        assert_eq!(after(Sighting::Pooled, 59), Verdict::Wait);
-        assert_eq!(after(Sighting::Pooled, 60), Verdict::Bump);
+    fn pays_more_only_when_it_is_due() {
+        assert_eq!(after(Sighting::Pooled, Early), Verdict::Wait);
+        assert_eq!(after(Sighting::Pooled, Due), Verdict::Bump);
     }
 
     #[test]
     fn dropped_transaction_goes_out_again() {
-        assert_eq!(after(Sighting::Unknown, 59), Verdict::Resend);
-        assert_eq!(after(Sighting::Unknown, 60), Verdict::Bump);
+        assert_eq!(after(Sighting::Unknown, Early), Verdict::Resend);
+        assert_eq!(after(Sighting::Unknown, Due), Verdict::Bump);
     }
 
     #[test]
     fn used_nonce_is_believed_at_depth_only() {
-        assert_eq!(after(Sighting::NonceUsed { confirmed: false }, 0), Verdict::Wait);
-        assert_eq!(after(Sighting::NonceUsed { confirmed: true }, 0), Verdict::Lost);
+        assert_eq!(after(Sighting::NonceUsed { confirmed: false }, Early), Verdict::Wait);
+        assert_eq!(after(Sighting::NonceUsed { confirmed: true }, Early), Verdict::Lost);
     }
 }

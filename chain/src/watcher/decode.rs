@@ -65,9 +65,9 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
         AdjudicatorEvent::Reclaimed(event) => {
             (event.channelId, ChainFact::Reclaimed { asset_index: asset_index(event.assetIndex)? })
         }
-        // Facts about a payee and not about a channel.
-        #[allow(unreachable_patterns, reason = "the artifact of the contracts may be older")]
-        _ => return Err(DecodeError::NoChannel),
+        AdjudicatorEvent::PayoutBlocked(_) | AdjudicatorEvent::Claimed(_) => {
+            return Err(DecodeError::NoChannel);
+        }
     };
     Ok(ChannelLog { channel: ChannelId(channel), fact })
 }

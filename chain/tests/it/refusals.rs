@@ -5,11 +5,11 @@ use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
 use chain::ChainConfig;
 use engine::chain::Receipt;
-use engine::types::{Address, Asset, CallId};
+use engine::types::{Address, Amount, Asset, CallId};
 
-use crate::support::{Service, World, channel, deposit, key};
+use crate::support::{Service, World, channel, conclusion, deposit, key};
 
-const MISMATCH: &str = "held != expectedHeld";
+const MISMATCH: &str = "held < expectedHeld";
 
 fn reverted(reason: &str) -> Receipt {
     Receipt::Reverted { reason: reason.to_owned() }
@@ -28,32 +28,41 @@ async fn certain_refusal_costs_nothing() {
 }
 
 #[tokio::test]
-async fn repeated_deposit_is_refused_by_the_contract() {
+async fn repeated_deposit_adds_nothing() {
     let world = World::new().await;
     let mut service = Service::start(world.config()).await;
-    let call = deposit(channel(1), Asset::NATIVE, 0, 5);
+    let account = service.handle.account();
+    let call = deposit(channel(1), Asset::NATIVE, 0, 10u64.pow(18));
     service.handle.submit(CallId(1), call.clone()).unwrap();
     service.until_settled(1).await;
+    let before = service.handle.balance(Asset::NATIVE, account).await.unwrap();
     service.handle.submit(CallId(2), call).unwrap();
-    assert_eq!(service.until_settled(2).await, reverted(MISMATCH));
-    service.until_held(channel(1), 5).await;
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    let spent =
+        before.checked_sub(service.handle.balance(Asset::NATIVE, account).await.unwrap()).unwrap();
+    assert!(spent < Amount::from(10u64.pow(17)), "the coins come back: {spent}");
+    let held = service.handle.holdings(Asset::NATIVE, channel(1)).await.unwrap();
+    assert_eq!(held, Amount::from(10u64.pow(18)));
 }
 
 #[tokio::test]
 async fn mined_revert_names_the_contracts_reason() {
-    let world = World::new().await;
-    world.hold_transactions().await;
+    let world = World::with(&["--order", "fifo"]).await;
     let mut first = Service::start(world.config()).await;
     let mut second = Service::start(ChainConfig { key: key(2), ..world.config() }).await;
-    // Both pass the estimate, one of them is mined too late.
-    for service in [&first, &second] {
-        service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
-        service.until_in_flight(1).await;
-    }
+    let payee = Address::repeat_byte(0x77);
+    let (channel, conclude) = conclusion(&world.deployed.deployment, 1, payee, 9);
+    first.handle.submit(CallId(1), deposit(channel, Asset::NATIVE, 0, 9)).unwrap();
+    first.until_settled(1).await;
+    world.hold_transactions().await;
+    // The deposit passes the estimate and is mined when what it relies on is paid out.
+    first.handle.submit(CallId(2), conclude).unwrap();
+    first.until_in_flight(1).await;
+    second.handle.submit(CallId(3), deposit(channel, Asset::NATIVE, 9, 1)).unwrap();
+    second.until_in_flight(1).await;
     world.mine(1).await;
-    let receipts = [first.until_settled(1).await, second.until_settled(1).await];
-    assert!(receipts.contains(&reverted(MISMATCH)), "{receipts:?}");
-    assert!(receipts.iter().any(|receipt| matches!(receipt, Receipt::Succeeded { .. })));
+    assert!(matches!(first.until_settled(2).await, Receipt::Succeeded { .. }));
+    assert_eq!(second.until_settled(3).await, reverted(MISMATCH));
 }
 
 #[tokio::test]

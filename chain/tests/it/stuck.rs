@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
-use chain::{ChainConfig, FeeBounds};
-use engine::chain::Receipt;
-use engine::types::{Asset, CallId};
+use alloy::primitives::{B256, U256};
+use alloy::providers::Provider;
+use chain::{ChainConfig, DeadlineBounds, FeeBounds};
+use engine::chain::{ChainCall, Receipt, Urgency};
+use engine::types::{Amount, Asset, CallId};
+use serde_json::{Value, json};
 
-use crate::support::{Service, World, channel, deposit};
+use crate::support::{Service, World, channel, deposit, settlement, within};
 
 const GWEI: u64 = 1_000_000_000;
 
@@ -31,7 +34,7 @@ async fn stuck_transaction_is_replaced_by_one_that_pays_more() {
     world.set_base_fee(40 * GWEI).await;
     world.mine(1).await;
     let account = service.handle.account();
-    crate::support::within("the replacement", async {
+    within("the replacement", async {
         while world.mined_nonce(account).await == 0 {
             world.mine(1).await;
         }
@@ -69,4 +72,171 @@ async fn replacements_stop_at_the_bound() {
     world.mine(1).await;
     service.until_problem(&["waits", "`max_fee_per_gas`"]).await;
     assert_eq!(service.handle.status().calls.in_flight, 1);
+}
+
+/// What waits in the pool, lowest nonce first: the offer and the hash.
+async fn pooled(world: &World) -> Vec<(u128, B256)> {
+    let content: Value = world.anvil.rpc.raw_request("txpool_content".into(), ()).await.unwrap();
+    let senders = ["pending", "queued"].map(|part| content[part].as_object().unwrap().values());
+    let mut waiting: Vec<(U256, u128, B256)> = senders
+        .into_iter()
+        .flatten()
+        .flat_map(|nonces| nonces.as_object().unwrap().values())
+        .map(|tx| {
+            let field = |name: &str| serde_json::from_value::<U256>(tx[name].clone()).unwrap();
+            (field("nonce"), field("maxFeePerGas").to(), field("hash").into())
+        })
+        .collect();
+    waiting.sort_unstable();
+    waiting.into_iter().map(|(_, fee, hash)| (fee, hash)).collect()
+}
+
+async fn offers(world: &World) -> Vec<u128> {
+    pooled(world).await.into_iter().map(|(fee, _)| fee).collect()
+}
+
+/// The chain's clock, of which deadlines are made.
+async fn chain_time(world: &World) -> u64 {
+    let block = world.anvil.rpc.get_block_by_number(Default::default()).await.unwrap();
+    block.unwrap().header.timestamp
+}
+
+/// Closed channels that only need to be paid out, which a deadline may be put on.
+async fn concluded(world: &World, service: &mut Service, nonce: u64) -> ChainCall {
+    let (channel, conclude, settle) = settlement(&world.deployed.deployment, nonce);
+    let id = 1_000 + nonce * 2;
+    service.handle.submit(CallId(id), deposit(channel, Asset::NATIVE, 0, 9)).unwrap();
+    service.until_settled(id).await;
+    service.handle.submit(CallId(id + 1), conclude).unwrap();
+    service.until_settled(id + 1).await;
+    service.until_in_flight(0).await;
+    settle
+}
+
+fn by(call: ChainCall, deadline: u64, at_risk: u64) -> ChainCall {
+    let ChainCall::Settle { channel, outcome, state_hash, reclaims, .. } = call else {
+        panic!("not a settlement")
+    };
+    let urgency = Urgency { deadline: Some(deadline), at_risk: Amount::from(at_risk) };
+    ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency }
+}
+
+#[tokio::test]
+async fn deadline_call_offers_everything_when_half_of_what_was_left_is_gone() {
+    let world = World::new().await;
+    let deadlines =
+        DeadlineBounds { max_fee_per_gas: (900 * GWEI).into(), margin: Duration::from_secs(100) };
+    // Only the deadline makes a replacement due.
+    let fees = FeeBounds {
+        max_fee_per_gas: (50 * GWEI).into(),
+        bump_after: Duration::from_secs(3600),
+        ..FeeBounds::default()
+    };
+    let mut service = Service::start(ChainConfig { fees, deadlines, ..world.config() }).await;
+    let settle = concluded(&world, &mut service, 1).await;
+    world.hold_transactions().await;
+    let now = chain_time(&world).await;
+    service.handle.submit(CallId(1), by(settle, now + 10_000, 9)).unwrap();
+    service.until_in_flight(1).await;
+    let low = offers(&world).await;
+    assert!(low[0] < u128::from(5 * GWEI), "{low:?}");
+    // The first offer cannot pay this.
+    world.set_base_fee(100 * GWEI).await;
+    world.set("evm_setNextBlockTimestamp", json!([now + 2_500])).await;
+    world.mine(1).await;
+    within("a higher offer", async {
+        while offers(&world).await.first().is_none_or(|fee| *fee < u128::from(400 * GWEI)) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    // And this not the second.
+    world.set_base_fee(850 * GWEI).await;
+    world.set("evm_setNextBlockTimestamp", json!([now + 5_001])).await;
+    world.mine(1).await;
+    within("the highest offer", async {
+        while offers(&world).await != [u128::from(900 * GWEI)] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+}
+
+#[tokio::test]
+async fn deposit_in_front_of_a_deadline_call_is_raised_with_it() {
+    let world = World::new().await;
+    let deadlines =
+        DeadlineBounds { max_fee_per_gas: (900 * GWEI).into(), margin: Duration::from_secs(100) };
+    let fees = FeeBounds { bump_after: Duration::from_secs(3600), ..FeeBounds::default() };
+    let mut service = Service::start(ChainConfig { fees, deadlines, ..world.config() }).await;
+    let settle = concluded(&world, &mut service, 1).await;
+    world.hold_transactions().await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(1).await;
+    let now = chain_time(&world).await;
+    // Nothing is left but the margin.
+    service.handle.submit(CallId(2), by(settle, now + 100, 9)).unwrap();
+    service.until_in_flight(2).await;
+    within("both offers", async {
+        while offers(&world).await != [u128::from(900 * GWEI); 2] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+}
+
+#[tokio::test]
+async fn many_cheap_calls_leave_room_for_an_urgent_one() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    let settle = concluded(&world, &mut service, 1).await;
+    let before = world.mined_nonce(account).await;
+    world.hold_transactions().await;
+    for id in 1..=40u8 {
+        let call = deposit(channel(id), Asset::NATIVE, 0, 1);
+        service.handle.submit(CallId(id.into()), call).unwrap();
+    }
+    service.until_in_flight(12).await;
+    let now = chain_time(&world).await;
+    service.handle.submit(CallId(500), by(settle, now + 1_000, 9)).unwrap();
+    service.until_in_flight(13).await;
+    assert_eq!(service.handle.status().calls.waiting, 28);
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(500).await, Receipt::Succeeded { .. }));
+    world.set("evm_setAutomine", json!([true])).await;
+    world.mine(1).await;
+    for id in 1..=40 {
+        assert!(matches!(service.until_settled(id).await, Receipt::Succeeded { .. }));
+    }
+    assert_eq!(world.mined_nonce(account).await, before + 41);
+}
+
+#[tokio::test]
+async fn dropped_transaction_is_sent_again() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(1).await;
+    for dropped in 1..=2 {
+        let (_, hash) = pooled(&world).await[0];
+        world.set("anvil_dropTransaction", json!([hash])).await;
+        within("the transaction again", async {
+            while service.handle.metrics().transactions_resent.get() < dropped
+                || offers(&world).await.is_empty()
+            {
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(account).await, 1);
 }

@@ -9,6 +9,6 @@ mod service;
 pub(crate) use chain::testing::{ACCOUNTS, Anvil};
 pub(crate) use journal::MemoryJournal;
 pub(crate) use meddler::{Meddler, Meddling};
-pub(crate) use parties::{channel, conclusion, deposit, key};
+pub(crate) use parties::{channel, conclusion, deposit, key, settlement};
 pub(crate) use proxy::Proxy;
 pub(crate) use service::{Service, World, within};

@@ -2,7 +2,7 @@
 
 use alloy::primitives::B256;
 use chain::AccountKey;
-use engine::chain::ChainCall;
+use engine::chain::{ChainCall, Urgency};
 use engine::crypto::{LocalSigner, Signer};
 use engine::outcome::{Allocation, Outcome};
 use engine::state::{Deployment, FixedPart, VariablePart};
@@ -53,4 +53,19 @@ pub(crate) fn conclusion(
     let hash = state.hash(fixed.channel_id());
     let signatures = signers.iter().map(|signer| signer.sign(hash)).collect();
     (fixed.channel_id(), ChainCall::ConcludeAndTransfer { fixed, state, signatures })
+}
+
+/// A ledger channel, the call that closes it without paying out, and the one that pays.
+pub(crate) fn settlement(deployment: &Deployment, nonce: u64) -> (ChannelId, ChainCall, ChainCall) {
+    let payee = Address::repeat_byte(0x55);
+    let (channel, conclude) = conclusion(deployment, nonce, payee, 9);
+    let ChainCall::ConcludeAndTransfer { fixed, state, signatures } = conclude else {
+        panic!("not a conclusion")
+    };
+    let outcome = state.outcome.clone();
+    let urgency = Urgency::default();
+    let conclude = ChainCall::Conclude { fixed, state, signatures, urgency };
+    let (state_hash, reclaims) = (B256::ZERO, vec![]);
+    let settle = ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency };
+    (channel, conclude, settle)
 }
