@@ -40,8 +40,4 @@ library ExitFormat {
     function encodeExit(SingleAssetExit[] memory exit) internal pure returns (bytes memory) {
         return abi.encode(exit);
     }
-
-    function decodeExit(bytes calldata encoded) internal pure returns (SingleAssetExit[] memory) {
-        return abi.decode(encoded, (SingleAssetExit[]));
-    }
 }

@@ -180,9 +180,8 @@ contract ForceMove is IForceMove, StatusManager {
         address[] calldata participants,
         Signature calldata challengerSig
     ) internal pure {
-        address challenger = NitroUtils.recoverSigner(
-            keccak256(abi.encode(supportedStateHash, 'forceMove')), challengerSig
-        );
+        bytes32 digest = NitroUtils.prefixed(keccak256(abi.encode(supportedStateHash, 'forceMove')));
+        address challenger = NitroUtils.recover(digest, challengerSig.v, challengerSig.r, challengerSig.s);
         require(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
     }
 
@@ -294,7 +293,7 @@ contract ForceMove is IForceMove, StatusManager {
     {
         bytes32 digest = NitroUtils.prefixed(stateHash);
         for (uint256 s = 0; s < sigs.length; ++s) {
-            address signer = NitroUtils.recover(digest, sigs[s]);
+            address signer = NitroUtils.recover(digest, sigs[s].v, sigs[s].r, sigs[s].s);
             for (uint256 i = 0; i < participants.length; ++i) {
                 if (signer == participants[i]) {
                     // An exponent above 255 panics here; a shift would silently credit nobody.

@@ -2,17 +2,15 @@
 pragma solidity 0.8.37;
 
 import {IERC20} from '@openzeppelin/contracts/token/ERC20/IERC20.sol';
-import {SafeERC20} from '@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol';
 import {ExitFormat} from './ExitFormat.sol';
 import {StatusManager} from './StatusManager.sol';
 import {IMultiAssetHolder} from './interfaces/IMultiAssetHolder.sol';
+import {Canonical} from './libraries/Canonical.sol';
 import {NitroUtils} from './libraries/NitroUtils.sol';
 
 /// @title Holding the assets of all channels and paying them out as their outcomes say
 /// @dev Spec section 9. All effects on storage come before any call to a payee or a token's `transfer`.
 contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
-    using SafeERC20 for IERC20;
-
     /// @dev The metadata of a guarantee: who receives what the first and second allocation of the target say.
     struct Guarantee {
         bytes32 left;
@@ -39,8 +37,8 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         override
     {
         require(!_isExternalDestination(channelId), 'Deposit to external destination');
-        mapping(bytes32 => uint256) storage balances = holdings[asset];
-        uint256 held = balances[channelId];
+        Balance storage balance = _holdingsOf(asset, channelId);
+        uint256 held = balance.amount;
         require(held == expectedHeld, 'held != expectedHeld');
 
         if (asset == address(0)) {
@@ -51,11 +49,11 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             _collect(asset, amount);
             // A token that calls back may have led to another deposit for the same channel in the meantime: reading
             // the balance again makes sure that neither of the two is lost.
-            held = balances[channelId];
+            held = balance.amount;
         }
 
         held += amount;
-        balances[channelId] = held;
+        balance.amount = held;
         emit Deposited(channelId, asset, held);
     }
 
@@ -67,8 +65,8 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         override
     {
         require(!_isExternalDestination(channelId), 'Deposit to external destination');
-        mapping(bytes32 => uint256) storage balances = holdings[asset];
-        uint256 held = balances[channelId];
+        Balance storage balance = _holdingsOf(asset, channelId);
+        uint256 held = balance.amount;
         require(held >= expectedHeld, 'held < expectedHeld');
         uint256 missing = targetHeld > held ? targetHeld - held : 0;
 
@@ -81,32 +79,82 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             if (missing != 0) {
                 _collect(asset, missing);
                 // Another deposit while the token calls back would push the channel beyond its target.
-                require(balances[channelId] == held, 'held changed');
+                require(balance.amount == held, 'held changed');
             }
         }
 
         held += missing;
-        balances[channelId] = held;
+        balance.amount = held;
         emit Deposited(channelId, asset, held);
         if (surplus != 0) {
             require(_send(address(0), msg.sender, surplus, gasleft()), 'Could not transfer ETH');
         }
     }
 
+    /// @dev One entry of `holdings`.
+    struct Balance {
+        uint256 amount;
+    }
+
+    /// @dev Finding the place of an entry once is cheaper than looking it up each time.
+    function _holdingsOf(address asset, bytes32 channelId) internal pure returns (Balance storage balance) {
+        assembly ('memory-safe') {
+            mstore(0, asset)
+            mstore(0x20, holdings.slot)
+            mstore(0x20, keccak256(0, 0x40))
+            mstore(0, channelId)
+            balance.slot := keccak256(0, 0x40)
+        }
+    }
+
     /// @dev Takes tokens from the sender, and insists that all of them arrive: what a token keeps as a fee would be
     /// missing when another channel is paid.
     function _collect(address token, uint256 amount) private {
-        uint256 before = _balanceOf(token);
-        IERC20(token).safeTransferFrom(msg.sender, address(this), amount);
-        require(_balanceOf(token) >= before + amount, 'token delivered less than amount');
+        uint256 before = _owned(token);
+        bytes32 selector = IERC20.transferFrom.selector;
+        bool success;
+        bool accepted;
+        assembly ('memory-safe') {
+            let order := mload(0x40)
+            mstore(order, selector)
+            mstore(add(order, 0x04), caller())
+            mstore(add(order, 0x24), address())
+            mstore(add(order, 0x44), amount)
+            success := call(gas(), token, 0, order, 0x64, 0, 0x20)
+            accepted := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0), 1)))
+        }
+        if (!accepted) {
+            _requireSilentSuccess(token, success);
+        }
+        require(_owned(token) >= before + amount, 'token delivered less than amount');
     }
 
-    /// @dev Nothing, for an asset without code: the token call itself says then what is wrong.
-    function _balanceOf(address token) private view returns (uint256 owned) {
-        bytes memory question = abi.encodeCall(IERC20.balanceOf, (address(this)));
+    /// @dev Some tokens say nothing when all is well. What else is wrong clients expect to be told as SafeERC20 does;
+    /// the last call must have been the token's.
+    function _requireSilentSuccess(address token, bool success) private view {
+        uint256 size;
         assembly ('memory-safe') {
-            if staticcall(gas(), token, add(question, 32), mload(question), 0, 32) {
-                if gt(returndatasize(), 31) { owned := mload(0) }
+            size := returndatasize()
+        }
+        if (!success) {
+            require(size != 0, 'SafeERC20: low-level call failed');
+            assembly ('memory-safe') {
+                returndatacopy(mload(0x40), 0, size)
+                revert(mload(0x40), size)
+            }
+        }
+        require(token.code.length != 0, 'Address: call to non-contract');
+        require(size == 0, 'SafeERC20: ERC20 operation did not succeed');
+    }
+
+    /// @dev What this contract has of a token, and nothing of an asset without code.
+    function _owned(address token) private view returns (uint256 amount) {
+        bytes32 selector = IERC20.balanceOf.selector;
+        assembly ('memory-safe') {
+            mstore(0, selector)
+            mstore(0x04, address())
+            if staticcall(gas(), token, 0, 0x24, 0, 0x20) {
+                if gt(returndatasize(), 0x1f) { amount := mload(0) }
             }
         }
     }
@@ -143,7 +191,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         _requireChannelFinalized(fromChannelId);
         _requireMatchingFingerprint(stateHash, keccak256(outcomeBytes), fromChannelId);
 
-        ExitFormat.SingleAssetExit[] memory outcome = ExitFormat.decodeExit(outcomeBytes);
+        (ExitFormat.SingleAssetExit[] memory outcome,) = Canonical.load(Canonical.decode(outcomeBytes));
         address asset = outcome[assetIndex].asset;
         uint256 initialHoldings = holdings[asset][fromChannelId];
 
@@ -224,15 +272,15 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             reclaimArgs.sourceChannelId
         );
 
-        ExitFormat.SingleAssetExit[] memory sourceOutcome =
-            ExitFormat.decodeExit(reclaimArgs.sourceOutcomeBytes);
-        ExitFormat.SingleAssetExit[] memory targetOutcome =
-            ExitFormat.decodeExit(reclaimArgs.targetOutcomeBytes);
+        (ExitFormat.SingleAssetExit[] memory sourceOutcome,) =
+            Canonical.load(Canonical.decode(reclaimArgs.sourceOutcomeBytes));
+        (ExitFormat.SingleAssetExit[] memory targetOutcome, bytes32 targetOutcomeHash) =
+            Canonical.load(Canonical.decode(reclaimArgs.targetOutcomeBytes));
         _reclaim(
             sourceOutcome[reclaimArgs.sourceAssetIndex],
             reclaimArgs.indexOfTargetInSource,
             reclaimArgs.targetStateHash,
-            keccak256(reclaimArgs.targetOutcomeBytes),
+            targetOutcomeHash,
             targetOutcome[reclaimArgs.targetAssetIndex]
         );
         _updateFingerprint(
@@ -347,12 +395,16 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
                 success := call(gasLimit, payee, amount, 0, 0, 0, 0)
             }
         } else {
-            bytes memory order = abi.encodeCall(IERC20.transfer, (payee, amount));
+            bytes32 selector = IERC20.transfer.selector;
             assembly ('memory-safe') {
-                success := call(gasLimit, asset, 0, add(order, 32), mload(order), 0, 32)
+                let order := mload(0x40)
+                mstore(order, selector)
+                mstore(add(order, 0x04), payee)
+                mstore(add(order, 0x24), amount)
+                success := call(gasLimit, asset, 0, order, 0x44, 0, 0x20)
                 switch returndatasize()
                 case 0 { success := and(success, gt(extcodesize(asset), 0)) }
-                default { success := and(success, and(gt(returndatasize(), 31), eq(mload(0), 1))) }
+                default { success := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0), 1))) }
             }
         }
     }

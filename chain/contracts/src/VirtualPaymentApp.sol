@@ -3,6 +3,7 @@ pragma solidity 0.8.37;
 
 import {ExitFormat} from './ExitFormat.sol';
 import {IForceMoveApp} from './interfaces/IForceMoveApp.sol';
+import {Canonical} from './libraries/Canonical.sol';
 import {NitroUtils} from './libraries/NitroUtils.sol';
 
 /// @title The app of virtual payment channels: Alice pays Bob by vouchers, Bob redeems the largest one
@@ -67,7 +68,7 @@ contract VirtualPaymentApp is IForceMoveApp {
         returns (uint256 amount)
     {
         VoucherAmountAndSignature memory voucher = abi.decode(appData, (VoucherAmountAndSignature));
-        bytes32 voucherHash = keccak256(abi.encode(NitroUtils.getChannelId(fixedPart), voucher.amount));
+        bytes32 voucherHash = keccak256(abi.encode(Canonical.channelId(fixedPart), voucher.amount));
         require(
             NitroUtils.isSignedBy(voucherHash, voucher.signature, fixedPart.participants[0]),
             'invalid signature for voucher'

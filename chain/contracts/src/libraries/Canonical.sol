@@ -183,6 +183,19 @@ library Canonical {
         }
     }
 
+    /// @dev The outcome that `encoded` is `abi.encode` of.
+    function decode(bytes calldata encoded)
+        internal
+        pure
+        returns (ExitFormat.SingleAssetExit[] calldata outcome)
+    {
+        assembly ('memory-safe') {
+            if or(lt(encoded.length, 0x40), xor(calldataload(encoded.offset), 0x20)) { revert(0, 0) }
+            outcome.offset := add(encoded.offset, 0x40)
+            outcome.length := calldataload(add(encoded.offset, 0x20))
+        }
+    }
+
     /// @dev Checks an outcome, hashes it and makes a memory copy of it. The canonical encoding of these types is laid out
     /// like the compiler's memory, except that it has relative offsets where memory has pointers; exchanging them is
     /// all the decoding there is.

@@ -30,7 +30,7 @@ library NitroUtils {
     }
 
     function recoverSigner(bytes32 _d, INitroTypes.Signature memory sig) internal pure returns (address) {
-        return recover(prefixed(_d), sig);
+        return recover(prefixed(_d), sig.v, sig.r, sig.s);
     }
 
     /// @dev What is signed is prefixed, so that a wallet can never be tricked into signing a transaction.
@@ -44,11 +44,10 @@ library NitroUtils {
         }
     }
 
-    function recover(bytes32 digest, INitroTypes.Signature memory sig) internal pure returns (address) {
-        require(uint256(sig.s) <= HIGHEST_S, 'Invalid signature');
-        address signer = ecrecover(digest, sig.v, sig.r, sig.s);
+    function recover(bytes32 digest, uint8 v, bytes32 r, bytes32 s) internal pure returns (address signer) {
+        require(uint256(s) <= HIGHEST_S, 'Invalid signature');
+        signer = ecrecover(digest, v, r, s);
         require(signer != address(0), 'Invalid signature');
-        return signer;
     }
 
     /// @dev Counts the bits that are set. All 256 of them do not fit the result and panic.

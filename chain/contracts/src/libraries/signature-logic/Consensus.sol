@@ -8,9 +8,9 @@ import {NitroUtils} from '../NitroUtils.sol';
 /// @dev Spec section 10.2.
 library Consensus {
     function requireConsensus(
-        INitroTypes.FixedPart memory fixedPart,
-        INitroTypes.RecoveredVariablePart[] memory proof,
-        INitroTypes.RecoveredVariablePart memory candidate
+        INitroTypes.FixedPart calldata fixedPart,
+        INitroTypes.RecoveredVariablePart[] calldata proof,
+        INitroTypes.RecoveredVariablePart calldata candidate
     ) internal pure {
         require(proof.length == 0, '|proof|!=0');
         require(
