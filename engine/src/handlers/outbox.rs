@@ -45,12 +45,14 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
         };
         draft.set_call(channel, next);
     }
-    let refused = matches!(receipt, Receipt::Reverted { .. });
-    if let ChainCall::Settle { channel, .. } = call
-        && refused
-        && let Some(ledger) = draft.ledger_mut(*channel)
+    let disputed = matches!(call, ChainCall::Challenge { .. } | ChainCall::Settle { .. });
+    if disputed
+        && matches!(receipt, Receipt::Reverted { .. })
+        && let Some(first) = call.channels().first()
+        && draft.ledger(*first).is_some()
+        && let Some(ledger) = draft.ledger_mut(*first)
     {
-        ledger.refused_settlements = ledger.refused_settlements.wrapping_add(1);
+        ledger.refused_calls = ledger.refused_calls.wrapping_add(1);
     }
 }
 

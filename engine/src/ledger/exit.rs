@@ -174,7 +174,7 @@ impl Ledger {
         let status = self.status();
         let outcomes = self.outcomes(resolution);
         let count = u32::try_from(outcomes.len()).ok()?;
-        let at = self.refused_settlements.checked_rem(count)?;
+        let at = self.refused_calls.checked_rem(count)?;
         let exit = outcomes.into_iter().nth(usize::try_from(at).ok()?)?;
         let (reclaims, allocations) = reclaim_all(&exit.allocations, resolution);
         let gain = payout(&allocations, status.holdings, self.participant(self.me).into());

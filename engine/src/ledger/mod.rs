@@ -107,9 +107,9 @@ pub struct Ledger {
     pub withdrawal: WithdrawalTurn,
     /// How long the peer may stay silent about what was asked before the ledger is enforced.
     pub patience: Option<Timestamp>,
-    /// Settlements that the contract refused because the outcome on chain is another one than
-    /// assumed, see [`Ledger::outcomes`].
-    pub refused_settlements: u32,
+    /// Challenges and settlements that the contract refused: the next one is made otherwise, see
+    /// [`Ledger::outcomes`].
+    pub refused_calls: u32,
 }
 
 impl Ledger {
@@ -138,7 +138,7 @@ impl Ledger {
             call: CallState::None,
             withdrawal: WithdrawalTurn::Unset,
             patience: None,
-            refused_settlements: 0,
+            refused_calls: 0,
         }
     }
 

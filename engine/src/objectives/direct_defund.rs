@@ -27,15 +27,16 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(conclusion) = ledger.withdrawal_call() else {
         return draft.wait_for(objective, WaitingFor::Finalization);
     };
-    // Somebody has concluded it without paying out; concluding it again would be refused.
+    // Somebody may conclude it without paying out; concluding it again would be refused.
     let settlement = ledger.settlement(&|_| None).map(|settlement| settlement.call);
-    let withdrawal = settlement.unwrap_or(conclusion);
     let (call, me, turn) = (ledger.call, ledger.me, ledger.withdrawal);
     let status = ledger.status();
-    if status.paid_out && status.mode == ChannelMode::Concluded && call == CallState::None {
+    let concluded = status.mode == ChannelMode::Concluded;
+    if concluded && settlement.is_none() && call == CallState::None {
         draft.complete(objective);
         return draft.archive_ledger(id);
     }
+    let withdrawal = settlement.unwrap_or(conclusion);
     // Never funded, and with both signatures nothing of ours can be on its way any more.
     let unfunded = !ledger.has_opened() && status.holdings.is_zero();
     if unfunded && call == CallState::None {
@@ -43,7 +44,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         return draft.archive_ledger(id);
     }
     draft.wait_for(objective, WaitingFor::Withdraw);
-    if status.paid_out || call != CallState::None {
+    if call != CallState::None {
         return;
     }
     // Participant 0 withdraws at once; if it does not, participant 1 does (gap S17).

@@ -13,7 +13,7 @@ use crate::chain::{ChainCall, Challenge, Urgency};
 use crate::draft::Draft;
 use crate::effect::Update;
 use crate::ledger::{CallState, Change, ChannelMode, Ledger, LedgerPhase, Side, WithdrawalTurn};
-use crate::payment::{PaymentPhase, Resolution, is_complete};
+use crate::payment::{PaymentChannel, PaymentPhase, Resolution, is_complete};
 use crate::policy::{StaleAnswer, gas};
 use crate::types::{Amount, Asset, ChannelId, ObjectiveId};
 use crate::wire::Evidence;
@@ -127,7 +127,10 @@ pub(crate) fn crank_ledger(draft: &mut Draft<'_>, id: ChannelId) {
         return draft.submit(conclusion);
     }
     if challenged && !is_stale(ledger) {
-        return draft.wait_for(objective, WaitingFor::ChallengeExpiry);
+        let targets = ledger.targets();
+        draft.wait_for(objective, WaitingFor::ChallengeExpiry);
+        // Those that did not come along go alone.
+        return targets.into_iter().for_each(|target| draft.touch(target));
     }
     // Somebody has shown a newer state that this node does not hold: only its owner can go on.
     let behind = ledger.supported_turn().is_none_or(|turn| turn < status.turn);
@@ -141,7 +144,12 @@ pub(crate) fn crank_ledger(draft: &mut Draft<'_>, id: ChannelId) {
 fn challenge(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
     let Some(own) = ledger.challenge(draft.signer) else { return };
-    let (urgency, targets) = (urgency(ledger.at_stake(), ledger.status().mode), ledger.targets());
+    let urgency = urgency(ledger.at_stake(), ledger.status().mode);
+    // Should the contract have refused them all, the ledger goes first and alone.
+    let targets: Vec<ChannelId> = match ledger.refused_calls {
+        0 => ledger.agreed.guarantees.keys().copied().collect(),
+        _ => Vec::new(),
+    };
     let under = targets.into_iter().filter_map(|target| payment_challenge(draft, target));
     let challenges: Vec<Challenge> = std::iter::once(own).chain(under).collect();
     for batch in challenges.chunks(MAX_CHALLENGES) {
@@ -159,8 +167,14 @@ fn payment_challenge(draft: &Draft<'_>, id: ChannelId) -> Option<Challenge> {
         && channel.call == CallState::None
         && !channel.is_finalized()
         && channel.enforceable_turn(voucher.as_ref()) >= Some(status.turn)
-        && worth(draft, channel.asset, channel.capacity, gas::PAYMENT);
+        && is_worth_enforcing(draft, channel);
     if due { channel.challenge(voucher.as_ref(), draft.signer) } else { None }
+}
+
+/// What the user asked for is done whatever it costs.
+fn is_worth_enforcing(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
+    channel.phase == PaymentPhase::Exiting(ExitReason::Requested)
+        || worth(draft, channel.asset, channel.capacity, gas::PAYMENT)
 }
 
 /// True when `amount` is more than what enforcing it costs.
@@ -187,7 +201,8 @@ fn settle(draft: &mut Draft<'_>, id: ChannelId) {
     }
     let locked: Vec<ChannelId> = missing.collect();
     let Some(settlement) = settlement else { return leave(draft, id, &locked) };
-    if !worth(draft, asset, settlement.gain, gas::SETTLE) {
+    let requested = phase == LedgerPhase::Exiting(ExitReason::Requested);
+    if !requested && !worth(draft, asset, settlement.gain, gas::SETTLE) {
         return leave(draft, id, &locked);
     }
     draft.wait_for(objective, WaitingFor::Withdraw);
@@ -216,7 +231,7 @@ fn will_resolve(draft: &Draft<'_>, id: ChannelId) -> bool {
             || channel.call != CallState::None
             || channel.is_finalized()
             || (channel.enforceable_turn(voucher.as_ref()) >= Some(status.turn)
-                && worth(draft, channel.asset, channel.capacity, gas::PAYMENT))
+                && is_worth_enforcing(draft, channel))
     })
 }
 
@@ -272,6 +287,13 @@ fn enforce(draft: &mut Draft<'_>, id: ChannelId, hops: &[ChannelId]) {
     let status = channel.status();
     if channel.call != CallState::None {
         return draft.wait_for(objective, WaitingFor::Challenge);
+    }
+    // What is only proposed is not locked yet: the ledger may end without it.
+    let locked = hops.iter().any(|hop| {
+        draft.ledger(*hop).is_some_and(|ledger| ledger.agreed.guarantees.contains_key(&id))
+    });
+    if !locked {
+        return draft.wait_for(objective, WaitingFor::Withdraw);
     }
     let urgency = urgency(channel.capacity, status.mode);
     let voucher = draft.best_voucher(id);

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
-use engine::chain::ChainCall;
+use engine::chain::{ChainCall, Urgency};
 use engine::error::RequestError;
 use engine::input::Request;
-use engine::ledger::LedgerPhase;
+use engine::ledger::{Ledger, LedgerPhase};
 use engine::objectives::ExitReason;
-use engine::testing::{Party, World, fixtures};
+use engine::payment::PaymentChannel;
+use engine::policy::{Policy, StaleAnswer};
+use engine::testing::{ContractCall, Party, Setup, World, fixtures};
 use engine::types::{Asset, ChannelId, ObjectiveId};
 
 const PURSE: u64 = fixtures::PURSE;
@@ -140,4 +142,140 @@ fn exits_that_make_no_sense_are_refused_and_change_nothing() {
         Err(RequestError::AlreadyClosed(ledger))
     );
     assert_eq!(calls(&world).len(), 2);
+}
+
+/// Alice and Bob with 60 and 40, of which Alice has paid 12 since; and the ledger as it was before.
+fn used_ledger(names: World) -> (World, ChannelId, Ledger) {
+    let mut world = names;
+    let (alice, bob) = (Party(0), Party(1));
+    let id = world.open_ledger(alice, bob, 60, 40);
+    world.run_until_quiet();
+    let old = world.ledger(alice, id).unwrap().clone();
+    let channel = world.open_payment(&[alice, bob], 30);
+    world.pay(alice, channel, 12);
+    world.close_payment(alice, channel);
+    world.run_until_quiet();
+    (world, id, old)
+}
+
+/// The cheat's own node is off: it would defend the newest state.
+fn show_old(world: &mut World, cheat: Party, name: &str, old: &Ledger) {
+    world.crash(cheat);
+    let challenge = old.challenge(&fixtures::key(name)).unwrap();
+    world.call(world.address(cheat), ContractCall::Challenge(challenge));
+}
+
+#[test]
+fn a_stale_challenge_is_answered_by_a_newer_one_and_ends_the_ledger() {
+    for (cheat, name) in [(Party(0), "alice"), (Party(1), "bob")] {
+        let (mut world, id, old) = used_ledger(World::calm(&["alice", "bob"]));
+        let honest = Party(1 - cheat.0);
+        show_old(&mut world, cheat, name, &old);
+        world.run_for(LONG);
+        assert_eq!(calls(&world), [(honest, "challengeAll"), (honest, "settle")]);
+        assert_eq!(purses(&world), [PURSE - 12, PURSE + 12], "{}", world.describe());
+        assert_gone(&world, id, &[honest]);
+        world.leave_unfinished();
+    }
+}
+
+#[test]
+fn a_stale_challenge_is_answered_by_a_checkpoint_where_the_owner_wants_the_ledger_to_live() {
+    let policy = Policy { stale_answer: StaleAnswer::Checkpoint, ..fixtures::policy() };
+    let world = Setup::new(1).node("alice", policy.clone()).node("bob", policy).build();
+    let (mut world, id, old) = used_ledger(world);
+    let (alice, bob) = (Party(0), Party(1));
+    show_old(&mut world, bob, "bob", &old);
+    world.run_for(LONG);
+    assert_eq!(calls(&world), [(alice, "checkpoint")], "{}", world.describe());
+    assert!(world.ledger(alice, id).unwrap().is_usable());
+    world.restart(bob);
+    world.run_until_quiet();
+    let channel = world.open_payment(&[alice, bob], 10);
+    world.close_payment(alice, channel);
+    // What has been shown once cannot be undercut again.
+    show_old(&mut world, bob, "bob", &old);
+    world.run_for(LONG);
+    assert_eq!(calls(&world), [(alice, "checkpoint")]);
+    world.leave_unfinished();
+}
+
+#[test]
+fn a_relay_concludes_what_everyone_signed_before_the_payer_takes_it_back() {
+    let mut world = World::calm(&["alice", "irene", "bob"]);
+    let path = [Party(0), Party(1), Party(2)];
+    let [alice, irene, bob] = path;
+    let left = world.open_ledger(alice, irene, 60, 40);
+    let right = world.open_ledger(irene, bob, 60, 40);
+    let channel = world.open_payment(&path, 30);
+    world.pay(alice, channel, 12);
+    world.run_until_quiet();
+    let opened = world.payment(alice, channel).unwrap().clone();
+    world.start(alice, Request::ClosePayment { channel });
+    world
+        .run_until(|world| world.payment(irene, channel).is_some_and(PaymentChannel::is_finalized));
+    world.crash(alice);
+    let challenge = opened.challenge(None, &fixtures::key("alice")).unwrap();
+    world.call(world.address(alice), ContractCall::Challenge(challenge));
+    world.run_for(LONG);
+    assert_eq!(world.balance(bob, right), 52_u64.into(), "{}", world.describe());
+    assert_eq!(world.balance(irene, right), 48_u64.into(), "{}", world.describe());
+    // Her ledger with Alice, who is gone, ended on chain with what she is owed.
+    world.run_for(LONG);
+    assert_gone(&world, left, &[irene]);
+    assert_eq!(purses(&world)[..2], [PURSE - 12, PURSE - 60 + 12], "{}", world.describe());
+    let concluded = calls(&world).iter().any(|call| *call == (irene, "conclude"));
+    assert!(concluded, "{:?}", calls(&world));
+    world.leave_unfinished();
+}
+
+#[test]
+fn a_ledger_that_somebody_concluded_without_paying_is_settled() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    let id = world.open_ledger(alice, bob, 60, 40);
+    world.run_until_quiet();
+    world.start(alice, Request::CloseLedger { ledger: id });
+    world.run_until(|world| {
+        world.ledger(bob, id).is_some_and(|ledger| ledger.withdrawal_call().is_some())
+    });
+    let call = world.ledger(bob, id).unwrap().withdrawal_call();
+    let Some(ChainCall::ConcludeAndTransfer { fixed, state, signatures }) = call else { panic!() };
+    let urgency = Urgency::default();
+    let sender = world.address(bob);
+    world.front_run(sender, ChainCall::Conclude { fixed, state, signatures, urgency });
+    world.run_for(LONG);
+    assert_eq!(purses(&world), [PURSE, PURSE], "{}", world.describe());
+    assert_gone(&world, id, &[alice, bob]);
+}
+
+#[test]
+fn a_payout_in_an_unusual_order_locks_nobody_out() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    // Equal balances: the log of a payout does not tell who was paid.
+    let id = world.open_ledger(alice, bob, 50, 50);
+    world.run_until_quiet();
+    let ledger = world.ledger(alice, id).unwrap().clone();
+    world.crash(bob);
+    world.start(alice, Request::ExitLedger { ledger: id });
+    world.run_until(|world| {
+        let head = world.chain().head().timestamp;
+        world.ledger(alice, id).unwrap().status().is_finalized(head)
+    });
+    let supported = ledger.supported().unwrap();
+    world.front_run(
+        world.address(bob),
+        ContractCall::Transfer {
+            asset_index: 0,
+            channel: id,
+            state_hash: supported.state.hash(id),
+            outcome: supported.state.outcome,
+            indices: vec![1],
+        },
+    );
+    world.run_for(LONG);
+    assert_eq!(purses(&world), [PURSE, PURSE], "{}", world.describe());
+    assert_gone(&world, id, &[alice]);
+    world.leave_unfinished();
 }
