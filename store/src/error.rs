@@ -88,6 +88,16 @@ pub enum StoreError {
         /// Newest format known here.
         known: u32,
     },
+    /// A version from before the first release wrote the folder.
+    #[error(
+        "{} was written by a version from before the first release: close its channels with that \
+         version, then begin with a new folder",
+        path.display()
+    )]
+    UnreleasedFormat {
+        /// The store's folder.
+        path: PathBuf,
+    },
     /// A row that cannot be encoded, or would be refused when it is read.
     #[error("row of {table} does not encode: {reason}")]
     Encode {

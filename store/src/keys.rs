@@ -249,7 +249,7 @@ mod tests {
             }
         }
         let mut key = [0; 33];
-        key[0] = 4;
+        key[0] = 5;
         assert_eq!(row(Table::Objectives, &key), None);
     }
 }

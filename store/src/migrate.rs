@@ -1,6 +1,7 @@
 //! The format of a folder, and the way from an older one to this one.
 //!
-//! There is one format. What a second one takes:
+//! There is one format that a release may have: 2. Format 1 knew no disputes; only versions under
+//! development wrote it, and none of them could have enforced what is in it. What a third one takes:
 //!
 //! 1. The engine's record changes. Its old shape moves here as `v1::Ledger` (a copy that nobody
 //!    edits again), with a conversion into the new one, and [`crate::codec::VERSION`] grows.
@@ -16,7 +17,10 @@ use std::path::Path;
 use crate::error::StoreError;
 
 /// Number of the format that this version writes.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
+
+/// Written before the first release.
+const UNRELEASED: u32 = 1;
 
 /// Decides what to do with a folder whose format row is `row`.
 pub(crate) fn check(path: &Path, row: &[u8]) -> Result<(), StoreError> {
@@ -31,6 +35,7 @@ pub(crate) fn check(path: &Path, row: &[u8]) -> Result<(), StoreError> {
         found if found > FORMAT => {
             Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT })
         }
+        UNRELEASED => Err(StoreError::UnreleasedFormat { path: path.to_owned() }),
         older => Err(damaged(format!("there has never been a format {older}"))),
     }
 }

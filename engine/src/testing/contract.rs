@@ -157,6 +157,7 @@ fn keeps_neighbouring_keys_apart<P, S: Store>(
         ObjectiveId::DirectDefund(channel),
         ObjectiveId::VirtualFund(channel),
         ObjectiveId::VirtualDefund(channel),
+        ObjectiveId::Exit(channel),
     ] {
         writes.push(Write::Objective(objective, Some(completed(objective))));
     }

@@ -175,7 +175,7 @@ impl<'a> Pair<'a> {
         self.blocks += 1;
         let number = BlockNumber(self.blocks);
         let hash = B256::from(U256::from(self.blocks));
-        let channel = call.channel();
+        let channel = call.channels()[0];
         let facts = match call {
             ChainCall::Deposit { asset, amount, .. } => {
                 self.held = self.held.checked_add(amount).unwrap();
@@ -189,6 +189,7 @@ impl<'a> Pair<'a> {
                     ChainFact::AllocationUpdated { asset_index: 0, initial, holdings },
                 ]
             }
+            other => panic!("nobody disputes here: {other:?}"),
         };
         let logs: Vec<_> = facts.into_iter().map(|fact| ChannelLog { channel, fact }).collect();
         let block = BlockRef { number, hash, timestamp: self.blocks };

@@ -1,11 +1,12 @@
 //! Every kind of row, and every variant of what is stored in one: an enum whose variants change
 //! places would be read as something else.
 
-use engine::chain::ChainFact;
+use engine::chain::{ChainCall, ChainFact, Challenge, Reclaim, Urgency};
+use engine::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use engine::ledger::{
-    CallState, ChannelMode, Ledger, LedgerPhase, OnChain, OnChainStatus, Side, WithdrawalTurn,
+    CallState, ChannelMode, Ledger, LedgerPhase, Move, OnChain, OnChainStatus, Side, WithdrawalTurn,
 };
-use engine::objectives::{DeclineReason, Objective, ObjectiveStatus, WaitingFor};
+use engine::objectives::{DeclineReason, ExitReason, Objective, ObjectiveStatus, WaitingFor};
 use engine::payment::{PaymentChannel, PaymentPhase};
 use engine::state::SupportedState;
 use engine::step::{ArchivedChannel, Paid, Write};
@@ -18,7 +19,7 @@ use crate::fixtures::{
     channel, cursor, deposit, ended, ledger, paid, payment, peer, running, signature, withdrawal,
 };
 
-const WAITING: [WaitingFor; 10] = [
+const WAITING: [WaitingFor; 13] = [
     WaitingFor::CompletePrefund,
     WaitingFor::MyTurnToFund,
     WaitingFor::CompleteFunding,
@@ -29,9 +30,12 @@ const WAITING: [WaitingFor; 10] = [
     WaitingFor::DefundingOnMyRight,
     WaitingFor::Finalization,
     WaitingFor::Withdraw,
+    WaitingFor::Challenge,
+    WaitingFor::ChallengeExpiry,
+    WaitingFor::PaymentChannels,
 ];
 
-const REASONS: [DeclineReason; 15] = [
+const REASONS: [DeclineReason; 17] = [
     DeclineReason::TimedOut,
     DeclineReason::WrongDeployment,
     DeclineReason::ChallengeDuration,
@@ -47,6 +51,16 @@ const REASONS: [DeclineReason; 15] = [
     DeclineReason::LedgerNotUsable,
     DeclineReason::BelowVouchers,
     DeclineReason::Cancelled,
+    DeclineReason::Disputed,
+    DeclineReason::GasReserve,
+];
+
+const EXITS: [ExitReason; 5] = [
+    ExitReason::Requested,
+    ExitReason::Silent,
+    ExitReason::Challenged,
+    ExitReason::Cheated,
+    ExitReason::Ledger(ChannelId(B256::repeat_byte(0x71))),
 ];
 
 pub(crate) fn live_rows() -> Vec<Write> {
@@ -56,14 +70,18 @@ pub(crate) fn live_rows() -> Vec<Write> {
         objective_row(ObjectiveId::DirectFund(channel(0x51))),
         objective_row(ObjectiveId::DirectDefund(channel(0x51))),
         objective_row(ObjectiveId::VirtualFund(channel(0x51))),
+        objective_row(ObjectiveId::Exit(channel(0x51))),
         objective_row(ObjectiveId::VirtualDefund(channel(0x51))),
         Write::Message(peer(1), MessageId(255), Some(vec![1, 2, 3])),
         Write::Message(peer(1), MessageId(256), Some(Vec::new())),
         Write::Call(CallId(300), Some(deposit(1))),
         Write::Call(CallId(301), Some(withdrawal())),
-        Write::NextCall(CallId(302)),
+        Write::NextCall(CallId(306)),
         Write::Cursor(cursor()),
     ];
+    rows.extend(guards());
+    let disputes = (302..).zip(disputes());
+    rows.extend(disputes.map(|(id, call)| Write::Call(CallId(id), Some(call))));
     rows.extend(ledgers().into_iter().map(|row| Write::Ledger(row.id, Some(Box::new(row)))));
     rows.extend(payments().into_iter().map(|row| Write::Payment(row.id, Some(Box::new(row)))));
     rows
@@ -81,8 +99,68 @@ pub(crate) fn archived_rows() -> Vec<Write> {
     rows
 }
 
-/// Three ledgers with each phase, call state, withdrawal turn and challenge status.
-fn ledgers() -> [Ledger; 3] {
+/// Towers that are asked and that serve, and what one of them was handed.
+fn guards() -> Vec<Write> {
+    let (asked, serving) = (peer(0x81), peer(0x82));
+    let terms = Terms { channels: 300, guard_bytes: 65_536 };
+    let sent = Rank { turn: TurnNumber(300), paid: 301_u64.into() };
+    let receipt = GuardReceipt {
+        chain_id: 303,
+        adjudicator: peer(0x83),
+        client: peer(0x84),
+        channel: channel(0x71),
+        rank: sent,
+        state: B256::repeat_byte(0x94),
+        at: Timestamp(302),
+        signature: signature(4),
+    };
+    let guarding = Guarding {
+        sent,
+        state: B256::repeat_byte(0x93),
+        answered: true,
+        receipt: Some(receipt),
+        refused: Some(TowerRefusal::Older(sent)),
+    };
+    vec![
+        Write::Tower(asked, Some(Tower::Asked)),
+        Write::Tower(serving, Some(Tower::Serving(terms))),
+        Write::Guard(serving, channel(0x71), Some(Box::new(guarding))),
+    ]
+}
+
+/// Every call of a dispute.
+fn disputes() -> [ChainCall; 4] {
+    let (fixed, state) = (ledger().fixed, ledger().final_state(TurnNumber(9)));
+    let signatures = vec![signature(1), signature(2)];
+    let candidate = SupportedState { state: state.clone(), signatures: signatures.clone() };
+    let urgency = Urgency { deadline: Some(301), at_risk: 302_u64.into() };
+    let challenge = Challenge {
+        fixed: fixed.clone(),
+        proof: vec![candidate.clone()],
+        candidate: candidate.clone(),
+        challenger: signature(3),
+    };
+    let reclaim = Reclaim {
+        index: 2,
+        target_state: B256::repeat_byte(0x91),
+        target_outcome: state.outcome.clone(),
+    };
+    [
+        ChainCall::Challenge { challenges: vec![challenge], urgency },
+        ChainCall::Checkpoint { fixed: fixed.clone(), proof: Vec::new(), candidate, urgency },
+        ChainCall::Settle {
+            channel: fixed.channel_id(),
+            outcome: state.outcome.clone(),
+            state_hash: B256::repeat_byte(0x92),
+            reclaims: vec![reclaim],
+            urgency,
+        },
+        ChainCall::Conclude { fixed, state, signatures, urgency },
+    ]
+}
+
+/// Ledgers with each phase, call state, withdrawal turn and challenge status, and each way out.
+fn ledgers() -> Vec<Ledger> {
     let modes =
         [ChannelMode::Open, ChannelMode::Challenge { finalizes_at: 301 }, ChannelMode::Concluded];
     let mut rows = [0x71, 0x72, 0x73].map(|byte| Ledger { id: channel(byte), ..ledger() });
@@ -97,12 +175,27 @@ fn ledgers() -> [Ledger; 3] {
     closing.phase = LedgerPhase::Closing;
     closing.call = CallState::Until(BlockNumber(300));
     closing.withdrawal = WithdrawalTurn::Due;
-    rows
+    let exit = |(byte, reason)| Ledger {
+        id: channel(byte),
+        phase: LedgerPhase::Exiting(reason),
+        patience: Some(Timestamp(301)),
+        refused_calls: 302,
+        ..ledger()
+    };
+    rows.into_iter().chain((0x74..).zip(EXITS).map(exit)).collect()
 }
 
 /// The engine keeps these fields to itself; a tuple of them has the same encoding.
 fn onchain(mode: ChannelMode, recent: Vec<ChainFact>) -> OnChain {
-    let status = OnChainStatus { holdings: 5_u64.into(), mode, paid_out: true };
+    let moves = vec![Move::Payout { initial: 7_u64.into(), paid: 6_u64.into() }, Move::Reclaim];
+    let status = OnChainStatus {
+        holdings: 5_u64.into(),
+        mode,
+        turn: TurnNumber(300),
+        challenged: Some(Box::new(ledger().final_state(TurnNumber(9)))),
+        paid_out: true,
+        moves,
+    };
     let recent: Vec<_> = recent.into_iter().map(|fact| (BlockNumber(300), fact)).collect();
     let config = bincode::config::standard();
     let bytes = bincode::serde::encode_to_vec((status, recent), config).unwrap();
@@ -137,8 +230,16 @@ fn payments() -> Vec<PaymentChannel> {
         PaymentPhase::Open,
         PaymentPhase::Closing,
         PaymentPhase::Cancelled(DeclineReason::Busy),
+        PaymentPhase::Exiting(ExitReason::Cheated),
     ];
-    let row = |(byte, phase)| PaymentChannel { id: channel(byte), phase, ..payment() };
+    let row = |(byte, phase)| PaymentChannel {
+        id: channel(byte),
+        phase,
+        onchain: onchain(ChannelMode::Open, facts()),
+        call: CallState::InFlight(CallId(300)),
+        patience: Some(Timestamp(300)),
+        ..payment()
+    };
     (0x81..).zip(phases).map(row).collect()
 }
 
