@@ -32,11 +32,30 @@ pub const DEFAULT_DEADLINE_MAX_FEE_PER_GAS: u128 = 1_000_000_000_000;
 /// Fifty blocks of Ethereum: time for a transaction that offers everything to outlast a crowd.
 pub const DEFAULT_DEADLINE_MARGIN: Duration = Duration::from_secs(600);
 
+/// A minute of Ethereum: further behind the others an endpoint is of no use.
+pub const DEFAULT_MAX_LAG: u64 = 5;
+
+/// Ten blocks of Ethereum. An endpoint that shows the same head for so long while others move on
+/// has lost the chain, and its silence about newer blocks must not stop the node.
+pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(120);
+
+/// A majority of the endpoints that answer, and the only one that does goes on alone.
+pub const DEFAULT_QUORUM: usize = 1;
+
 /// Everything the chain service is told at start.
 #[derive(Clone, Debug)]
 pub struct ChainConfig {
     /// RPC endpoint: `http(s)://` is polled, `ws(s)://` is subscribed to new heads and polled.
     pub endpoint: String,
+    /// Endpoints that take over in this order, and that must confirm what is told to the engine.
+    pub more_endpoints: Vec<String>,
+    /// Endpoints that must agree on a block, even where fewer answer. Always a majority of those
+    /// that answer; 2 or more stops the node rather than trust a single endpoint.
+    pub quorum: usize,
+    /// Blocks that the endpoint in use may be behind the others.
+    pub max_lag: u64,
+    /// How long the head of an endpoint may stay the same while others move on.
+    pub stall_after: Duration,
     /// Chain id and contract addresses; start-up refuses an endpoint that disagrees.
     pub deployment: Deployment,
     /// Blocks on top of a block before it is delivered, and before a call counts as settled.
@@ -61,6 +80,10 @@ impl ChainConfig {
     pub fn new(endpoint: impl Into<String>, deployment: Deployment, key: AccountKey) -> Self {
         Self {
             endpoint: endpoint.into(),
+            more_endpoints: Vec::new(),
+            quorum: DEFAULT_QUORUM,
+            max_lag: DEFAULT_MAX_LAG,
+            stall_after: DEFAULT_STALL_AFTER,
             deployment,
             confirmations: DEFAULT_CONFIRMATIONS,
             start_block: 0,
@@ -70,6 +93,19 @@ impl ChainConfig {
             deadlines: DeadlineBounds::default(),
             key,
         }
+    }
+
+    /// Adds endpoints that take over in this order, and that are asked whether the one in use
+    /// tells the truth.
+    #[must_use]
+    pub fn with_endpoints<E: Into<String>>(mut self, more: impl IntoIterator<Item = E>) -> Self {
+        self.more_endpoints.extend(more.into_iter().map(Into::into));
+        self
+    }
+
+    /// All endpoints, the preferred one first.
+    pub(crate) fn endpoints(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.endpoint).chain(&self.more_endpoints).map(String::as_str)
     }
 }
 

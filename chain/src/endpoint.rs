@@ -56,6 +56,11 @@ impl Endpoint {
         &self.secret.shown
     }
 
+    /// True for the same address.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.url == other.url
+    }
+
     /// A new connection. Over HTTP nothing is sent yet.
     pub(crate) async fn connect(&self) -> Result<Rpc, ChainError> {
         let client = match self.kind {

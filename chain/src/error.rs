@@ -18,6 +18,18 @@ pub enum ChainError {
         /// Why not.
         reason: String,
     },
+    /// One of several endpoints cannot be used.
+    #[error("{error} (endpoint {endpoint})")]
+    One {
+        /// Host of the endpoint.
+        endpoint: String,
+        /// Why not.
+        #[source]
+        error: Box<Self>,
+    },
+    /// No endpoint can be used with these settings.
+    #[error(transparent)]
+    Hopeless(std::sync::Arc<Self>),
     /// The account key is not a key.
     #[error("the chain account key is not a secp256k1 secret key; change the chain account's key")]
     Key,
@@ -61,6 +73,16 @@ pub enum ChainError {
         known: usize,
         /// The lowest of them.
         oldest: BlockNumber,
+    },
+    /// Other endpoints say otherwise, or too few confirm it.
+    #[error("{endpoint} says something about {subject} that {against}")]
+    Unconfirmed {
+        /// Host of the endpoint that was asked.
+        endpoint: String,
+        /// What it was about.
+        subject: String,
+        /// Who does not confirm it, and how.
+        against: String,
     },
     /// The chain was reorganised while it was read; reading again helps.
     #[error("the chain changed while it was read")]
@@ -117,9 +139,12 @@ pub enum ChainError {
 impl ChainError {
     /// True when trying again later can help without a change of settings.
     #[must_use]
-    pub const fn is_retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Behind { .. }
+            Self::One { error, .. } => error.is_retryable(),
+            Self::Hopeless(error) => error.is_retryable(),
+            Self::Unconfirmed { .. }
+            | Self::Behind { .. }
             | Self::NoCommonBlock { .. }
             | Self::Moved
             | Self::Refused { .. }

@@ -1,26 +1,29 @@
-//! Starts the two tasks of the service and connects them.
+//! Starts the tasks of the service and connects them: a scout per endpoint, watcher, submitter.
 
 use std::sync::Arc;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use engine::chain::BlockRef;
-use tokio::sync::{mpsc, watch};
+use futures::future::join_all;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::ChainConfig;
-use crate::endpoint::{Endpoint, verify};
+use crate::endpoint::Endpoint;
 use crate::error::ChainError;
 use crate::event::Event;
 use crate::handle::ChainHandle;
 use crate::journal::Journal;
 use crate::metrics::Metrics;
+use crate::roster::{Patience, Roster};
 use crate::rpc::Rpc;
+use crate::scout::{Report, Scout, backoff};
 use crate::status::{CallStatus, ChainStatus};
 use crate::submitter::{Submitter, Wiring};
-use crate::watcher::{Cursor, Watcher};
+use crate::watcher::{Cursor, Watched, Watcher};
 
 /// Events on their way to the node. Enough that a backfill does not wait for every commit.
 const EVENTS: usize = 256;
@@ -47,7 +50,7 @@ impl Chain {
         cancel: CancellationToken,
         tracker: &TaskTracker,
     ) -> Result<(ChainHandle, mpsc::Receiver<Event>), ChainError> {
-        let endpoint = Endpoint::parse(&config.endpoint)?;
+        let endpoints = parse(&config)?;
         let signer = PrivateKeySigner::from_bytes(&B256::from(*config.key.bytes()))
             .map_err(|_| ChainError::Key)?;
         let account = signer.address();
@@ -60,6 +63,8 @@ impl Chain {
         let delivered = ChainStatus { delivered: cursor, ..ChainStatus::default() };
         let (chain, chain_seen) = watch::channel(delivered);
         let (call_status, calls_seen) = watch::channel(CallStatus::default());
+        let (gas, gas_seen) = watch::channel(None);
+        let news = Arc::new(Notify::new());
 
         let submitter = Submitter::new(
             config.clone(),
@@ -74,8 +79,15 @@ impl Chain {
                 metrics: Arc::clone(&metrics),
             },
         )?;
+        let (scouts, watched) = scouts(&config, endpoints, &news, &metrics);
+        let first = first_connections(&scouts, &chain).await?;
+        let patience =
+            Patience { lag: config.max_lag, stall: config.stall_after, least: config.quorum };
         let watcher = Watcher {
-            endpoint: endpoint.clone(),
+            account,
+            roster: Roster::new(watched.len(), patience, &backoff(config.poll_interval)),
+            scouts: watched,
+            news,
             cursor: Cursor::new(
                 cursor,
                 recent,
@@ -86,11 +98,11 @@ impl Chain {
             events,
             status: chain,
             connection,
+            gas,
             metrics: Arc::clone(&metrics),
             seen: None,
             config,
         };
-        let first = watcher.first_connection().await?;
         let handle = ChainHandle {
             account,
             adjudicator: watcher.config.deployment.adjudicator,
@@ -98,34 +110,78 @@ impl Chain {
             connection: connected,
             chain: chain_seen,
             call_status: calls_seen,
+            gas: gas_seen,
             metrics,
         };
-        info!(endpoint = endpoint.shown(), %account, "chain service starts");
+        info!(endpoints = scouts.len(), %account, "chain service starts");
+        for (scout, first) in scouts.into_iter().zip(first) {
+            let stop = cancel.clone();
+            tracker
+                .spawn(async move { stop.run_until_cancelled(Box::pin(scout.run(first))).await });
+        }
         let stop = cancel.clone();
-        tracker.spawn(async move { stop.run_until_cancelled(Box::pin(watcher.run(first))).await });
+        tracker.spawn(async move { stop.run_until_cancelled(Box::pin(watcher.run())).await });
         tracker.spawn(async move { cancel.run_until_cancelled(Box::pin(submitter.run())).await });
         Ok((handle, node))
     }
 }
 
-impl Watcher {
-    /// Tries the endpoint once, so that wrong settings are refused at start and not later.
-    async fn first_connection(&self) -> Result<Option<Rpc>, ChainError> {
-        match self.connect().await {
-            Ok(rpc) => Ok(Some(rpc)),
-            Err(error) if error.is_retryable() => {
-                warn!(endpoint = self.endpoint.shown(), %error, "chain endpoint is not usable yet");
-                self.status.send_modify(|status| status.set_down(error.to_string()));
-                Ok(None)
-            }
-            Err(error) => Err(error),
+/// The configured endpoints. One that is listed twice would confirm itself.
+fn parse(config: &ChainConfig) -> Result<Vec<Endpoint>, ChainError> {
+    let mut endpoints: Vec<Endpoint> = Vec::new();
+    for text in config.endpoints() {
+        let endpoint = Endpoint::parse(text)?;
+        if endpoints.iter().any(|other| other.is(&endpoint)) {
+            return Err(ChainError::Endpoint {
+                endpoint: endpoint.shown().to_owned(),
+                reason: "it is listed twice".to_owned(),
+            });
         }
+        endpoints.push(endpoint);
     }
+    Ok(endpoints)
+}
 
-    /// A connection to our chain.
-    pub(crate) async fn connect(&self) -> Result<Rpc, ChainError> {
-        let rpc = self.endpoint.connect().await?;
-        verify(&rpc, &self.config.deployment, self.config.start_block).await?;
-        Ok(rpc)
+fn scouts(
+    config: &ChainConfig,
+    endpoints: Vec<Endpoint>,
+    news: &Arc<Notify>,
+    metrics: &Arc<Metrics>,
+) -> (Vec<Scout>, Vec<Watched>) {
+    endpoints
+        .into_iter()
+        .map(|endpoint| {
+            let (report, seen) = watch::channel(Report::default());
+            let watched = Watched { shown: endpoint.shown().to_owned(), report: seen };
+            let (config, news) = (config.clone(), Arc::clone(news));
+            let scout = Scout { endpoint, config, report, news, metrics: Arc::clone(metrics) };
+            (scout, watched)
+        })
+        .unzip()
+}
+
+/// Tries every endpoint once, so that wrong settings are refused at start and not later.
+async fn first_connections(
+    scouts: &[Scout],
+    status: &watch::Sender<ChainStatus>,
+) -> Result<Vec<Option<Rpc>>, ChainError> {
+    let tried = join_all(scouts.iter().map(Scout::connect)).await;
+    let mut connections = Vec::new();
+    for (scout, tried) in scouts.iter().zip(tried) {
+        let endpoint = scout.endpoint.shown();
+        connections.push(match tried {
+            Ok(rpc) => Some(rpc),
+            Err(error) if error.is_retryable() => {
+                warn!(endpoint, %error, "chain endpoint is not usable yet");
+                status.send_modify(|status| status.set_down(error.to_string()));
+                None
+            }
+            Err(error) if scouts.len() > 1 => {
+                let endpoint = endpoint.to_owned();
+                return Err(ChainError::One { endpoint, error: Box::new(error) });
+            }
+            Err(error) => return Err(error),
+        });
     }
+    Ok(connections)
 }

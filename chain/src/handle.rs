@@ -15,8 +15,9 @@ use tracing::debug;
 use crate::bindings::{Erc20, NitroAdjudicator};
 use crate::error::{ChainError, Stopped};
 use crate::metrics::Metrics;
+use crate::panel::Panel;
 use crate::rpc::Rpc;
-use crate::status::{CallStatus, ChainStatus, Status};
+use crate::status::{CallStatus, ChainStatus, GasReport, Status};
 
 /// A handle on the running chain service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -24,9 +25,10 @@ pub struct ChainHandle {
     pub(crate) account: Address,
     pub(crate) adjudicator: Address,
     pub(crate) calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
-    pub(crate) connection: watch::Receiver<Option<Rpc>>,
+    pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) call_status: watch::Receiver<CallStatus>,
+    pub(crate) gas: watch::Receiver<Option<GasReport>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -65,7 +67,23 @@ impl ChainHandle {
     /// Everything an operator wants to know.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status { chain: self.chain.borrow().clone(), calls: self.call_status.borrow().clone() }
+        Status {
+            chain: self.chain.borrow().clone(),
+            calls: self.call_status.borrow().clone(),
+            gas: self.gas(),
+        }
+    }
+
+    /// What the account has for gas and what gas costs, as of the newest block.
+    #[must_use]
+    pub fn gas(&self) -> Option<GasReport> {
+        *self.gas.borrow()
+    }
+
+    /// The same with changes: once per new block.
+    #[must_use]
+    pub fn watch_gas(&self) -> watch::Receiver<Option<GasReport>> {
+        self.gas.clone()
     }
 
     /// What the watcher sees, with changes.
@@ -143,7 +161,8 @@ impl ChainHandle {
     }
 
     fn rpc(&self) -> Result<Rpc, ChainError> {
-        self.connection.borrow().clone().ok_or(ChainError::Down)
+        let connection = self.connection.borrow();
+        connection.as_ref().map(|panel| panel.leader.clone()).ok_or(ChainError::Down)
     }
 }
 

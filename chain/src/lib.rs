@@ -30,7 +30,11 @@ mod event_loop;
 mod handle;
 mod journal;
 mod metrics;
+mod panel;
+mod quorum;
+mod roster;
 mod rpc;
+mod scout;
 mod status;
 mod submitter;
 #[cfg(feature = "testing")]
@@ -40,7 +44,8 @@ mod watcher;
 pub use config::{
     AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
     DEFAULT_DEADLINE_MARGIN, DEFAULT_DEADLINE_MAX_FEE_PER_GAS, DEFAULT_MAX_FEE_PER_GAS,
-    DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, DeadlineBounds, FeeBounds,
+    DEFAULT_MAX_LAG, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, DEFAULT_QUORUM, DEFAULT_STALL_AFTER,
+    DeadlineBounds, FeeBounds,
 };
 pub use deploy::{Deployed, Progress, TestToken, deploy};
 pub use error::{ChainError, Stopped};
@@ -49,4 +54,4 @@ pub use event_loop::Chain;
 pub use handle::{ChainHandle, ChannelStatus};
 pub use journal::{Journal, JournalError};
 pub use metrics::{Counter, Metrics};
-pub use status::{CallStatus, ChainStatus, Link, Status};
+pub use status::{CallStatus, ChainStatus, EndpointStatus, GasReport, Link, Status};

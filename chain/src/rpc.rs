@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::future::IntoFuture;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
@@ -72,6 +72,16 @@ impl Rpc {
         subscribes: bool,
     ) -> Self {
         Self { provider, secret, subscribes }
+    }
+
+    /// The endpoint without what may be an access key.
+    pub(crate) fn shown(&self) -> &str {
+        &self.secret.shown
+    }
+
+    /// True for clones of one connection.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Weak::ptr_eq(&self.provider.weak_client(), &other.provider.weak_client())
     }
 
     /// The connection itself, for what is not asked here.

@@ -3,6 +3,7 @@
 use std::time::SystemTime;
 
 use engine::chain::BlockRef;
+use engine::types::Amount;
 
 /// State of the connection to the endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +41,44 @@ pub struct ChainStatus {
     pub reorgs: u64,
     /// The last thing that went wrong with the endpoint.
     pub last_error: Option<String>,
+    /// Endpoints that contradict each other or the chain that was told, in words for the
+    /// operator; none while they agree.
+    pub alarm: Option<String>,
+    /// Every endpoint, in the order of the settings.
+    pub endpoints: Vec<EndpointStatus>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointStatus {
+    /// Scheme, host and port; the rest may be an access key.
+    pub endpoint: String,
+    /// True for the one that is asked first.
+    pub leads: bool,
+    /// Newest block; none while it does not answer.
+    pub head: Option<BlockRef>,
+    /// Why it does not answer.
+    pub error: Option<String>,
+}
+
+/// What the account has for gas, and what gas costs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GasReport {
+    /// Newest block, of which this is.
+    pub block: BlockRef,
+    /// Coins of the account, in wei.
+    pub balance: Amount,
+    /// Base fee of the block, in wei per gas.
+    pub base_fee: Amount,
+    /// What is offered per gas at first when nothing presses, in wei. More is paid only where a
+    /// transaction waits or runs out.
+    pub price_per_gas: Amount,
+}
+
+impl From<GasReport> for engine::chain::GasReport {
+    fn from(report: GasReport) -> Self {
+        Self { balance: Some(report.balance), price: report.price_per_gas }
+    }
 }
 
 impl Default for ChainStatus {
@@ -50,6 +89,8 @@ impl Default for ChainStatus {
             delivered: None,
             reorgs: 0,
             last_error: None,
+            alarm: None,
+            endpoints: Vec::new(),
         }
     }
 }
@@ -87,4 +128,6 @@ pub struct Status {
     pub chain: ChainStatus,
     /// What the submitter does.
     pub calls: CallStatus,
+    /// What the account has for gas; none before the first block is seen.
+    pub gas: Option<GasReport>,
 }

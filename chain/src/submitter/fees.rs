@@ -56,6 +56,13 @@ pub(crate) struct Market {
     pub(crate) priority: u128,
 }
 
+impl Market {
+    /// What gets a transaction mined soon: it still fits when the base fee has doubled.
+    pub(crate) const fn price(self) -> u128 {
+        self.base.saturating_mul(2).saturating_add(self.priority)
+    }
+}
+
 /// A call that runs against the chain's clock, in seconds of block timestamps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Run {
@@ -162,8 +169,8 @@ impl Schedule {
     /// What would be offered if nothing had been before.
     fn wanted(&self) -> Fees {
         let bound = self.bound();
-        let Market { base, priority } = self.market;
-        let asked = base.saturating_mul(2).saturating_add(priority).clamp(1, bound.max(1));
+        let priority = self.market.priority;
+        let asked = self.market.price().clamp(1, bound.max(1));
         let Some(gone) = self.climb else {
             return Fees { max: asked, priority: priority.min(asked) };
         };

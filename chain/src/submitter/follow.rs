@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use alloy::eips::BlockNumberOrTag;
-use engine::types::CallId;
+use engine::types::{B256, CallId};
 use tracing::{debug, warn};
 
 use super::fees::Fees;
@@ -12,27 +12,28 @@ use super::settle::{Inclusion, Replacement, Sighting, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
-use crate::rpc::Rpc;
+use crate::panel::Panel;
+use crate::quorum::Vote;
 
 impl Submitter {
     /// One look at all transactions of a call.
     pub(super) async fn follow(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         id: CallId,
     ) -> Result<(), ChainError> {
         let Some(entry) = self.calls.get(&id) else { return Ok(()) };
         let mut approved = true;
         for tx in entry.record.txs.clone() {
-            let verdict = self.look(rpc, view, &tx).await?;
+            let verdict = self.look(panel, view, &tx).await?;
             match verdict {
                 Verdict::Wait => {}
-                Verdict::Resend => self.resend(rpc, &tx).await?,
-                Verdict::Bump => self.bump(rpc, view, id, &tx).await?,
+                Verdict::Resend => self.resend(panel, &tx).await?,
+                Verdict::Bump => self.bump(panel, view, id, &tx).await?,
                 Verdict::Lost => self.drop_tx(id, tx.nonce).await?,
                 Verdict::Shallow(_) => {}
-                Verdict::Deep(inclusion) => self.conclude(rpc, id, &tx, inclusion).await?,
+                Verdict::Deep(inclusion) => self.conclude(panel, id, &tx, inclusion).await?,
             }
             let mined = matches!(
                 verdict,
@@ -47,8 +48,13 @@ impl Submitter {
         Ok(())
     }
 
-    async fn look(&mut self, rpc: &Rpc, view: &View, tx: &SentTx) -> Result<Verdict, ChainError> {
-        let sighting = self.sight(rpc, view, tx).await?;
+    async fn look(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+        tx: &SentTx,
+    ) -> Result<Verdict, ChainError> {
+        let sighting = self.sight(panel, view, tx).await?;
         let confirmations = self.config.confirmations;
         let due = self.replacement(view, tx);
         Ok(verdict(sighting, view.head.block.number.0, confirmations, due))
@@ -69,19 +75,19 @@ impl Submitter {
     }
 
     /// Asks for every form of the transaction, the newest first: any of them may be mined.
-    async fn sight(&self, rpc: &Rpc, view: &View, tx: &SentTx) -> Result<Sighting, ChainError> {
+    async fn sight(&self, panel: &Panel, view: &View, tx: &SentTx) -> Result<Sighting, ChainError> {
         for attempt in tx.attempts.iter().rev() {
-            if let Some(inclusion) = rpc.inclusion(attempt.hash).await? {
+            if let Some(inclusion) = panel.leader.inclusion(attempt.hash).await? {
                 return Ok(Sighting::Mined(inclusion));
             }
         }
         if view.mined > tx.nonce {
             let height = view.head.block.number.0.saturating_sub(self.config.confirmations);
-            let confirmed = rpc.nonce_at(self.account(), height).await? > tx.nonce;
+            let confirmed = panel.leader.nonce_at(self.account(), height).await? > tx.nonce;
             return Ok(Sighting::NonceUsed { confirmed });
         }
         for attempt in tx.attempts.iter().rev() {
-            if rpc.knows(attempt.hash).await? {
+            if panel.leader.knows(attempt.hash).await? {
                 return Ok(Sighting::Pooled);
             }
         }
@@ -91,13 +97,16 @@ impl Submitter {
     /// Ends the call when the block of its transaction is still the one at its height.
     async fn conclude(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         id: CallId,
         tx: &SentTx,
         inclusion: Inclusion,
     ) -> Result<(), ChainError> {
-        let header = rpc.header(inclusion.block).await?;
+        let header = panel.leader.header(inclusion.block).await?;
         if header.is_none_or(|header| header.block.hash != inclusion.hash) {
+            return Ok(());
+        }
+        if !self.is_confirmed(panel, inclusion, tx).await {
             return Ok(());
         }
         match (inclusion.success, tx.purpose) {
@@ -106,24 +115,52 @@ impl Submitter {
             // The call was sent on another allowance; it ends by itself.
             (false, Purpose::Approve) if self.calls.get(&id).is_some_and(Entry::is_sent) => Ok(()),
             (false, _) => {
-                let reason = self.reason(rpc, tx, inclusion).await?;
+                let reason = self.reason(panel, tx, inclusion).await?;
                 self.settle(id, Settled::Reverted(reason)).await
             }
         }
+    }
+
+    /// Whether the other endpoints have the transaction in the same block: a call that one of
+    /// them invents a receipt for would never be sent again.
+    async fn is_confirmed(&mut self, panel: &Panel, inclusion: Inclusion, tx: &SentTx) -> bool {
+        let hashes: Vec<B256> = tx.attempts.iter().rev().map(|attempt| attempt.hash).collect();
+        let answer = panel
+            .confirm(|rpc| {
+                let hashes = hashes.clone();
+                async move {
+                    for hash in hashes {
+                        if let Some(found) = rpc.inclusion(hash).await? {
+                            return Ok(Vote::on(&found, &inclusion));
+                        }
+                    }
+                    Ok(Vote::Lacks)
+                }
+            })
+            .await;
+        if !answer.decision.holds() {
+            self.report(format!(
+                "{} says that a transaction is in block {}, which {}",
+                panel.leader.shown(),
+                inclusion.block,
+                answer.against
+            ));
+        }
+        answer.decision.holds()
     }
 
     /// Why a mined transaction was reverted. Receipts do not say, so it is repeated on the
     /// block before, where it nearly always fails for the same reason.
     async fn reason(
         &self,
-        rpc: &Rpc,
+        panel: &Panel,
         tx: &SentTx,
         inclusion: Inclusion,
     ) -> Result<String, ChainError> {
         let request = Request { to: tx.to, value: tx.value, data: tx.data.clone(), takes: None };
         for height in [inclusion.block.saturating_sub(1), inclusion.block] {
             let at = BlockNumberOrTag::Number(height);
-            match rpc.call(request.for_call(self.account()), at).await {
+            match panel.leader.call(request.for_call(self.account()), at).await {
                 Err(ChainError::Reverted { reason, .. }) => return Ok(reason),
                 // Old states may be pruned; the verdict does not depend on the reason.
                 Ok(_) | Err(ChainError::Refused { .. }) => {}
@@ -134,17 +171,17 @@ impl Submitter {
     }
 
     /// The endpoint has lost a transaction: hands it over again, byte for byte.
-    async fn resend(&mut self, rpc: &Rpc, tx: &SentTx) -> Result<(), ChainError> {
+    async fn resend(&mut self, panel: &Panel, tx: &SentTx) -> Result<(), ChainError> {
         let Some(attempt) = tx.attempts.last() else { return Ok(()) };
         debug!(nonce = tx.nonce, hash = %attempt.hash, "sending a lost transaction again");
         self.metrics.transactions_resent.increment();
-        self.hand_over(rpc, tx, *attempt).await
+        self.hand_over(panel, tx, *attempt).await
     }
 
     /// Offers more for a transaction that waits too long.
     async fn bump(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         id: CallId,
         tx: &SentTx,
@@ -159,7 +196,7 @@ impl Submitter {
                     last.hash,
                     self.account()
                 ));
-                return self.resend(rpc, tx).await;
+                return self.resend(panel, tx).await;
             }
         };
         let (attempt, _) = self.sign(tx, fees)?;
@@ -170,7 +207,7 @@ impl Submitter {
         self.sent.insert(tx.nonce, Instant::now());
         self.metrics.transactions_bumped.increment();
         debug!(nonce = tx.nonce, hash = %attempt.hash, max_fee = fees.max, "offering a higher fee");
-        self.hand_over(rpc, &tx, attempt).await
+        self.hand_over(panel, &tx, attempt).await
     }
 
     fn replace(&mut self, id: CallId, tx: &SentTx) {
@@ -194,7 +231,7 @@ impl Submitter {
     /// After a reorganisation: a settled call whose transaction is no longer in a block is not
     /// settled. The engine learns what changed from the blocks; here the transaction only has
     /// to get back into one.
-    pub(super) async fn reopen(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
+    pub(super) async fn reopen(&mut self, panel: &Panel) -> Result<(), ChainError> {
         let settled: Vec<(CallId, SentTx)> = self
             .calls
             .iter()
@@ -202,7 +239,7 @@ impl Submitter {
             .filter_map(|(id, entry)| Some((*id, entry.record.call_tx()?.clone())))
             .collect();
         for (id, tx) in settled {
-            if self.is_mined(rpc, &tx).await? {
+            if self.is_mined(panel, &tx).await? {
                 continue;
             }
             warn!(call = id.0, "a reorganisation took a confirmed transaction back");
@@ -215,9 +252,9 @@ impl Submitter {
         Ok(())
     }
 
-    async fn is_mined(&self, rpc: &Rpc, tx: &SentTx) -> Result<bool, ChainError> {
+    async fn is_mined(&self, panel: &Panel, tx: &SentTx) -> Result<bool, ChainError> {
         for Attempt { hash, .. } in tx.attempts.iter().rev() {
-            if rpc.inclusion(*hash).await?.is_some() {
+            if panel.leader.inclusion(*hash).await?.is_some() {
                 return Ok(true);
             }
         }

@@ -3,12 +3,12 @@
 //! One task owns the account: it alone hands out nonces, and it writes down what it is about to
 //! send before it sends it. A call that is offered again continues where its record ends.
 
-mod fees;
+pub(crate) mod fees;
 mod follow;
 mod nonce;
 mod queue;
 mod request;
-mod send;
+pub(crate) mod send;
 pub(crate) mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,11 +29,13 @@ use crate::error::ChainError;
 use crate::event::Event;
 use crate::journal::{self, Journal, JournalError, Record, Settled};
 use crate::metrics::Metrics;
-use crate::rpc::{Header, Rpc};
+use crate::panel::Panel;
+use crate::rpc::Header;
 use crate::status::{CallStatus, ChainStatus};
 use fees::{Market, Policy, Run, Schedule};
 use nonce::Nonces;
 use queue::Pressure;
+use send::market;
 
 /// Settled calls whose records are kept: the engine may offer one again after a crash between
 /// our record and its commit, and a deep reorganisation may take its transaction back.
@@ -46,7 +48,7 @@ pub(crate) struct Submitter {
     journal: Arc<dyn Journal>,
     inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     events: mpsc::Sender<Event>,
-    connection: watch::Receiver<Option<Rpc>>,
+    connection: watch::Receiver<Option<Panel>>,
     chain: watch::Receiver<ChainStatus>,
     status: watch::Sender<CallStatus>,
     metrics: Arc<Metrics>,
@@ -64,7 +66,7 @@ pub(crate) struct Submitter {
 pub(crate) struct Wiring {
     pub(crate) inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     pub(crate) events: mpsc::Sender<Event>,
-    pub(crate) connection: watch::Receiver<Option<Rpc>>,
+    pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) status: watch::Sender<CallStatus>,
     pub(crate) metrics: Arc<Metrics>,
@@ -166,13 +168,13 @@ impl Submitter {
     async fn work(&mut self) -> Result<(), ChainError> {
         let before = self.problem.take();
         let rpc = self.connection.borrow_and_update().clone();
-        let Some(rpc) = rpc else {
+        let Some(panel) = rpc else {
             if self.open().next().is_some() {
                 self.problem = Some(ChainError::Down.to_string());
             }
             return Ok(());
         };
-        match self.round(&rpc).await {
+        match self.round(&panel).await {
             Ok(()) => {}
             Err(error @ ChainError::Journal(_)) => return Err(error),
             Err(error) => self.report(error.to_string()),
@@ -183,28 +185,28 @@ impl Submitter {
         Ok(())
     }
 
-    async fn round(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
+    async fn round(&mut self, panel: &Panel) -> Result<(), ChainError> {
         let reorgs = self.chain.borrow_and_update().reorgs;
         if self.reorgs != reorgs {
-            self.reopen(rpc).await?;
+            self.reopen(panel).await?;
             self.reorgs = reorgs;
         }
         if self.open().next().is_none() {
             return Ok(());
         }
         // The nonce first: a nonce that is used here is used at the head that is asked next.
-        let mined = rpc.mined_nonce(self.account()).await?;
-        let view = self.view(rpc, mined).await?;
+        let mined = panel.leader.mined_nonce(self.account()).await?;
+        let view = self.view(panel, mined).await?;
         self.nonces.settle(mined);
         self.sent = self.sent.split_off(&mined);
         for id in self.in_flight() {
-            self.follow(rpc, &view, id).await?;
+            self.follow(panel, &view, id).await?;
         }
         for (id, urgency) in queue::order(self.unsent()) {
             if !queue::has_room(self.in_flight().len(), urgency) && !self.has_started(id) {
                 continue;
             }
-            match self.advance(rpc, &view, id).await {
+            match self.advance(panel, &view, id).await {
                 Ok(()) => {}
                 Err(ChainError::Reverted { reason, .. }) => {
                     self.settle(id, Settled::Reverted(reason)).await?;
@@ -225,9 +227,9 @@ impl Submitter {
     }
 
     /// What the round goes by. Calls that are new start their run here.
-    async fn view(&mut self, rpc: &Rpc, mined: u64) -> Result<View, ChainError> {
-        let head = rpc.head().await?;
-        let market = self.market(rpc, head).await?;
+    async fn view(&mut self, panel: &Panel, mined: u64) -> Result<View, ChainError> {
+        let head = panel.leader.head().await?;
+        let market = market(&panel.leader, head).await?;
         for entry in self.calls.values_mut().filter(|entry| !entry.is_settled()) {
             entry.seen.get_or_insert(head.block.timestamp);
         }

@@ -7,6 +7,7 @@ use alloy::eips::BlockNumberOrTag;
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
 use alloy::primitives::{Address, TxKind, U256};
+use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::types::{Bytes, CallId};
 use tracing::{debug, info};
@@ -17,6 +18,8 @@ use super::{Submitter, View};
 use crate::bindings::Erc20;
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
+use crate::panel::Panel;
+use crate::quorum::Vote;
 use crate::rpc::{Header, Rpc, SendRefusal};
 
 /// One to reset an old allowance, one to grant, one for an allowance that was used by somebody
@@ -33,7 +36,7 @@ impl Submitter {
     /// Takes the next step of a call without a transaction of its own.
     pub(super) async fn advance(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         id: CallId,
     ) -> Result<(), ChainError> {
@@ -47,16 +50,16 @@ impl Submitter {
             Err(error) => return self.settle(id, Settled::Reverted(error.to_string())).await,
         };
         if let Some((token, amount)) = request.takes {
-            if self.is_token_busy(id, token) || !self.holds(rpc, token, amount).await? {
+            if self.is_token_busy(id, token) || !self.holds(panel, token, amount).await? {
                 return Ok(());
             }
-            let allowance = self.allowance(rpc, token).await?;
+            let allowance = self.allowance(panel, token).await?;
             if allowance < amount {
-                return self.approve(rpc, view, id, token, amount, allowance).await;
+                return self.approve(panel, view, id, token, amount, allowance).await;
             }
         }
-        match self.estimate(rpc, view, &request).await? {
-            Estimate::Gas(gas) => self.launch(rpc, view, id, Purpose::Call, request, gas).await,
+        match self.estimate(panel, view, &request).await? {
+            Estimate::Gas(gas) => self.launch(panel, view, id, Purpose::Call, request, gas).await,
             Estimate::Reverts(reason) => self.settle(id, Settled::Reverted(reason)).await,
             Estimate::Unclear => Ok(()),
         }
@@ -73,7 +76,7 @@ impl Submitter {
     /// Approves exactly the amount and nothing that would outlive the deposit (gap C13).
     async fn approve(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         id: CallId,
         token: Address,
@@ -87,18 +90,18 @@ impl Submitter {
         }
         let adjudicator = self.config.deployment.adjudicator;
         let mut request = Request::approval(token, adjudicator, amount);
-        let mut estimate = self.estimate(rpc, view, &request).await?;
+        let mut estimate = self.estimate(panel, view, &request).await?;
         if matches!(estimate, Estimate::Reverts(_)) && !allowance.is_zero() {
             // Some tokens allow a change only from or to zero.
             request = Request::approval(token, adjudicator, U256::ZERO);
-            estimate = self.estimate(rpc, view, &request).await?;
+            estimate = self.estimate(panel, view, &request).await?;
         }
         match estimate {
             Estimate::Gas(gas) => {
                 if let Some(entry) = self.calls.get_mut(&id) {
                     entry.record.token = Some(token);
                 }
-                self.launch(rpc, view, id, Purpose::Approve, request, gas).await
+                self.launch(panel, view, id, Purpose::Approve, request, gas).await
             }
             Estimate::Reverts(reason) => {
                 let reason = format!("token {token} refuses to approve: {reason}");
@@ -108,16 +111,21 @@ impl Submitter {
         }
     }
 
-    async fn allowance(&self, rpc: &Rpc, token: Address) -> Result<U256, ChainError> {
+    async fn allowance(&self, panel: &Panel, token: Address) -> Result<U256, ChainError> {
         let spender = self.config.deployment.adjudicator;
         let call = Erc20::allowanceCall { owner: self.account(), spender };
-        ask_token(rpc, self.account(), token, call).await
+        ask_token(&panel.leader, self.account(), token, call).await
     }
 
     /// Whether the account has the tokens; a lack of them is the operator's to repair.
-    async fn holds(&mut self, rpc: &Rpc, token: Address, amount: U256) -> Result<bool, ChainError> {
+    async fn holds(
+        &mut self,
+        panel: &Panel,
+        token: Address,
+        amount: U256,
+    ) -> Result<bool, ChainError> {
         let call = Erc20::balanceOfCall { owner: self.account() };
-        let have = ask_token(rpc, self.account(), token, call).await?;
+        let have = ask_token(&panel.leader, self.account(), token, call).await?;
         if have < amount {
             self.report(format!(
                 "account {} needs {amount} of token {token} but has {have}; send it tokens",
@@ -131,21 +139,21 @@ impl Submitter {
     /// spent on it.
     async fn estimate(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         request: &Request,
     ) -> Result<Estimate, ChainError> {
-        let have = rpc.balance(self.account()).await?;
+        let have = panel.leader.balance(self.account()).await?;
         if have < request.value {
             self.report_poverty(request.value, have);
             return Ok(Estimate::Unclear);
         }
-        match rpc.estimate(request.for_call(self.account())).await {
+        match panel.leader.estimate(request.for_call(self.account())).await {
             Ok(gas) => {
                 let margin = gas.saturating_mul(GAS_MARGIN_PERCENT) / 100;
                 Ok(Estimate::Gas(gas.saturating_add(margin)))
             }
-            Err(ChainError::Reverted { .. }) => self.confirm_refusal(rpc, view, request).await,
+            Err(ChainError::Reverted { .. }) => self.confirm_refusal(panel, view, request).await,
             Err(error) => Err(error),
         }
     }
@@ -155,15 +163,32 @@ impl Submitter {
     /// block by its height, a node that does not have it yet says so.
     async fn confirm_refusal(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         request: &Request,
     ) -> Result<Estimate, ChainError> {
         let seen = self.chain.borrow().head.map(|head| head.number).unwrap_or_default();
         let at = BlockNumberOrTag::Number(seen.max(view.head.block.number).0);
-        match rpc.call(request.for_call(self.account()), at).await {
+        match panel.leader.call(request.for_call(self.account()), at).await {
             Ok(_) => Ok(Estimate::Unclear),
-            Err(ChainError::Reverted { reason, .. }) => Ok(Estimate::Reverts(reason)),
+            Err(ChainError::Reverted { reason, .. }) => {
+                let call = request.for_call(self.account());
+                let answer = panel
+                    .confirm(|rpc| {
+                        let call = call.clone();
+                        async move { refuses(&rpc, call, at).await }
+                    })
+                    .await;
+                if answer.decision.holds() {
+                    return Ok(Estimate::Reverts(reason));
+                }
+                self.report(format!(
+                    "{} says that a call reverts, which {}",
+                    panel.leader.shown(),
+                    answer.against
+                ));
+                Ok(Estimate::Unclear)
+            }
             Err(error) => Err(error),
         }
     }
@@ -175,20 +200,10 @@ impl Submitter {
         ));
     }
 
-    /// What the chain asks per gas.
-    pub(super) async fn market(&self, rpc: &Rpc, head: Header) -> Result<Market, ChainError> {
-        let priority = match rpc.priority_fee().await {
-            Ok(fee) => fee,
-            Err(ChainError::Refused { .. }) => DEFAULT_PRIORITY_FEE,
-            Err(error) => return Err(error),
-        };
-        Ok(Market { base: head.base_fee.unwrap_or_default().into(), priority })
-    }
-
     /// Chooses nonce and fees, writes everything down, and only then sends.
     async fn launch(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         view: &View,
         id: CallId,
         purpose: Purpose,
@@ -204,7 +219,7 @@ impl Submitter {
                 return Ok(());
             }
         };
-        let have = rpc.balance(self.account()).await?;
+        let have = panel.leader.balance(self.account()).await?;
         let most = have.saturating_sub(request.value) / U256::from(gas.max(1));
         let Some(fees) = schedule.afford(fees, most.saturating_to()) else {
             let cost = U256::from(gas).saturating_mul(U256::from(fees.max));
@@ -222,19 +237,19 @@ impl Submitter {
         self.save(id).await?;
         self.sent.insert(nonce, Instant::now());
         info!(call = id.0, nonce, ?purpose, hash = %attempt.hash, "sending a transaction");
-        self.send_first(rpc, id, &tx, attempt).await
+        self.send_first(panel, id, &tx, attempt).await
     }
 
     /// Sends a transaction for the first time. A refusal now is known to be one, so that the
     /// nonce is free again and nothing can wait behind it.
     async fn send_first(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         id: CallId,
         tx: &SentTx,
         attempt: Attempt,
     ) -> Result<(), ChainError> {
-        match self.offer(rpc, tx, attempt).await? {
+        match self.offer(panel, tx, attempt).await? {
             None | Some((SendRefusal::AlreadyKnown | SendRefusal::Other, _)) => Ok(()),
             Some((SendRefusal::ReplacementUnderpriced, _)) => {
                 // Somebody else uses our key; leave that transaction alone.
@@ -252,24 +267,24 @@ impl Submitter {
     /// look decides.
     pub(super) async fn hand_over(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         tx: &SentTx,
         attempt: Attempt,
     ) -> Result<(), ChainError> {
-        self.offer(rpc, tx, attempt).await.map(|_refusal| ())
+        self.offer(panel, tx, attempt).await.map(|_refusal| ())
     }
 
     /// Hands one form of a transaction to the endpoint; a refusal is reported and returned.
     async fn offer(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         tx: &SentTx,
         attempt: Attempt,
     ) -> Result<Option<(SendRefusal, String)>, ChainError> {
         let fees = Fees { max: attempt.max_fee, priority: attempt.priority_fee };
         let (_, raw) = self.sign(tx, fees)?;
         self.metrics.transactions_sent.increment();
-        let message = match rpc.send(&raw).await {
+        let message = match panel.send(&raw).await {
             Ok(()) => return Ok(None),
             Err(ChainError::Refused { message, .. }) => message,
             Err(error) => return Err(error),
@@ -279,7 +294,7 @@ impl Submitter {
         match refusal {
             SendRefusal::AlreadyKnown | SendRefusal::NonceTooLow => {}
             SendRefusal::InsufficientFunds => {
-                let have = rpc.balance(self.account()).await?;
+                let have = panel.leader.balance(self.account()).await?;
                 let cost = U256::from(tx.gas).saturating_mul(U256::from(fees.max));
                 self.report_poverty(tx.value.saturating_add(cost), have);
             }
@@ -311,6 +326,31 @@ impl Submitter {
             Attempt { hash: *signed.hash(), max_fee: fees.max, priority_fee: fees.priority };
         Ok((attempt, signed.encoded_2718()))
     }
+}
+
+/// Whether another endpoint also says that a call reverts.
+async fn refuses(
+    rpc: &Rpc,
+    call: TransactionRequest,
+    at: BlockNumberOrTag,
+) -> Result<Vote, ChainError> {
+    match rpc.call(call, at).await {
+        Ok(_) => Ok(Vote::Differs),
+        Err(ChainError::Reverted { .. }) => Ok(Vote::Agrees),
+        // It has not come so far.
+        Err(ChainError::Refused { .. }) => Ok(Vote::Lacks),
+        Err(error) => Err(error),
+    }
+}
+
+/// What the chain asks per gas.
+pub(crate) async fn market(rpc: &Rpc, head: Header) -> Result<Market, ChainError> {
+    let priority = match rpc.priority_fee().await {
+        Ok(fee) => fee,
+        Err(ChainError::Refused { .. }) => DEFAULT_PRIORITY_FEE,
+        Err(error) => return Err(error),
+    };
+    Ok(Market { base: head.base_fee.unwrap_or_default().into(), priority })
 }
 
 /// What an estimate says.

@@ -10,134 +10,264 @@ mod decode;
 mod range;
 mod reorg;
 
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Instant, SystemTime};
 
-use alloy::primitives::B256;
+use alloy::primitives::{Address, B256};
 use engine::chain::{Block, BlockRef, ChainEvent};
-use futures::future::OptionFuture;
-use futures::stream::{BoxStream, StreamExt};
-use tokio::sync::{mpsc, watch};
+use engine::types::Amount;
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 pub(crate) use cursor::Cursor;
 
-use crate::backoff::Backoff;
 use crate::config::ChainConfig;
-use crate::endpoint::Endpoint;
 use crate::error::ChainError;
 use crate::event::Event;
 use crate::metrics::Metrics;
+use crate::panel::{Answer, Panel};
+use crate::quorum::{Decision, Vote};
+use crate::roster::{Pace, Roster, Seat};
 use crate::rpc::{Header, Rpc};
-use crate::status::ChainStatus;
+use crate::scout::Report;
+use crate::status::{ChainStatus, EndpointStatus, GasReport, Link};
+use crate::submitter::send::market;
 use cursor::Plan;
 use reorg::AncestorSearch;
-
-/// First wait after the endpoint failed.
-const FIRST_RETRY: Duration = Duration::from_millis(250);
-
-/// Longest wait between two attempts to reach the endpoint: an operator who repaired it sees the
-/// node come back within half a minute.
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
 /// The task that follows the chain.
 pub(crate) struct Watcher {
     pub(crate) config: ChainConfig,
-    pub(crate) endpoint: Endpoint,
+    /// Pays for transactions; its coins are reported with each head.
+    pub(crate) account: Address,
+    /// One per endpoint, in the order of the settings.
+    pub(crate) scouts: Vec<Watched>,
+    pub(crate) roster: Roster,
+    /// A scout has something new.
+    pub(crate) news: Arc<Notify>,
     pub(crate) cursor: Cursor,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) status: watch::Sender<ChainStatus>,
-    /// The connection, for whoever else needs one; `None` while there is none.
-    pub(crate) connection: watch::Sender<Option<Rpc>>,
+    /// The connections, for whoever else needs one; `None` while there is none.
+    pub(crate) connection: watch::Sender<Option<Panel>>,
+    pub(crate) gas: watch::Sender<Option<GasReport>>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Head up to which everything is delivered.
-    pub(crate) seen: Option<B256>,
+    /// Head and height up to which everything is delivered.
+    pub(crate) seen: Option<(B256, u64)>,
+}
+
+/// An endpoint and what its scout says.
+pub(crate) struct Watched {
+    /// The endpoint without what may be an access key.
+    pub(crate) shown: String,
+    pub(crate) report: watch::Receiver<Report>,
+}
+
+/// What one look at the chain goes by.
+struct View {
+    panel: Panel,
+    /// Position of the panel's leader.
+    seat: usize,
+    head: Header,
+    /// Up to here enough endpoints have blocks, if enough answer.
+    height: Option<u64>,
+    pace: Pace,
 }
 
 impl Watcher {
-    /// Runs until a mismatch that only the operator can resolve. `first` is a connection that
-    /// was verified already.
-    pub(crate) async fn run(mut self, mut first: Option<Rpc>) {
-        let mut backoff = Backoff::new(FIRST_RETRY, LONGEST_RETRY.max(self.config.poll_interval));
+    /// Runs until a mismatch that only the operator can resolve.
+    pub(crate) async fn run(mut self) {
+        let Err(error) = self.watch().await;
+        self.connection.send_replace(None);
+        self.status.send_modify(|status| status.set_down(error.to_string()));
+        warn!(%error, "the chain service stops");
+        // A closed inbox means that the node is stopping anyway.
+        let _ = self.events.send(Event::Fatal(error.to_string())).await;
+    }
+
+    async fn watch(&mut self) -> Result<Infallible, ChainError> {
         loop {
-            let Err(error) = self.session(first.take(), &mut backoff).await;
-            self.connection.send_replace(None);
-            self.status.send_modify(|status| status.set_down(error.to_string()));
-            if !error.is_retryable() {
-                warn!(%error, "the chain service stops");
-                // A closed inbox means that the node is stopping anyway.
-                let _ = self.events.send(Event::Fatal(error.to_string())).await;
-                return;
+            match self.view()? {
+                None => {
+                    self.connection.send_if_modified(|connection| connection.take().is_some());
+                    self.set_down();
+                }
+                Some(view) => {
+                    self.publish_panel(&view);
+                    match view.pace {
+                        Pace::Go => self.look(view).await?,
+                        Pace::Wait => self.set_down(),
+                    }
+                }
             }
-            self.metrics.endpoint_failures.increment();
-            let wait = backoff.next();
-            warn!(endpoint = self.endpoint.shown(), %error, ?wait, "chain endpoint is not usable");
-            sleep(wait).await;
+            self.publish_endpoints();
+            tokio::select! {
+                () = self.news.notified() => {}
+                () = sleep(self.config.poll_interval) => {}
+            }
         }
     }
 
-    /// One connection, until it fails.
-    async fn session(
-        &mut self,
-        first: Option<Rpc>,
-        backoff: &mut Backoff,
-    ) -> Result<std::convert::Infallible, ChainError> {
-        let rpc = match first {
-            Some(rpc) => rpc,
-            None => self.connect().await?,
+    /// The endpoints to work with, if any can be used now.
+    fn view(&self) -> Result<Option<View>, ChainError> {
+        let reports: Vec<Report> =
+            self.scouts.iter().map(|scout| scout.report.borrow().clone()).collect();
+        if let Some(error) = hopeless(&reports) {
+            return Err(ChainError::Hopeless(error));
+        }
+        let seats: Vec<Seat> = reports
+            .iter()
+            .map(|report| Seat {
+                head: report.live_head().map(|head| head.block.number.0),
+                since: report.since,
+            })
+            .collect();
+        let Some(lead) = self.roster.choose(&seats, Instant::now()) else { return Ok(None) };
+        let rpc = |seat: usize| reports.get(seat).and_then(|report| report.rpc.clone());
+        let head = reports.get(lead.seat).and_then(Report::live_head);
+        let (Some(leader), Some(head)) = (rpc(lead.seat), head) else { return Ok(None) };
+        let others = lead.answering.iter().filter(|seat| **seat != lead.seat);
+        let witnesses = others.filter_map(|seat| rpc(*seat)).collect();
+        let panel = Panel { leader, witnesses, least: self.config.quorum };
+        Ok(Some(View { panel, seat: lead.seat, head, height: lead.height, pace: lead.pace }))
+    }
+
+    /// One look at the chain, and what follows for the endpoint that was asked.
+    async fn look(&mut self, view: View) -> Result<(), ChainError> {
+        match self.follow(&view).await {
+            Ok(()) => {
+                self.roster.clear(view.seat);
+                self.status.send_if_modified(|status| {
+                    let changed = !status.link.is_up();
+                    status.set_up();
+                    changed
+                });
+            }
+            Err(ChainError::Moved) => {
+                debug!("the chain changed while it was read; reading again");
+                self.metrics.ranges_repeated.increment();
+            }
+            Err(error) if error.is_retryable() => self.pass_over(view.seat, &error),
+            Err(error) => return Err(error),
+        }
+        self.report_gas(&view).await;
+        Ok(())
+    }
+
+    /// The endpoint has erred: the next one is asked, or this one again after a while.
+    fn pass_over(&mut self, seat: usize, error: &ChainError) {
+        let wait = self.roster.suspend(seat, Instant::now());
+        let endpoint = self.scouts.get(seat).map_or("", |scout| scout.shown.as_str());
+        warn!(endpoint, %error, ?wait, "chain endpoint is not usable");
+        self.metrics.endpoint_failures.increment();
+        let alarm = matches!(error, ChainError::Unconfirmed { .. });
+        self.status.send_modify(|status| {
+            status.last_error = Some(error.to_string());
+            if alarm {
+                status.alarm = Some(error.to_string());
+            }
+        });
+    }
+
+    /// No endpoint can be read from.
+    fn set_down(&self) {
+        let errors = self.scouts.iter().map(|scout| scout.report.borrow().error.clone());
+        let error = errors.flatten().next().map(|error| error.to_string());
+        self.status.send_if_modified(|status| {
+            let error = error.or_else(|| status.last_error.clone());
+            let changed = status.link.is_up() || status.last_error != error;
+            if status.link.is_up() {
+                status.link = Link::Down { since: SystemTime::now() };
+            }
+            status.last_error = error;
+            changed
+        });
+    }
+
+    fn publish_panel(&mut self, view: &View) {
+        let changed = self.connection.send_if_modified(|connection| {
+            let changed = !connection.as_ref().is_some_and(|panel| panel.is(&view.panel));
+            if changed {
+                *connection = Some(view.panel.clone());
+            }
+            changed
+        });
+        if changed {
+            let others = view.panel.witnesses.len();
+            info!(endpoint = view.panel.leader.shown(), others, "asking this chain endpoint");
+            self.seen = None;
+        }
+    }
+
+    fn publish_endpoints(&self) {
+        let connection = self.connection.borrow();
+        let leader = connection.as_ref().map(|panel| &panel.leader);
+        let endpoints: Vec<EndpointStatus> = self
+            .scouts
+            .iter()
+            .map(|scout| {
+                let report = scout.report.borrow();
+                let leads = report.rpc.as_ref().zip(leader).is_some_and(|(rpc, led)| rpc.is(led));
+                EndpointStatus {
+                    endpoint: scout.shown.clone(),
+                    leads,
+                    head: report.live_head().map(|head| head.block),
+                    error: report.error.as_ref().map(ToString::to_string),
+                }
+            })
+            .collect();
+        self.status.send_if_modified(|status| {
+            let changed = status.endpoints != endpoints;
+            status.endpoints = endpoints;
+            changed
+        });
+    }
+
+    /// What the account has and what gas costs, once per head. Nothing depends on it here, so
+    /// that a failure only delays it.
+    async fn report_gas(&self, view: &View) {
+        if self.gas.borrow().is_some_and(|report| report.block == view.head.block) {
+            return;
+        }
+        let rpc = &view.panel.leader;
+        let (Ok(balance), Ok(market)) =
+            tokio::join!(rpc.balance(self.account), market(rpc, view.head))
+        else {
+            return;
         };
-        let mut announcements = rpc.announcements().await?;
-        info!(endpoint = self.endpoint.shown(), "chain endpoint is up");
-        self.connection.send_replace(Some(rpc.clone()));
-        self.seen = None;
-        loop {
-            match self.follow(&rpc).await {
-                Ok(()) => {
-                    self.status.send_modify(ChainStatus::set_up);
-                    backoff.reset();
-                }
-                Err(ChainError::Moved) => {
-                    debug!("the chain changed while it was read; reading again");
-                    self.metrics.ranges_repeated.increment();
-                }
-                Err(error) => return Err(error),
-            }
-            self.pause(&mut announcements).await?;
-        }
-    }
-
-    /// Waits for the next look at the head.
-    async fn pause(
-        &self,
-        announcements: &mut Option<BoxStream<'static, ()>>,
-    ) -> Result<(), ChainError> {
-        let next = OptionFuture::from(announcements.as_mut().map(StreamExt::next));
-        tokio::select! {
-            () = sleep(self.config.poll_interval) => Ok(()),
-            Some(announced) = next => announced.ok_or(ChainError::Disconnected),
-        }
+        self.gas.send_replace(Some(GasReport {
+            block: view.head.block,
+            balance: Amount::from(balance),
+            base_fee: Amount::from(market.base),
+            price_per_gas: Amount::from(market.price()),
+        }));
     }
 
     /// Delivers everything that is confirmed at the endpoint's head.
-    async fn follow(&mut self, rpc: &Rpc) -> Result<(), ChainError> {
-        let head = rpc.head().await?;
+    async fn follow(&mut self, view: &View) -> Result<(), ChainError> {
+        let View { panel, head, .. } = view;
+        let (rpc, head) = (&panel.leader, *head);
         self.publish_head(head);
-        if self.seen == Some(head.block.hash) {
+        let height = self.agreed_height(view)?;
+        if self.seen == Some((head.block.hash, height)) {
             return Ok(());
         }
         loop {
             if !self.stands(rpc, head.block.number.0).await? {
-                self.reorganise(rpc, head).await?;
+                self.reorganise(panel, height).await?;
             }
-            match self.cursor.plan(head.block.number.0) {
+            match self.cursor.plan(height) {
                 Plan::Idle => break,
                 Plan::Anchor(number) => {
                     let anchor = rpc.header(number).await?.ok_or(ChainError::Moved)?;
+                    let answer = panel.confirm(|rpc| has(rpc, anchor.block)).await;
+                    self.insist(panel, &answer, || format!("block {number}"))?;
                     self.deliver(vec![Block { block: anchor.block, logs: Vec::new() }]).await;
                 }
                 Plan::Range { from, to } => {
-                    let Some(blocks) = self.read(rpc, from, to).await? else { continue };
+                    let Some(blocks) = self.read(panel, from, to).await? else { continue };
                     if !self.stands(rpc, head.block.number.0).await? {
                         return Err(ChainError::Moved);
                     }
@@ -146,7 +276,51 @@ impl Watcher {
             }
         }
         self.check_lag(head)?;
-        self.seen = Some(head.block.hash);
+        self.seen = Some((head.block.hash, height));
+        Ok(())
+    }
+
+    /// Height up to which blocks may be told: what the leader has and enough others have too.
+    fn agreed_height(&self, view: &View) -> Result<u64, ChainError> {
+        let head = view.head.block.number.0;
+        let Some(height) = view.height else {
+            return Err(ChainError::Unconfirmed {
+                endpoint: view.panel.leader.shown().to_owned(),
+                subject: format!("block {head}"),
+                against: format!(
+                    "fewer endpoints answer to than the {} of the setting `quorum`",
+                    self.config.quorum
+                ),
+            });
+        };
+        Ok(height.min(head))
+    }
+
+    /// Goes on only with what enough endpoints confirm, and tells the operator who does not.
+    fn insist(
+        &self,
+        panel: &Panel,
+        answer: &Answer,
+        subject: impl FnOnce() -> String,
+    ) -> Result<(), ChainError> {
+        let unconfirmed = |against: &str| ChainError::Unconfirmed {
+            endpoint: panel.leader.shown().to_owned(),
+            subject: subject(),
+            against: against.to_owned(),
+        };
+        let alarm = match answer.decision {
+            Decision::Agreed => None,
+            Decision::Disputed => Some(unconfirmed(&answer.against).to_string()),
+            Decision::Refused | Decision::Short => return Err(unconfirmed(&answer.against)),
+        };
+        self.status.send_if_modified(|status| {
+            let changed = status.alarm != alarm;
+            if let Some(alarm) = alarm.as_ref().filter(|_| changed) {
+                warn!(%alarm, "chain endpoints contradict each other");
+            }
+            status.alarm = alarm;
+            changed
+        });
         Ok(())
     }
 
@@ -179,17 +353,22 @@ impl Watcher {
     }
 
     /// Finds where the chain forked and delivers what replaces the old blocks, as one event.
-    async fn reorganise(&mut self, rpc: &Rpc, head: Header) -> Result<(), ChainError> {
+    async fn reorganise(&mut self, panel: &Panel, height: u64) -> Result<(), ChainError> {
+        let rpc = &panel.leader;
         let mut search = AncestorSearch::new(self.cursor.delivered());
         while let Some(block) = search.question() {
             search.answer(is_canonical(rpc, block).await?);
         }
         let ancestor = search.ancestor().ok_or_else(|| self.no_common_block())?;
-        let confirmed = self.cursor.confirmed(head.block.number.0).unwrap_or_default();
+        let replaced =
+            self.cursor.delivered().iter().find(|block| block.number > ancestor.number).copied();
+        let answer = panel.confirm(|rpc| forked(rpc, ancestor, replaced)).await;
+        self.insist(panel, &answer, || format!("a fork above block {}", ancestor.number))?;
+        let confirmed = self.cursor.confirmed(height).unwrap_or_default();
         let mut blocks: Vec<Block> = Vec::new();
         let mut last = ancestor.number.0;
         while let Plan::Range { from, to } = self.cursor.range_after(last, confirmed) {
-            if let Some(read) = self.read(rpc, from, to).await? {
+            if let Some(read) = self.read(panel, from, to).await? {
                 blocks.extend(read);
                 last = to;
             }
@@ -197,7 +376,7 @@ impl Watcher {
         if !is_canonical(rpc, ancestor).await? {
             return Err(ChainError::Moved);
         }
-        warn!(ancestor = ancestor.number.0, head = head.block.number.0, "the chain reorganised");
+        warn!(ancestor = ancestor.number.0, height, "the chain reorganised");
         self.metrics.reorgs.increment();
         self.count(&blocks);
         let replaced: Vec<BlockRef> = blocks.iter().map(|block| block.block).collect();
@@ -239,13 +418,26 @@ impl Watcher {
     /// Reads one range; `None` when the endpoint refused its length, which is smaller next time.
     async fn read(
         &mut self,
-        rpc: &Rpc,
+        panel: &Panel,
         from: u64,
         to: u64,
     ) -> Result<Option<Vec<Block>>, ChainError> {
         let adjudicator = self.config.deployment.adjudicator;
-        match range::read(rpc, adjudicator, from, to).await {
+        let read = range::read(&panel.leader, adjudicator, from, to).await;
+        match read {
             Ok(range) => {
+                let blocks = &range.blocks;
+                // All of it, since a true block can be told with false logs.
+                let answer = panel
+                    .confirm(|rpc| async move {
+                        match range::read(&rpc, adjudicator, from, to).await {
+                            Ok(found) => Ok(Vote::on(&found.blocks, blocks)),
+                            Err(ChainError::Moved) => Ok(Vote::Lacks),
+                            Err(error) => Err(error),
+                        }
+                    })
+                    .await;
+                self.insist(panel, &answer, || format!("blocks {from} to {to}"))?;
                 if range.skipped > 0 {
                     debug!(from, to, skipped = range.skipped, "skipped logs that do not decode");
                     self.metrics.logs_skipped.add(range.skipped);
@@ -263,6 +455,33 @@ impl Watcher {
             Err(error) => Err(error),
         }
     }
+}
+
+/// Why no endpoint will ever be usable with these settings.
+fn hopeless(reports: &[Report]) -> Option<Arc<ChainError>> {
+    let all = reports.iter().all(Report::is_hopeless);
+    reports.first().filter(|_| all).and_then(|report| report.error.clone())
+}
+
+/// Whether another endpoint has this block.
+async fn has(rpc: Rpc, block: BlockRef) -> Result<Vote, ChainError> {
+    let header = rpc.header(block.number.0).await?;
+    Ok(header.map_or(Vote::Lacks, |header| Vote::on(&header.block, &block)))
+}
+
+/// Whether another endpoint has `ancestor` and no longer has what was `replaced` above it.
+async fn forked(
+    rpc: Rpc,
+    ancestor: BlockRef,
+    replaced: Option<BlockRef>,
+) -> Result<Vote, ChainError> {
+    let vote = has(rpc.clone(), ancestor).await?;
+    let (Vote::Agrees, Some(replaced)) = (vote, replaced) else { return Ok(vote) };
+    Ok(match has(rpc, replaced).await? {
+        Vote::Agrees => Vote::Differs,
+        Vote::Differs => Vote::Agrees,
+        vote => vote,
+    })
 }
 
 /// True when the endpoint's chain has this block.

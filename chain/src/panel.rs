@@ -1,0 +1,100 @@
+//! The endpoints in use: one that is asked, and others that are asked whether it is right.
+
+use std::future::Future;
+use std::time::Duration;
+
+use futures::future::join_all;
+use tokio::time::timeout;
+use tracing::{debug, warn};
+
+use crate::error::ChainError;
+use crate::quorum::{self, Decision, Vote};
+use crate::rpc::Rpc;
+
+/// A transaction that one endpoint takes is on its way; slow ones must not hold up the next.
+const SEND_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Connections to verified endpoints. A snapshot: the watcher makes a new one when they change.
+#[derive(Clone, Debug)]
+pub(crate) struct Panel {
+    /// Asked for everything.
+    pub(crate) leader: Rpc,
+    /// Must confirm what is told to the engine.
+    pub(crate) witnesses: Vec<Rpc>,
+    /// Endpoints that must agree.
+    pub(crate) least: usize,
+}
+
+/// What the other endpoints make of a statement of the leader.
+#[derive(Clone, Debug)]
+pub(crate) struct Answer {
+    pub(crate) decision: Decision,
+    /// Who says otherwise or nothing, in words for the operator.
+    pub(crate) against: String,
+}
+
+impl Panel {
+    /// Asks the witnesses about a statement of the leader. One that does not answer is silent.
+    pub(crate) async fn confirm<F>(&self, ask: impl Fn(Rpc) -> F) -> Answer
+    where
+        F: Future<Output = Result<Vote, ChainError>>,
+    {
+        let votes = join_all(self.witnesses.iter().map(|witness| {
+            let vote = ask(witness.clone());
+            async {
+                vote.await.unwrap_or_else(|error| {
+                    debug!(endpoint = witness.shown(), %error, "no answer to a cross-check");
+                    Vote::Silent
+                })
+            }
+        }))
+        .await;
+        Answer { decision: quorum::decide(&votes, self.least), against: self.against(&votes) }
+    }
+
+    fn against(&self, votes: &[Vote]) -> String {
+        let of = |vote: Vote, words: &str| {
+            let who: Vec<&str> = self
+                .witnesses
+                .iter()
+                .zip(votes)
+                .filter(|(_, other)| **other == vote)
+                .map(|(witness, _)| witness.shown())
+                .collect();
+            (!who.is_empty()).then(|| format!("{} {words}", who.join(" and ")))
+        };
+        let all = [
+            of(Vote::Differs, "contradicts"),
+            of(Vote::Lacks, "does not know of"),
+            of(Vote::Silent, "does not answer to"),
+        ];
+        let told: Vec<String> = all.into_iter().flatten().collect();
+        if told.is_empty() { "nobody else confirms".to_owned() } else { told.join(" and ") }
+    }
+
+    /// Hands a transaction to every endpoint: one that keeps it to itself, or has lost the
+    /// chain, must not be the only one to know it.
+    ///
+    /// # Errors
+    /// The leader's answer, where nobody takes the transaction.
+    pub(crate) async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
+        let others = join_all(self.witnesses.iter().map(|witness| witness.send(raw)));
+        let (led, others) = tokio::join!(self.leader.send(raw), timeout(SEND_PATIENCE, others));
+        let taken = others.unwrap_or_default().iter().any(Result::is_ok);
+        match led {
+            // It is on its way, whatever the leader says: forgetting it would use its nonce twice.
+            Err(error) if taken => {
+                warn!(endpoint = self.leader.shown(), %error, "sent over other endpoints only");
+                Ok(())
+            }
+            led => led,
+        }
+    }
+
+    /// True when both are the same connections.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        self.leader.is(&other.leader)
+            && self.witnesses.len() == other.witnesses.len()
+            && self.witnesses.iter().zip(&other.witnesses).all(|(one, other)| one.is(other))
+    }
+}
