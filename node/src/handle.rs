@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::delivery::Deliveries;
 use crate::engine_thread::Job;
 use crate::intake::IntakeMetrics;
+use crate::tower::{Count, TowerHandle};
 
 /// Talks to a running node. Cheap to clone.
 #[derive(Clone)]
@@ -34,6 +35,7 @@ pub struct NodeHandle {
     pub(crate) p2p: P2pHandle,
     pub(crate) chain: ChainHandle,
     pub(crate) archive: ArchiveReader,
+    pub(crate) tower: Option<TowerHandle>,
     pub(crate) intake: Arc<IntakeMetrics>,
     pub(crate) stop: CancellationToken,
 }
@@ -197,6 +199,14 @@ impl NodeHandle {
     #[must_use]
     pub const fn archive(&self) -> &ArchiveReader {
         &self.archive
+    }
+
+    /// What this node guards for others; none when it is no watchtower.
+    pub async fn guarded(&self) -> Option<Count> {
+        match &self.tower {
+            Some(tower) => tower.count().await,
+            None => None,
+        }
     }
 
     /// What has come in from peers since the start.

@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::delivery::Deliveries;
 use crate::engine_thread::{Job, weight};
+use crate::tower::TowerHandle;
 
 /// What has come in since the start.
 #[derive(Debug, Default)]
@@ -34,6 +35,7 @@ pub(crate) async fn run(
     inbox: mpsc::Sender<Job>,
     p2p: P2pHandle,
     deliveries: Deliveries,
+    tower: Option<TowerHandle>,
     metrics: Arc<IntakeMetrics>,
     shutdown: CancellationToken,
 ) {
@@ -47,10 +49,18 @@ pub(crate) async fn run(
         let job = match event {
             Event::Frame { from, token, messages } => {
                 let (p2p, inbox, metrics) = (p2p.clone(), inbox.clone(), Arc::clone(&metrics));
+                let tower = tower.clone();
                 // A peer has one frame under way, so its messages stay in order.
                 rayon::spawn(move || {
                     let envelopes = open(from, &messages, &p2p, &metrics);
-                    let _ = inbox.blocking_send(Job::Frame(token, envelopes));
+                    // A tower passes on what is not for it, once what is for it is durable.
+                    let rest = match tower {
+                        Some(tower) => tower.offer(from, token, envelopes),
+                        None => Some((token, envelopes)),
+                    };
+                    if let Some((token, envelopes)) = rest {
+                        let _ = inbox.blocking_send(Job::Frame(token, envelopes));
+                    }
                 });
                 continue;
             }

@@ -25,6 +25,7 @@ pub mod keys;
 pub mod logging;
 mod node;
 pub mod rpc;
+pub mod tower;
 
 pub use handle::{CallError, NodeHandle, WaitError};
 pub use intake::IntakeMetrics;

@@ -23,9 +23,10 @@ use crate::engine_thread::{self, ChainQueue, Desk, INBOX, Job, PeerTransport, UP
 use crate::handle::NodeHandle;
 use crate::intake::{self, IntakeMetrics};
 use crate::journal::StoreJournal;
+use crate::tower::{self, Beside, TowerError, TowerHandle, TowerSettings};
 
 /// How long each stage of a stop may take before the next one begins.
-const STAGE_LIMIT: Duration = Duration::from_secs(5);
+pub(crate) const STAGE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Everything a node is told at start.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct NodeSettings {
     pub chain: ChainConfig,
     /// The channel key: the node's name, on the network and in every channel.
     pub channel_key: ChannelKey,
+    /// Guards channels of others beside its own, when set.
+    pub tower: Option<TowerSettings>,
 }
 
 /// Secret of the channel key. Never printed.
@@ -72,6 +75,9 @@ pub enum NodeError {
     /// The chain service refuses.
     #[error("chain: {0}")]
     Chain(#[from] chain::ChainError),
+    /// The watchtower's records do not open.
+    #[error("{0}")]
+    Tower(#[from] TowerError),
     /// No thread for the engine.
     #[error("engine thread: {0}")]
     Thread(#[from] std::io::Error),
@@ -96,6 +102,7 @@ pub struct Node {
     tasks: TaskTracker,
     swarm: tokio::task::JoinHandle<()>,
     engine: std::thread::JoinHandle<()>,
+    tower: Option<std::thread::JoinHandle<()>>,
     reason: watch::Receiver<Option<StopReason>>,
 }
 
@@ -119,6 +126,18 @@ impl Node {
 
         let (updates, _) = broadcast::channel(UPDATES);
         let (calls, submissions) = mpsc::unbounded_channel();
+        let (inbox, jobs) = mpsc::channel(INBOX);
+        let tower = match settings.tower.clone() {
+            Some(tower) => Some(Beside::open(
+                &settings.data_dir.join(tower::FOLDER),
+                settings.deployment,
+                tower,
+                (&settings.channel_key, LocalSigner::new(settings.channel_key.0)?),
+                inbox.clone(),
+                calls.clone(),
+            )?),
+            None => None,
+        };
         let (transport, desk) = (PeerTransport::new(p2p.clone()), Desk::new(updates.clone()));
         let driver =
             engine_thread::restore(&settings, signer, store, transport, ChainQueue(calls), desk)?;
@@ -136,11 +155,19 @@ impl Node {
         )
         .await?;
 
-        let (inbox, jobs) = mpsc::channel(INBOX);
         let (deadline, deadlines) = watch::channel(None);
         let (done, engine_done) = oneshot::channel();
         let engine = engine_thread::spawn(driver, jobs, deadline, done)?;
         let (report, reason) = watch::channel(None);
+        let (tower, tower_thread) = match tower {
+            Some(tower) => {
+                let (done, ended) = oneshot::channel();
+                let (handle, thread) = tower.spawn(chain.clone(), &tasks, intake.clone(), done)?;
+                tasks.spawn(watch_tower(ended, report.clone(), intake.clone()));
+                (Some(handle), Some(thread))
+            }
+            None => (None, None),
+        };
 
         let handle = NodeHandle {
             inbox,
@@ -152,6 +179,7 @@ impl Node {
             p2p,
             chain,
             archive,
+            tower,
             intake: Arc::new(IntakeMetrics::default()),
             stop: intake.clone(),
         };
@@ -163,7 +191,7 @@ impl Node {
             guard.disarm();
         }
         info!(%address, store = %path.display(), "node started");
-        Ok(Self { handle, intake, network, tasks, swarm, engine, reason })
+        Ok(Self { handle, intake, network, tasks, swarm, engine, tower: tower_thread, reason })
     }
 
     /// The application's end.
@@ -184,9 +212,17 @@ impl Node {
     /// of a few seconds; what is not acknowledged by then is sent again after the restart.
     /// The store can be opened again once every handle is dropped, too: they read history from it.
     pub async fn shutdown(self) {
-        let Self { handle, intake, network, tasks, swarm, engine, reason: _ } = self;
+        let Self { handle, intake, network, tasks, swarm, engine, tower, reason: _ } = self;
         info!("stopping: no more inputs");
         intake.cancel();
+        if let Some((tower, thread)) = handle.tower.as_ref().zip(tower) {
+            info!("stopping: finishing the watchtower's last turn");
+            let _ = stage("watchtower inbox", tower.stop()).await;
+            let joined = tokio::task::spawn_blocking(move || thread.join().is_ok());
+            if let Some(Ok(false)) = stage("watchtower", joined).await {
+                warn!("the watchtower's thread had panicked");
+            }
+        }
         info!("stopping: finishing the last turn");
         let _ = stage("engine inbox", handle.inbox.send(Job::Stop)).await;
         let joined = tokio::task::spawn_blocking(move || engine.join().is_ok());
@@ -225,10 +261,17 @@ fn wire(
         inbox.clone(),
         handle.p2p.clone(),
         handle.deliveries.clone(),
+        handle.tower.clone(),
         Arc::clone(&handle.intake),
         stop.clone(),
     ));
-    tasks.spawn(follow_chain(chain_events, inbox.clone(), report, stop.clone()));
+    tasks.spawn(follow_chain(
+        chain_events,
+        inbox.clone(),
+        handle.tower.clone(),
+        report,
+        stop.clone(),
+    ));
     tasks.spawn(submit(submissions, handle.chain.clone(), stop.clone()));
     tasks.spawn(ring(deadlines, inbox, stop));
 }
@@ -237,6 +280,7 @@ fn wire(
 async fn follow_chain(
     mut events: mpsc::Receiver<ChainMessage>,
     inbox: mpsc::Sender<Job>,
+    tower: Option<TowerHandle>,
     report: watch::Sender<Option<StopReason>>,
     stop: CancellationToken,
 ) {
@@ -246,14 +290,25 @@ async fn follow_chain(
             () = stop.cancelled() => return,
             event = events.recv() => event,
         };
-        let input = match event {
-            Some(ChainMessage::Chain(event)) => Input::Chain(event),
-            Some(ChainMessage::Settled(call, receipt)) => Input::Settled(call, receipt),
-            Some(ChainMessage::Fatal(why)) => {
+        let input = match (event, &tower) {
+            // The tower passes it on, once it can no longer miss it.
+            (Some(ChainMessage::Chain(event)), Some(tower)) => {
+                tower.read(event).await;
+                continue;
+            }
+            (Some(ChainMessage::Settled(call, receipt)), Some(tower))
+                if TowerHandle::owns(call) =>
+            {
+                tower.settled(call, receipt).await;
+                continue;
+            }
+            (Some(ChainMessage::Chain(event)), None) => Input::Chain(event),
+            (Some(ChainMessage::Settled(call, receipt)), _) => Input::Settled(call, receipt),
+            (Some(ChainMessage::Fatal(why)), _) => {
                 report.send_replace(Some(StopReason::Fatal(format!("chain: {why}"))));
                 return;
             }
-            None => return,
+            (None, _) => return,
         };
         if inbox.send(Job::Input(Box::new(input))).await.is_err() {
             return;
@@ -321,5 +376,20 @@ async fn watch_engine(
         Err(_) => StopReason::Fatal("the engine thread panicked: a broken invariant".to_owned()),
     };
     report.send_replace(Some(reason));
+    stop.cancel();
+}
+
+/// A tower that cannot write must not go on: a receipt would promise what is not there.
+async fn watch_tower(
+    ended: oneshot::Receiver<Result<(), TowerError>>,
+    report: watch::Sender<Option<StopReason>>,
+    stop: CancellationToken,
+) {
+    let reason = match ended.await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the watchtower's thread panicked".to_owned(),
+    };
+    report.send_replace(Some(StopReason::Fatal(reason)));
     stop.cancel();
 }

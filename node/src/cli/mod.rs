@@ -12,6 +12,7 @@ mod output;
 mod payment;
 mod run;
 mod status;
+mod tower;
 mod watch;
 
 use std::path::PathBuf;
@@ -82,6 +83,9 @@ enum Command {
     /// Other nodes
     #[command(subcommand)]
     Peer(network::Peer),
+    /// Watchtowers: other nodes that answer stale challenges while this one is away
+    #[command(subcommand)]
+    Tower(tower::Tower),
     /// What has been begun: opening and closing of channels
     #[command(subcommand)]
     Objective(objective::Objective),
@@ -121,6 +125,7 @@ impl Cli {
             Command::Pay(pay) => pay.execute(&dir, out).await,
             Command::Voucher(voucher) => voucher.execute(&dir, out).await,
             Command::Peer(peer) => peer.execute(&dir, out).await,
+            Command::Tower(tower) => tower.execute(&dir, out).await,
             Command::Objective(objective) => objective.execute(&dir, out).await,
             Command::Deploy(deploy) => deploy.execute(&dir, out).await,
             Command::Balance(balance) => balance.execute(&dir, out).await,

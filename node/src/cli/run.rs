@@ -20,7 +20,7 @@ use crate::node::{Node, StopReason};
 use crate::rpc::{RpcOptions, RpcServer};
 
 /// The longest that an ordered stop may take; the store is safe at any moment.
-const STOP_LIMIT: Duration = Duration::from_secs(30);
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Runs the node.
 #[derive(Debug, Args)]
@@ -36,7 +36,7 @@ pub(super) struct Run {
     chain_endpoint: Option<String>,
     /// Where to listen for programs: a loopback address and port
     #[arg(long, value_name = "ADDRESS:PORT")]
-    rpc_listen: Option<String>,
+    pub(super) rpc_listen: Option<String>,
     /// Where to listen for peers; may be repeated
     #[arg(long, value_name = "MULTIADDR")]
     p2p_listen: Vec<String>,
@@ -54,7 +54,7 @@ pub(super) struct Run {
     set: Vec<String>,
     /// File that holds the passphrase of the keys
     #[arg(long, value_name = "FILE", env = "NITRO_PASSPHRASE_FILE")]
-    passphrase_file: Option<PathBuf>,
+    pub(super) passphrase_file: Option<PathBuf>,
 }
 
 /// Says on stdout that the node can be used.
@@ -108,7 +108,7 @@ impl Run {
         }
     }
 
-    fn config(&self, dir: &DataDir) -> Result<Config, CliError> {
+    pub(super) fn config(&self, dir: &DataDir) -> Result<Config, CliError> {
         let some = |list: &[String]| (!list.is_empty()).then(|| list.join(","));
         let layers = Layers::default().file(&dir.config_file()).map_err(|error| match error {
             ConfigError::Unreadable(missing) => {
@@ -208,20 +208,20 @@ async fn stop_in_order(dir: &DataDir, node: Node, server: RpcServer, mut signals
 }
 
 /// What the system or a person at the terminal sends to stop a program.
-struct Signals {
+pub(super) struct Signals {
     interrupt: Signal,
     terminate: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, std::io::Error> {
+    pub(super) fn new() -> Result<Self, std::io::Error> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
         })
     }
 
-    async fn next(&mut self) -> &'static str {
+    pub(super) async fn next(&mut self) -> &'static str {
         tokio::select! {
             _ = self.interrupt.recv() => "interrupted",
             _ = self.terminate.recv() => "terminated",

@@ -221,6 +221,7 @@ impl Layers {
             .check()
             .and_then(|()| config.rpc.check())
             .and_then(|()| config.policy.check())
+            .and_then(|()| config.tower.check())
             .and_then(|()| config.log.check());
         checked.map_err(|fault| ConfigError::Setting {
             origin: self.origins.get(fault.key).cloned().unwrap_or_default(),
@@ -242,6 +243,10 @@ fn value(kind: Kind, text: &str) -> Result<Value, String> {
         Kind::Number => {
             let number = text.parse().map_err(|_| format!("{text:?} is not a whole number"))?;
             Ok(Value::Integer(number))
+        }
+        Kind::Flag => {
+            let flag = text.parse().map_err(|_| format!("{text:?} is not true or false"))?;
+            Ok(Value::Boolean(flag))
         }
         Kind::List => {
             let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());

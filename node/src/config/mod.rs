@@ -7,6 +7,7 @@ mod layers;
 mod sections;
 mod settings;
 mod template;
+mod tower;
 mod values;
 
 use std::path::Path;
@@ -17,6 +18,7 @@ pub use layers::{ConfigError, Layers, Origin};
 pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use template::template;
+pub use tower::TowerSection;
 pub use values::Deposits;
 
 use crate::keys::Keys;
@@ -34,6 +36,8 @@ pub struct Config {
     pub rpc: RpcSection,
     /// What the node agrees to.
     pub policy: PolicySection,
+    /// What the node guards for others.
+    pub tower: TowerSection,
     /// What the node writes about itself.
     pub log: LogSection,
 }
@@ -52,6 +56,7 @@ impl Config {
             p2p: self.p2p.clone(),
             chain: self.chain.chain_config(deployment, keys.chain.bytes()),
             channel_key: ChannelKey(keys.channel.bytes()),
+            tower: self.tower.serve.then(|| self.tower.settings()),
         })
     }
 

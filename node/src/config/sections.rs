@@ -297,6 +297,7 @@ impl PolicySection {
             payment_funding_timeout: Duration::from_secs(self.payment_funding_timeout_secs),
             closing_timeout: Duration::from_secs(self.closing_timeout_secs),
             withdrawal_delay: Duration::from_secs(self.withdrawal_delay_secs),
+            ..Policy::default()
         }
     }
 

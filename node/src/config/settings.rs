@@ -20,6 +20,8 @@ pub enum Kind {
     Text,
     /// A whole number.
     Number,
+    /// true or false.
+    Flag,
     /// Comma-separated.
     List,
     /// `10ether` for the native coin, or `asset=amount`, comma-separated.
@@ -63,11 +65,12 @@ const fn required(
 }
 
 /// What stands above each section in the written file.
-pub(super) const SECTIONS: [(&str, &str); 5] = [
+pub(super) const SECTIONS: [(&str, &str); 6] = [
     ("chain", "The chain and its contracts."),
     ("p2p", "The network of nodes."),
     ("rpc", "The JSON-RPC server for programs on this machine."),
     ("policy", "What the node agrees to when a peer, or its own user, asks."),
+    ("tower", "The watchtower: what the node guards for others."),
     ("log", "What the node writes about itself."),
 ];
 
@@ -266,6 +269,26 @@ pub const SETTINGS: &[Setting] = &[
         "policy.withdrawal_delay_secs",
         Kind::Number,
         &["How long the payout is left to the side that opened the ledger channel."],
+    ),
+    setting(
+        "tower.serve",
+        Kind::Flag,
+        &[
+            "Whether this node is a watchtower for others: it holds the newest state of their",
+            "channels and answers stale challenges, for which its chain account pays the gas.",
+        ],
+    ),
+    setting(
+        "tower.clients",
+        Kind::List,
+        &["Addresses of the nodes that may hand over channels; everyone when empty."],
+    ),
+    setting("tower.max_clients", Kind::Number, &["Clients at once."]),
+    setting("tower.max_channels", Kind::Number, &["Channels of one client."]),
+    setting(
+        "tower.max_guard_bytes",
+        Kind::Number,
+        &["Bytes held for one channel; a ledger with 200 guarantees needs 27000."],
     ),
     setting(
         "log.level",

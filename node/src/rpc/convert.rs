@@ -1,6 +1,7 @@
 //! From the engine's words to those of the interface.
 
 use engine::crypto::Signature;
+use engine::guard::{GuardReceipt, GuardView, TowerView};
 use engine::ledger::{ChannelMode, LedgerPhase, Side};
 use engine::objectives::{Objective, ObjectiveStatus};
 use engine::payment::{PaymentPhase, Role};
@@ -9,7 +10,8 @@ use engine::types::ObjectiveId;
 use engine::vouchers::Voucher;
 
 use super::types::{
-    ChannelInfo, LedgerInfo, LockedInfo, ObjectiveInfo, PeerInfo, ReceivedInfo, VoucherInfo,
+    ChannelInfo, GuardInfo, LedgerInfo, LockedInfo, ObjectiveInfo, PeerInfo, ReceiptInfo,
+    ReceivedInfo, TowerInfo, VoucherInfo,
 };
 use crate::address::{AddressText, asset_text};
 use crate::amount::AmountText;
@@ -154,6 +156,54 @@ impl From<p2p::PeerInfo> for PeerInfo {
             offences: peer.offences,
             blocked: peer.blocked,
             boot: peer.boot,
+        }
+    }
+}
+
+impl From<&TowerView> for TowerInfo {
+    fn from(view: &TowerView) -> Self {
+        Self {
+            tower: AddressText(view.tower),
+            serving: view.terms.is_some(),
+            max_channels: view.terms.map(|terms| terms.channels),
+            max_guard_bytes: view.terms.map(|terms| terms.guard_bytes),
+            channels: view.guards.iter().map(GuardInfo::from).collect(),
+        }
+    }
+}
+
+impl From<&GuardView> for GuardInfo {
+    fn from(view: &GuardView) -> Self {
+        let receipt = view.guarding.as_ref().and_then(|guarding| guarding.receipt);
+        let refused = view.guarding.as_ref().and_then(|guarding| guarding.refused);
+        let status = match (refused, receipt) {
+            (Some(_), _) => "refused",
+            (None, None) => "waiting",
+            (None, Some(receipt)) if Some(receipt.rank) >= view.newest => "guarded",
+            (None, Some(_)) => "behind",
+        };
+        Self {
+            channel: view.channel,
+            status: status.to_owned(),
+            newest_turn: view.newest.map(|rank| rank.turn.0),
+            newest_paid: view.newest.map(|rank| AmountText(rank.paid)),
+            reason: refused.map(|reason| reason.to_string()),
+            receipt: receipt.as_ref().map(ReceiptInfo::from),
+        }
+    }
+}
+
+impl From<&GuardReceipt> for ReceiptInfo {
+    fn from(receipt: &GuardReceipt) -> Self {
+        Self {
+            chain_id: receipt.chain_id,
+            adjudicator: AddressText(receipt.adjudicator),
+            client: AddressText(receipt.client),
+            turn: receipt.rank.turn.0,
+            paid: AmountText(receipt.rank.paid),
+            state: receipt.state.to_string(),
+            at: receipt.at.0,
+            signature: signature_text(&receipt.signature),
         }
     }
 }

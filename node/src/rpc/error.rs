@@ -39,6 +39,8 @@ pub const CHAIN: i32 = 2_001;
 pub const PEER_NOT_FOUND: i32 = 2_002;
 /// A peer cannot be connected.
 pub const PEER_UNREACHABLE: i32 = 2_003;
+/// A watchtower does not serve us.
+pub const TOWER_REFUSED: i32 = 2_004;
 /// The node is stopping.
 pub const STOPPING: i32 = 3_001;
 /// The time to wait is over; what was begun goes on.
@@ -190,5 +192,11 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         }
         RequestError::Backlog { .. } => (1_023, Some("peer"), "backlog"),
         RequestError::Busy => (1_024, None, "busy"),
+        RequestError::AlreadyClosed(_) => (1_004, None, "already_closed"),
+        RequestError::AlreadyExiting(_) => (1_026, None, "already_exiting"),
+        RequestError::NothingToEnforce(_) => (1_027, None, "nothing_to_enforce"),
+        RequestError::GasReserve { .. } => (1_028, None, "gas_reserve"),
+        RequestError::UnknownTower(_) => (1_040, Some("tower"), "not_a_tower"),
+        RequestError::TooManyTowers { .. } => (1_041, Some("tower"), "too_many_towers"),
     }
 }

@@ -28,7 +28,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use error::{
     ARCHIVE, CHAIN, INVALID_PARAMS, PEER_NOT_FOUND, PEER_UNREACHABLE, Refusal, RefusalData,
-    STOPPING, TIMED_OUT,
+    STOPPING, TIMED_OUT, TOWER_REFUSED,
 };
 
 use crate::config::RpcSection;

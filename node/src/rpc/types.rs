@@ -197,6 +197,71 @@ pub struct BalanceInfo {
     pub amount: AmountText,
 }
 
+/// A watchtower of this node.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TowerInfo {
+    /// The tower's name.
+    pub tower: AddressText,
+    /// Whether it has said that it serves this node.
+    pub serving: bool,
+    /// Channels that it guards for this node at most.
+    pub max_channels: Option<u32>,
+    /// Bytes of one guard at most.
+    pub max_guard_bytes: Option<u32>,
+    /// What it has of each channel.
+    pub channels: Vec<GuardInfo>,
+}
+
+/// What a watchtower has of one channel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardInfo {
+    /// Which channel.
+    pub channel: ChannelId,
+    /// `guarded` when the tower has the newest state, `behind` when a newer one is on its way,
+    /// `refused` when the tower did not take it, `waiting` when it has none yet.
+    pub status: String,
+    /// Turn of the newest state that this node could hand over.
+    pub newest_turn: Option<u64>,
+    /// What that state pays to the payee of a payment channel.
+    pub newest_paid: Option<AmountText>,
+    /// Why the tower did not take the last one.
+    pub reason: Option<String>,
+    /// The tower's receipt for what it has.
+    pub receipt: Option<ReceiptInfo>,
+}
+
+/// A watchtower's signed word that it has a state.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptInfo {
+    /// EIP-155 chain id.
+    pub chain_id: u64,
+    /// NitroAdjudicator.
+    pub adjudicator: AddressText,
+    /// Who handed it over.
+    pub client: AddressText,
+    /// Turn of the state.
+    pub turn: u64,
+    /// What it pays to the payee of a payment channel; zero for a ledger channel.
+    pub paid: AmountText,
+    /// Hash of the state.
+    pub state: String,
+    /// When it was stored, in milliseconds since the Unix epoch by the tower's clock.
+    pub at: u64,
+    /// The tower's signature: r, s, v.
+    pub signature: String,
+}
+
+/// What this node guards for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GuardedInfo {
+    /// Whether it is a watchtower.
+    pub serving: bool,
+    /// Nodes that have handed over channels.
+    pub clients: u64,
+    /// Their channels.
+    pub channels: u64,
+}
+
 /// The names of a node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AddressInfo {

@@ -98,6 +98,7 @@ impl Network {
             },
             chain,
             channel_key: ChannelKey(B256::repeat_byte(index + 1).0),
+            tower: None,
         };
         (settings, dir)
     }

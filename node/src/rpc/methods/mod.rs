@@ -6,6 +6,7 @@ mod network;
 mod objectives;
 mod payments;
 mod status;
+mod towers;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -52,7 +53,11 @@ pub(super) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethod
     method(module, "nitro_peers", network::peers)?;
     method(module, "nitro_addPeer", network::add_peer)?;
     method(module, "nitro_resolvePeer", network::resolve_peer)?;
-    method(module, "nitro_listenAddresses", network::listen_addresses)
+    method(module, "nitro_listenAddresses", network::listen_addresses)?;
+    method(module, "nitro_towers", towers::list)?;
+    method(module, "nitro_addTower", towers::add)?;
+    method(module, "nitro_removeTower", towers::remove)?;
+    method(module, "nitro_guarded", towers::guarded)
 }
 
 fn method<R, F, Fut>(
