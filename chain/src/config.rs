@@ -35,8 +35,9 @@ pub const DEFAULT_DEADLINE_MARGIN: Duration = Duration::from_secs(600);
 /// A minute of Ethereum: further behind the others an endpoint is of no use.
 pub const DEFAULT_MAX_LAG: u64 = 5;
 
-/// Ten blocks of Ethereum. An endpoint that shows the same head for so long while others move on
-/// has lost the chain, and its silence about newer blocks must not stop the node.
+/// Ten blocks of Ethereum. An endpoint that is down or shows the same head for so long while
+/// others move on has lost the chain, and its silence must not stop the node. Before that it
+/// counts as one that could contradict: a liar must not profit from a hiccup.
 pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(120);
 
 /// A majority of the endpoints that answer, and the only one that does goes on alone.
@@ -54,7 +55,8 @@ pub struct ChainConfig {
     pub quorum: usize,
     /// Blocks that the endpoint in use may be behind the others.
     pub max_lag: u64,
-    /// How long the head of an endpoint may stay the same while others move on.
+    /// How long an endpoint may be down, or its head stay the same while others move on, before
+    /// the others go on without it.
     pub stall_after: Duration,
     /// Chain id and contract addresses; start-up refuses an endpoint that disagrees.
     pub deployment: Deployment,

@@ -74,9 +74,19 @@ pub enum ChainError {
         /// The lowest of them.
         oldest: BlockNumber,
     },
-    /// Other endpoints say otherwise, or too few confirm it.
+    /// Other endpoints say otherwise, or fewer answer than the operator wants.
     #[error("{endpoint} says something about {subject} that {against}")]
     Unconfirmed {
+        /// Host of the endpoint that was asked.
+        endpoint: String,
+        /// What it was about.
+        subject: String,
+        /// Who does not confirm it, and how.
+        against: String,
+    },
+    /// Too few endpoints have it so far; they are asked again.
+    #[error("{subject} of {endpoint} is not confirmed yet: {against}")]
+    Awaited {
         /// Host of the endpoint that was asked.
         endpoint: String,
         /// What it was about.
@@ -144,6 +154,7 @@ impl ChainError {
             Self::One { error, .. } => error.is_retryable(),
             Self::Hopeless(error) => error.is_retryable(),
             Self::Unconfirmed { .. }
+            | Self::Awaited { .. }
             | Self::Behind { .. }
             | Self::NoCommonBlock { .. }
             | Self::Moved

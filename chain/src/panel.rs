@@ -21,6 +21,8 @@ pub(crate) struct Panel {
     pub(crate) leader: Rpc,
     /// Must confirm what is told to the engine.
     pub(crate) witnesses: Vec<Rpc>,
+    /// Endpoints that are gone for a moment and could say otherwise.
+    pub(crate) missing: usize,
     /// Endpoints that must agree.
     pub(crate) least: usize,
 }
@@ -34,7 +36,9 @@ pub(crate) struct Answer {
 }
 
 impl Panel {
-    /// Asks the witnesses about a statement of the leader. One that does not answer is silent.
+    /// Asks the witnesses about a statement of the leader. One that refuses to answer is silent;
+    /// one that cannot be reached counts, until it is given up: a liar must not profit from
+    /// a hiccup.
     pub(crate) async fn confirm<F>(&self, ask: impl Fn(Rpc) -> F) -> Answer
     where
         F: Future<Output = Result<Vote, ChainError>>,
@@ -44,12 +48,18 @@ impl Panel {
             async {
                 vote.await.unwrap_or_else(|error| {
                     debug!(endpoint = witness.shown(), %error, "no answer to a cross-check");
-                    Vote::Silent
+                    match error {
+                        ChainError::Refused { .. } => Vote::Silent,
+                        _ => Vote::Lacks,
+                    }
                 })
             }
         }))
         .await;
-        Answer { decision: quorum::decide(&votes, self.least), against: self.against(&votes) }
+        let against = self.against(&votes);
+        let missing = std::iter::repeat_n(Vote::Lacks, self.missing);
+        let votes: Vec<Vote> = votes.into_iter().chain(missing).collect();
+        Answer { decision: quorum::decide(&votes, self.least), against }
     }
 
     fn against(&self, votes: &[Vote]) -> String {
@@ -68,7 +78,10 @@ impl Panel {
             of(Vote::Lacks, "does not know of"),
             of(Vote::Silent, "does not answer to"),
         ];
-        let told: Vec<String> = all.into_iter().flatten().collect();
+        let mut told: Vec<String> = all.into_iter().flatten().collect();
+        if self.missing > 0 {
+            told.push("endpoints that are down cannot confirm".to_owned());
+        }
         if told.is_empty() { "nobody else confirms".to_owned() } else { told.join(" and ") }
     }
 
@@ -94,6 +107,7 @@ impl Panel {
     /// True when both are the same connections.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.leader.is(&other.leader)
+            && self.missing == other.missing
             && self.witnesses.len() == other.witnesses.len()
             && self.witnesses.iter().zip(&other.witnesses).all(|(one, other)| one.is(other))
     }

@@ -15,7 +15,7 @@ pub(crate) enum Vote {
     /// It answers, and does not know of it. Counts as an answer: whoever invents a block far
     /// ahead of everybody must not be believed because nobody has it yet.
     Lacks,
-    /// No answer.
+    /// No answer, and none to expect.
     Silent,
 }
 

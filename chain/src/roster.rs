@@ -14,7 +14,7 @@ use crate::quorum;
 pub(crate) struct Seat {
     /// Height of its newest block; `None` when it does not answer.
     pub(crate) head: Option<u64>,
-    /// When that changed last.
+    /// When that changed last, the loss of the connection included.
     pub(crate) since: Instant,
 }
 
@@ -23,7 +23,8 @@ pub(crate) struct Seat {
 pub(crate) struct Patience {
     /// Blocks that the leader may be behind the others.
     pub(crate) lag: u64,
-    /// How long a head may stay the same while others move on; then it counts as no answer.
+    /// How long an endpoint may be gone, or stay behind without moving, and still count as one
+    /// that could say otherwise. Otherwise a liar only had to wait for a hiccup of the others.
     pub(crate) stall: Duration,
     /// Endpoints that must agree.
     pub(crate) least: usize,
@@ -36,7 +37,7 @@ pub(crate) struct Lead {
     pub(crate) seat: usize,
     /// Height up to which enough endpoints have blocks, if enough answer.
     pub(crate) height: Option<u64>,
-    /// Every endpoint whose answers count, that one included.
+    /// Every endpoint that counts, that one and those that are gone for a moment included.
     pub(crate) answering: Vec<usize>,
     /// Whether to read from it now; where all have erred, transactions still go to the first.
     pub(crate) pace: Pace,
@@ -74,24 +75,25 @@ impl Roster {
     /// The endpoint to ask now.
     pub(crate) fn choose(&self, seats: &[Seat], now: Instant) -> Option<Lead> {
         let best = seats.iter().filter_map(|seat| seat.head).max()?;
-        let answers = |seat: &Seat| {
-            let head = seat.head?;
-            let stalled = head < best && now.duration_since(seat.since) >= self.patience.stall;
-            (!stalled).then_some(head)
+        // What is gone for a short while counts as having nothing.
+        let counts = |seat: &Seat| {
+            let height = seat.head.unwrap_or_default();
+            let given_up = height < best && now.duration_since(seat.since) >= self.patience.stall;
+            (!given_up).then_some(height)
         };
-        let heads: Vec<u64> = seats.iter().filter_map(answers).collect();
-        let height = quorum::height(heads, self.patience.least);
+        let heights: Vec<u64> = seats.iter().filter_map(counts).collect();
+        let height = quorum::height(heights, self.patience.least);
         let enough = height.unwrap_or_default().saturating_sub(self.patience.lag);
         let fit = || {
             let all = seats.iter().enumerate();
-            all.filter(|(_, seat)| answers(seat).is_some_and(|head| head >= enough))
+            all.filter(|(_, seat)| counts(seat).and(seat.head).is_some_and(|head| head >= enough))
                 .map(|(index, _)| index)
         };
         let (seat, pace) = match fit().find(|index| !self.is_suspended(*index, now)) {
             Some(index) => (index, Pace::Go),
             None => (fit().next()?, Pace::Wait),
         };
-        let answering = seats.iter().enumerate().filter(|(_, seat)| answers(seat).is_some());
+        let answering = seats.iter().enumerate().filter(|(_, seat)| counts(seat).is_some());
         let answering = answering.map(|(index, _)| index).collect();
         Some(Lead { seat, height, answering, pace })
     }
@@ -142,8 +144,18 @@ mod tests {
     #[test]
     fn preferred_endpoint_leads_while_it_answers() {
         assert_eq!(choice(&[Some(9), Some(10)]), Some((0, Some(9))));
-        assert_eq!(choice(&[None, Some(10)]), Some((1, Some(10))));
         assert_eq!(choice(&[None, None]), None);
+    }
+
+    #[test]
+    fn what_is_gone_for_a_moment_still_counts() {
+        assert_eq!(choice(&[None, Some(10)]), Some((1, Some(0))));
+        assert_eq!(choice(&[None, Some(10), Some(10)]), Some((1, Some(10))));
+        let start = Instant::now();
+        let now = start + PATIENCE.stall;
+        let gone = Seat { head: None, since: start };
+        let lead = roster(2).choose(&[gone, Seat { head: Some(10), since: now }], now).unwrap();
+        assert_eq!((lead.seat, lead.height, lead.answering), (1, Some(10), vec![1]));
     }
 
     #[test]

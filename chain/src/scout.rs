@@ -46,7 +46,7 @@ pub(crate) struct Report {
     pub(crate) rpc: Option<Rpc>,
     /// Its newest block.
     pub(crate) head: Option<Header>,
-    /// When that changed last.
+    /// When that changed last, or the connection came or went.
     pub(crate) since: Instant,
     /// Why there is no connection.
     pub(crate) error: Option<Arc<ChainError>>,
@@ -89,7 +89,9 @@ impl Scout {
             let wait = backoff.next();
             warn!(endpoint = self.endpoint.shown(), %error, ?wait, "chain endpoint is not usable");
             self.tell(|report| {
-                report.rpc = None;
+                if report.rpc.take().is_some() {
+                    report.since = Instant::now();
+                }
                 report.error = Some(Arc::new(error));
             });
             if hopeless {
@@ -122,6 +124,7 @@ impl Scout {
         self.tell(|report| {
             report.rpc = Some(rpc.clone());
             report.error = None;
+            report.since = Instant::now();
             report.show(head);
         });
         loop {

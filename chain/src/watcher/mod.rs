@@ -12,6 +12,7 @@ mod reorg;
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
 use alloy::primitives::{Address, B256};
@@ -129,8 +130,9 @@ impl Watcher {
         let head = reports.get(lead.seat).and_then(Report::live_head);
         let (Some(leader), Some(head)) = (rpc(lead.seat), head) else { return Ok(None) };
         let others = lead.answering.iter().filter(|seat| **seat != lead.seat);
-        let witnesses = others.filter_map(|seat| rpc(*seat)).collect();
-        let panel = Panel { leader, witnesses, least: self.config.quorum };
+        let witnesses: Vec<Rpc> = others.filter_map(|seat| rpc(*seat)).collect();
+        let missing = lead.answering.len().saturating_sub(witnesses.len() + 1);
+        let panel = Panel { leader, witnesses, missing, least: self.config.quorum };
         Ok(Some(View { panel, seat: lead.seat, head, height: lead.height, pace: lead.pace }))
     }
 
@@ -148,6 +150,16 @@ impl Watcher {
             Err(ChainError::Moved) => {
                 debug!("the chain changed while it was read; reading again");
                 self.metrics.ranges_repeated.increment();
+            }
+            // Nobody is to blame yet.
+            Err(error @ ChainError::Awaited { .. }) => {
+                debug!(%error, "waiting for other chain endpoints");
+                self.status.send_if_modified(|status| {
+                    let error = Some(error.to_string());
+                    let changed = status.last_error != error;
+                    status.last_error = error;
+                    changed
+                });
             }
             Err(error) if error.is_retryable() => self.pass_over(view.seat, &error),
             Err(error) => return Err(error),
@@ -303,15 +315,21 @@ impl Watcher {
         answer: &Answer,
         subject: impl FnOnce() -> String,
     ) -> Result<(), ChainError> {
-        let unconfirmed = |against: &str| ChainError::Unconfirmed {
-            endpoint: panel.leader.shown().to_owned(),
-            subject: subject(),
-            against: against.to_owned(),
-        };
+        let endpoint = panel.leader.shown().to_owned();
+        let against = answer.against.clone();
         let alarm = match answer.decision {
             Decision::Agreed => None,
-            Decision::Disputed => Some(unconfirmed(&answer.against).to_string()),
-            Decision::Refused | Decision::Short => return Err(unconfirmed(&answer.against)),
+            Decision::Short => {
+                return Err(ChainError::Awaited { endpoint, subject: subject(), against });
+            }
+            decision @ (Decision::Disputed | Decision::Refused) => {
+                let subject = subject();
+                let error = ChainError::Unconfirmed { endpoint, subject, against };
+                if decision == Decision::Refused {
+                    return Err(error);
+                }
+                Some(error.to_string())
+            }
         };
         self.status.send_if_modified(|status| {
             let changed = status.alarm != alarm;
@@ -426,17 +444,32 @@ impl Watcher {
         let read = range::read(&panel.leader, adjudicator, from, to).await;
         match read {
             Ok(range) => {
-                let blocks = &range.blocks;
+                let (blocks, too_long) = (&range.blocks, &AtomicBool::new(false));
                 // All of it, since a true block can be told with false logs.
                 let answer = panel
                     .confirm(|rpc| async move {
                         match range::read(&rpc, adjudicator, from, to).await {
                             Ok(found) => Ok(Vote::on(&found.blocks, blocks)),
                             Err(ChainError::Moved) => Ok(Vote::Lacks),
+                            // Nobody gets out of the way of a lie by its length.
+                            Err(ChainError::Refused { .. } | ChainError::TimedOut { .. })
+                                if to > from =>
+                            {
+                                too_long.store(true, Ordering::Relaxed);
+                                Ok(Vote::Lacks)
+                            }
                             Err(error) => Err(error),
                         }
                     })
                     .await;
+                if !answer.decision.holds()
+                    && too_long.load(Ordering::Relaxed)
+                    && self.cursor.shrink(to.saturating_sub(from).saturating_add(1))
+                {
+                    debug!(from, to, "another endpoint refuses the range; halving it");
+                    self.metrics.ranges_halved.increment();
+                    return Ok(None);
+                }
                 self.insist(panel, &answer, || format!("blocks {from} to {to}"))?;
                 if range.skipped > 0 {
                     debug!(from, to, skipped = range.skipped, "skipped logs that do not decode");
