@@ -10,6 +10,7 @@ mod endpoint;
 mod refusals;
 mod reorg;
 mod restart;
+mod several;
 mod stuck;
 mod support;
 mod unreliable;
