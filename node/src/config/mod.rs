@@ -15,7 +15,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 pub use layers::{ConfigError, Layers, Origin};
-pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection};
+pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection, StaleAnswer};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use template::template;
 pub use tower::TowerSection;
@@ -65,6 +65,9 @@ impl Config {
     pub fn masked(&self) -> String {
         let mut shown = self.clone();
         shown.chain.endpoint = sections::masked_endpoint(&self.chain.endpoint);
+        for endpoint in &mut shown.chain.more_endpoints {
+            *endpoint = sections::masked_endpoint(endpoint);
+        }
         toml::to_string(&shown).unwrap_or_default()
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use chain::{
     AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
-    DEFAULT_MAX_FEE_PER_GAS, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, FeeBounds,
+    DEFAULT_DEADLINE_MARGIN, DEFAULT_DEADLINE_MAX_FEE_PER_GAS, DEFAULT_MAX_FEE_PER_GAS,
+    DEFAULT_MAX_LAG, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, DEFAULT_QUORUM, DEFAULT_STALL_AFTER,
+    DeadlineBounds, FeeBounds,
 };
-use engine::policy::Policy;
+use engine::policy::{self, Policy};
 use engine::state::Deployment;
 use engine::types::{Address, Amount};
 use serde::{Deserialize, Serialize};
@@ -26,12 +28,23 @@ const DEFAULT_CHALLENGE_DURATION: u32 = 86_400;
 /// Nodes refuse a replacement that pays less than this much more.
 const LEAST_BUMP_PERCENT: u32 = 10;
 
+/// What an endpoint begins with.
+const SCHEMES: [&str; 4] = ["http://", "https://", "ws://", "wss://"];
+
 /// The chain and its contracts.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ChainSection {
     /// RPC endpoint. May hold an access key: shown without path and query.
     pub endpoint: String,
+    /// RPC endpoints that take over in this order, and that confirm what the first one says.
+    pub more_endpoints: Vec<String>,
+    /// Endpoints that must agree on a block.
+    pub quorum: u32,
+    /// Blocks that an endpoint may be behind the others.
+    pub max_lag: u64,
+    /// How long an endpoint's newest block may stay the same while others move on.
+    pub stall_after_secs: u64,
     /// EIP-155 chain id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub chain_id: Option<u64>,
@@ -58,12 +71,20 @@ pub struct ChainSection {
     pub bump_percent: u32,
     /// How long a transaction may wait before it is replaced.
     pub bump_after_secs: u64,
+    /// Most that is ever offered per gas for a transaction that runs out.
+    pub deadline_max_fee_per_gas: AmountText,
+    /// How long before its deadline a transaction offers that at the latest.
+    pub deadline_margin_secs: u64,
 }
 
 impl Default for ChainSection {
     fn default() -> Self {
         Self {
             endpoint: DEFAULT_ENDPOINT.to_owned(),
+            more_endpoints: Vec::new(),
+            quorum: u32::try_from(DEFAULT_QUORUM).unwrap_or(u32::MAX),
+            max_lag: DEFAULT_MAX_LAG,
+            stall_after_secs: DEFAULT_STALL_AFTER.as_secs(),
             chain_id: None,
             adjudicator: None,
             consensus_app: None,
@@ -75,6 +96,8 @@ impl Default for ChainSection {
             max_fee_per_gas: AmountText(DEFAULT_MAX_FEE_PER_GAS.into()),
             bump_percent: DEFAULT_BUMP_PERCENT,
             bump_after_secs: DEFAULT_BUMP_AFTER.as_secs(),
+            deadline_max_fee_per_gas: AmountText(DEFAULT_DEADLINE_MAX_FEE_PER_GAS.into()),
+            deadline_margin_secs: DEFAULT_DEADLINE_MARGIN.as_secs(),
         }
     }
 }
@@ -97,7 +120,11 @@ impl ChainSection {
     }
 
     pub(super) fn chain_config(&self, deployment: Deployment, key: [u8; 32]) -> ChainConfig {
+        let config = ChainConfig::new(&self.endpoint, deployment, AccountKey::new(key));
         ChainConfig {
+            quorum: usize::try_from(self.quorum).unwrap_or(usize::MAX),
+            max_lag: self.max_lag,
+            stall_after: Duration::from_secs(self.stall_after_secs),
             confirmations: self.confirmations,
             start_block: self.start_block,
             max_range: self.max_range,
@@ -107,7 +134,11 @@ impl ChainSection {
                 bump_percent: self.bump_percent,
                 bump_after: Duration::from_secs(self.bump_after_secs),
             },
-            ..ChainConfig::new(&self.endpoint, deployment, AccountKey::new(key))
+            deadlines: DeadlineBounds {
+                max_fee_per_gas: fee(self.deadline_max_fee_per_gas.0).unwrap_or(u128::MAX),
+                margin: Duration::from_secs(self.deadline_margin_secs),
+            },
+            ..config.with_endpoints(&self.more_endpoints)
         }
     }
 
@@ -122,13 +153,7 @@ impl ChainSection {
                 return Err(Fault::new(key, "is the zero address"));
             }
         }
-        if !["http://", "https://", "ws://", "wss://"].iter().any(|s| self.endpoint.starts_with(s))
-        {
-            return Err(Fault::new(
-                "chain.endpoint",
-                "must begin with http://, https://, ws:// or wss://",
-            ));
-        }
+        self.check_endpoints()?;
         if self.poll_interval_ms == 0 {
             return Err(Fault::new("chain.poll_interval_ms", "must be more than zero"));
         }
@@ -138,11 +163,51 @@ impl ChainSection {
         if self.bump_percent < LEAST_BUMP_PERCENT {
             return Err(Fault::new("chain.bump_percent", "must be 10 or more"));
         }
-        if fee(self.max_fee_per_gas.0).is_none_or(|fee| fee == 0) {
-            return Err(Fault::new(
-                "chain.max_fee_per_gas",
-                "must be more than zero and below 2^128",
-            ));
+        for (key, amount) in [
+            ("chain.max_fee_per_gas", self.max_fee_per_gas),
+            ("chain.deadline_max_fee_per_gas", self.deadline_max_fee_per_gas),
+        ] {
+            if fee(amount.0).is_none_or(|fee| fee == 0) {
+                return Err(Fault::new(key, "must be more than zero and below 2^128"));
+            }
+        }
+        if self.deadline_max_fee_per_gas.0 < self.max_fee_per_gas.0 {
+            let reason = format!(
+                "{} is below max_fee_per_gas, {}; what runs out must be able to offer more than \
+                 what can wait",
+                self.deadline_max_fee_per_gas.0, self.max_fee_per_gas.0
+            );
+            return Err(Fault::new("chain.deadline_max_fee_per_gas", reason));
+        }
+        Ok(())
+    }
+
+    fn check_endpoints(&self) -> Result<(), Fault> {
+        let usable = |endpoint: &String| SCHEMES.iter().any(|scheme| endpoint.starts_with(scheme));
+        if !usable(&self.endpoint) {
+            let reason = "must begin with http://, https://, ws:// or wss://";
+            return Err(Fault::new("chain.endpoint", reason));
+        }
+        for (index, endpoint) in self.more_endpoints.iter().enumerate() {
+            let fault = |reason: &str| {
+                // Not the endpoint itself: it may hold an access key.
+                let reason = format!("endpoint number {} {reason}", index.saturating_add(1));
+                Fault::new("chain.more_endpoints", reason)
+            };
+            if !usable(endpoint) {
+                return Err(fault("must begin with http://, https://, ws:// or wss://"));
+            }
+            if *endpoint == self.endpoint || self.more_endpoints[..index].contains(endpoint) {
+                return Err(fault("is given twice: it cannot confirm what it says itself"));
+            }
+        }
+        let count = self.more_endpoints.len().saturating_add(1);
+        if self.quorum == 0 || usize::try_from(self.quorum).is_ok_and(|quorum| quorum > count) {
+            let reason = format!("must be between 1 and {count}, the number of endpoints");
+            return Err(Fault::new("chain.quorum", reason));
+        }
+        if self.stall_after_secs == 0 {
+            return Err(Fault::new("chain.stall_after_secs", "must be more than zero"));
         }
         Ok(())
     }
@@ -257,6 +322,32 @@ pub struct PolicySection {
     pub closing_timeout_secs: u64,
     /// How long the payout is left to the other side.
     pub withdrawal_delay_secs: u64,
+    /// How long peers may leave a closing unfinished before the channel is enforced on chain.
+    pub patience_secs: u64,
+    /// How a stale challenge of an open ledger is answered.
+    pub stale_answer: StaleAnswer,
+    /// Amounts that are not worth a transaction, by asset.
+    pub dust: Deposits,
+}
+
+/// How a stale challenge of an open ledger is answered. Mirrors [`policy::StaleAnswer`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StaleAnswer {
+    /// By leaving it with its newest state.
+    #[default]
+    Exit,
+    /// By showing the newer state; the ledger lives on.
+    Checkpoint,
+}
+
+impl From<StaleAnswer> for policy::StaleAnswer {
+    fn from(answer: StaleAnswer) -> Self {
+        match answer {
+            StaleAnswer::Exit => Self::Exit,
+            StaleAnswer::Checkpoint => Self::Checkpoint,
+        }
+    }
 }
 
 impl Default for PolicySection {
@@ -277,6 +368,9 @@ impl Default for PolicySection {
             payment_funding_timeout_secs: policy.payment_funding_timeout.as_secs(),
             closing_timeout_secs: policy.closing_timeout.as_secs(),
             withdrawal_delay_secs: policy.withdrawal_delay.as_secs(),
+            patience_secs: policy.patience.as_secs(),
+            stale_answer: StaleAnswer::default(),
+            dust: Deposits(policy.dust),
         }
     }
 }
@@ -297,6 +391,9 @@ impl PolicySection {
             payment_funding_timeout: Duration::from_secs(self.payment_funding_timeout_secs),
             closing_timeout: Duration::from_secs(self.closing_timeout_secs),
             withdrawal_delay: Duration::from_secs(self.withdrawal_delay_secs),
+            patience: Duration::from_secs(self.patience_secs),
+            stale_answer: self.stale_answer.into(),
+            dust: self.dust.0.clone(),
             ..Policy::default()
         }
     }
@@ -324,6 +421,11 @@ impl PolicySection {
         }
         if self.max_participants < 2 {
             return Err(Fault::new("policy.max_participants", "must be 2 or more"));
+        }
+        if self.patience_secs == 0 {
+            let reason = "must be more than zero: no peer could answer before its channel is \
+                          enforced on chain, which costs gas";
+            return Err(Fault::new("policy.patience_secs", reason));
         }
         Ok(())
     }

@@ -83,6 +83,33 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Text,
         &["RPC endpoint: http(s):// is polled, ws(s):// is told of new blocks and polled."],
     ),
+    setting(
+        "chain.more_endpoints",
+        Kind::List,
+        &[
+            "Endpoints of other providers that take over in this order when the first one fails,",
+            "and that are asked whether it tells the truth: a majority of those that answer must",
+            "agree. [\"https://one.example\", \"wss://other.example/key\"]",
+        ],
+    ),
+    setting(
+        "chain.quorum",
+        Kind::Number,
+        &[
+            "Endpoints that must agree on a block even where fewer answer. 2 or more stops the",
+            "node rather than trust a single endpoint.",
+        ],
+    ),
+    setting(
+        "chain.max_lag",
+        Kind::Number,
+        &["Blocks that the endpoint in use may be behind the others."],
+    ),
+    setting(
+        "chain.stall_after_secs",
+        Kind::Number,
+        &["Seconds that an endpoint's newest block may stay the same while others move on."],
+    ),
     required("chain.chain_id", Kind::Number, "31337", &["EIP-155 chain id. Has no default."]),
     required(
         "chain.adjudicator",
@@ -139,6 +166,19 @@ pub const SETTINGS: &[Setting] = &[
         "chain.bump_after_secs",
         Kind::Number,
         &["Seconds before a transaction that is not mined is replaced."],
+    ),
+    setting(
+        "chain.deadline_max_fee_per_gas",
+        Kind::Text,
+        &[
+            "Most that is ever offered per gas for what runs out, such as the answer to a stale",
+            "challenge: coming too late costs what the channel holds.",
+        ],
+    ),
+    setting(
+        "chain.deadline_margin_secs",
+        Kind::Number,
+        &["Seconds before the deadline at which that is offered at the latest."],
     ),
     setting(
         "p2p.listen",
@@ -269,6 +309,32 @@ pub const SETTINGS: &[Setting] = &[
         "policy.withdrawal_delay_secs",
         Kind::Number,
         &["How long the payout is left to the side that opened the ledger channel."],
+    ),
+    setting(
+        "policy.patience_secs",
+        Kind::Number,
+        &[
+            "Seconds that peers may leave a closing unfinished before the channel is enforced on",
+            "chain without them, which costs two transactions and the challenge duration.",
+        ],
+    ),
+    setting(
+        "policy.stale_answer",
+        Kind::Text,
+        &[
+            "How an old state of a ledger channel on chain is answered. \"exit\" ends the ledger",
+            "with its newest state; \"checkpoint\" shows the newer state and keeps the ledger, for",
+            "peers who are trusted and have lost their records.",
+        ],
+    ),
+    setting(
+        "policy.dust",
+        Kind::Deposits,
+        &[
+            "Amounts that are not worth a transaction, by asset, and are left behind:",
+            "{ native = \"10gwei\", 0x<token> = \"5000\" }. The native coin is besides compared",
+            "with what the gas costs.",
+        ],
     ),
     setting(
         "tower.serve",

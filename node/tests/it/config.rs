@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use node::config::{Layers, Origin};
+use node::config::{Layers, Origin, StaleAnswer};
 
 fn error(text: &str) -> String {
     let layers = Layers::default().text("config.toml", text);
@@ -34,6 +34,13 @@ fn a_wrong_value_is_named_with_its_key_and_line() {
         ("[chain]\nchain_id = -1", &["line 2", "chain.chain_id"]),
         ("[p2p]\nlisten = [\"nowhere\"]", &["line 2", "p2p.listen"]),
         ("[rpc]\nlisten = \"4005\"", &["line 2", "rpc.listen"]),
+        (
+            "[policy]\nstale_answer = \"ignore\"",
+            &["line 2", "policy.stale_answer", "exit", "checkpoint"],
+        ),
+        ("[policy]\npatience_secs = \"a day\"", &["line 2", "policy.patience_secs", "u64"]),
+        ("[policy]\ndust = { native = \"-1\" }", &["line 2", "policy.dust", "negative"]),
+        ("[chain]\nmore_endpoints = \"http://x\"", &["line 2", "chain.more_endpoints", "sequence"]),
         ("[log]\nformat = \"xml\"", &["line 2", "log.format", "text", "json"]),
         ("[policy.max_peer_deposit]\nnative = \"-1\"", &["line 2", "max_peer_deposit", "negative"]),
         (
@@ -55,6 +62,21 @@ fn a_value_that_makes_no_sense_is_named_with_its_line() {
         ("[chain]\nbump_percent = 5", &["line 2", "chain.bump_percent", "10"]),
         ("[chain]\nendpoint = \"localhost\"", &["line 2", "chain.endpoint", "http://"]),
         ("[policy]\nmin_challenge_duration_secs = 0", &["line 2", "min_challenge_duration_secs"]),
+        ("[policy]\npatience_secs = 0", &["line 2", "policy.patience_secs", "more than zero"]),
+        (
+            "[chain]\nmore_endpoints = [\"http://one\", \"two\"]",
+            &["line 2", "chain.more_endpoints", "endpoint number 2", "http://"],
+        ),
+        (
+            "[chain]\nendpoint = \"http://one\"\nmore_endpoints = [\"http://one\"]",
+            &["line 3", "chain.more_endpoints", "twice"],
+        ),
+        ("[chain]\nquorum = 2", &["line 2", "chain.quorum", "between 1 and 1"]),
+        ("[chain]\nquorum = 0", &["line 2", "chain.quorum", "between 1 and 1"]),
+        (
+            "[chain]\ndeadline_max_fee_per_gas = \"1gwei\"",
+            &["line 2", "chain.deadline_max_fee_per_gas", "max_fee_per_gas"],
+        ),
         ("[log]\nlevel = \"=\"", &["line 2", "log.level"]),
     ] {
         assert_says(&error(text), words);
@@ -90,6 +112,28 @@ fn later_layers_outrank_earlier_ones() {
     assert_eq!(config.chain.poll_interval_ms, 4_000);
     let deposit = config.policy.max_peer_deposit.0[&engine::types::Asset::NATIVE];
     assert_eq!(deposit.to_string(), "10000000000");
+}
+
+#[test]
+fn what_disputes_need_is_read_from_every_layer() {
+    let file = "[policy]\nstale_answer = \"checkpoint\"\ndust = { native = \"10gwei\" }\n\
+                [chain]\nmore_endpoints = [\"https://one.example/secret\"]\nquorum = 2\n";
+    let variable = ("NITRO_POLICY_DUST".to_owned(), "3gwei".to_owned());
+    let config = Layers::default()
+        .text("config.toml", file)
+        .and_then(|layers| layers.environment([variable]))
+        .and_then(|layers| layers.set("policy.patience_secs", "60", Origin::Default))
+        .and_then(|layers| {
+            let more = "https://one.example/secret,wss://two.example";
+            layers.set("chain.more_endpoints", more, Origin::Default)
+        })
+        .and_then(Layers::finish)
+        .unwrap();
+    assert_eq!(config.policy.stale_answer, StaleAnswer::Checkpoint);
+    assert_eq!(config.policy.patience_secs, 60);
+    assert_eq!(config.policy.dust.0[&engine::types::Asset::NATIVE].to_string(), "3000000000");
+    assert_eq!(config.chain.more_endpoints.len(), 2);
+    assert!(!config.masked().contains("secret"), "an endpoint may hold an access key");
 }
 
 #[test]
