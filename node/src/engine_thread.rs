@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::thread::JoinHandle;
 
+use engine::chain::GasReport;
 use engine::crypto::LocalSigner;
 use engine::driver::Driver;
 use engine::effect::{Offence, Response, Update};
@@ -15,6 +16,8 @@ use p2p::P2pHandle;
 use store::FjallStore;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, error, warn};
+
+use crate::herald::Herald;
 
 /// Inputs that may wait for the engine. Senders wait beyond it, which holds peers, chain and
 /// clients back alike.
@@ -36,6 +39,9 @@ pub(crate) enum Job {
     Frame(p2p::FrameToken, Vec<Envelope>),
     /// Anything else.
     Input(Box<Input>),
+    /// What the chain account has and what gas costs. Not an input: nothing follows from it, so
+    /// nothing is committed.
+    Gas(GasReport),
     /// Finish the turn and end.
     Stop,
 }
@@ -90,10 +96,13 @@ fn run(
                     inputs.push(Input::Frame { token, envelopes });
                 }
                 Job::Input(input) => inputs.push(*input),
+                Job::Gas(report) => driver.report_gas(report),
                 Job::Stop => running = false,
             }
         }
-        driver.turn(crate::clock::now(), inputs)?;
+        if !inputs.is_empty() {
+            driver.turn(crate::clock::now(), inputs)?;
+        }
     }
     Ok(())
 }
@@ -178,11 +187,12 @@ pub(crate) struct Desk {
     waiting: HashMap<RequestId, oneshot::Sender<Result<Response, RequestError>>>,
     next: u64,
     updates: broadcast::Sender<Update>,
+    herald: Herald,
 }
 
 impl Desk {
     pub(crate) fn new(updates: broadcast::Sender<Update>) -> Self {
-        Self { waiting: HashMap::new(), next: 0, updates }
+        Self { waiting: HashMap::new(), next: 0, updates, herald: Herald::default() }
     }
 
     fn expect(&mut self, answer: oneshot::Sender<Result<Response, RequestError>>) -> RequestId {
@@ -202,6 +212,7 @@ impl ports::Application for Desk {
     }
 
     fn notify(&mut self, update: Update) {
+        self.herald.tell(&update);
         // Nobody listening is fine, and a slow listener never holds the engine up (gap T3).
         let _ = self.updates.send(update);
     }

@@ -273,6 +273,7 @@ fn wire(
         stop.clone(),
     ));
     tasks.spawn(submit(submissions, handle.chain.clone(), stop.clone()));
+    tasks.spawn(report_gas(handle.chain.watch_gas(), inbox.clone(), stop.clone()));
     tasks.spawn(ring(deadlines, inbox, stop));
 }
 
@@ -326,6 +327,29 @@ async fn submit(
     while let Some(Some((id, call))) = stop.run_until_cancelled(submissions.recv()).await {
         if chain.submit(id, call).is_err() {
             return;
+        }
+    }
+}
+
+/// Tells the engine what the chain account has and what gas costs. Before the first report the
+/// engine asks for no reserve.
+async fn report_gas(
+    mut reports: watch::Receiver<Option<chain::GasReport>>,
+    inbox: mpsc::Sender<Job>,
+    stop: CancellationToken,
+) {
+    let mut told = None;
+    loop {
+        let report = (*reports.borrow_and_update()).map(engine::chain::GasReport::from);
+        if let Some(report) = report.filter(|report| told != Some(*report)) {
+            if inbox.send(Job::Gas(report)).await.is_err() {
+                return;
+            }
+            told = Some(report);
+        }
+        match stop.run_until_cancelled(reports.changed()).await {
+            Some(Ok(())) => {}
+            Some(Err(_)) | None => return,
         }
     }
 }

@@ -4,6 +4,7 @@ use clap::Subcommand;
 
 use super::CliError;
 use super::client::{Client, arg};
+use super::exit::{self, Kind, Leaving};
 use super::objective::Waiting;
 use super::output::{Output, maybe, money, record, table};
 use crate::data_dir::DataDir;
@@ -40,6 +41,20 @@ pub(super) enum Channel {
         channel: String,
         #[command(flatten)]
         waiting: Waiting,
+    },
+    /// Leave one without the others: the chain decides with the best voucher
+    #[command(after_help = "Examples:\n  \
+        nitro channel exit 0x<channel> --dry-run    what it takes and costs, without doing it\n  \
+        nitro channel exit 0x<channel>              says each step until it is done\n  \
+        nitro channel exit 0x<channel> --no-wait    the running node goes on by itself\n\n\
+        For participants that do not answer. Ledgers whose peers answer stay open; one whose peer \
+        does not is left, too. It goes on when this command is interrupted; nitro channel show \
+        says how far it is.")]
+    Exit {
+        /// The payment channel
+        channel: String,
+        #[command(flatten)]
+        leaving: Leaving,
     },
     /// All of them
     List {
@@ -78,17 +93,22 @@ impl Channel {
                 let started = waiting.begin(&client, "nitro_closeChannel", args).await?;
                 show_started(&client, &started, out).await
             }
+            Self::Exit { channel, leaving } => {
+                match leaving.begin(&client, Kind::Channel, channel, out).await? {
+                    Some(started) => show_started(&client, &started, out).await,
+                    None => Ok(()),
+                }
+            }
             Self::List { ledger, closed, after } => {
                 let args = arg("ledger", ledger).with("closed", closed).with("after", after);
                 let list: Vec<ChannelInfo> = client.call("nitro_channels", args).await?;
-                out.answer(&list, |list| describe_all(list));
+                let exits = list.iter().map(|c| (c.channel.to_string(), c.exit.as_ref()));
+                let exits =
+                    if out.is_json() { String::new() } else { exit::lines(&client, exits).await? };
+                out.answer(&list, |list| describe_all(list) + &exits);
                 Ok(())
             }
-            Self::Show { channel } => {
-                let found = client.call("nitro_channel", arg("channel", channel)).await?;
-                out.answer(&found, describe);
-                Ok(())
-            }
+            Self::Show { channel } => show(&client, channel, out).await,
         }
     }
 }
@@ -99,15 +119,24 @@ async fn show_started(client: &Client, started: &StartedInfo, out: Output) -> Re
         out.line(started);
         return Ok(());
     }
-    let found = client.call("nitro_channel", arg("channel", started.channel)).await?;
-    out.answer(&found, describe);
+    show(client, started.channel.to_string(), out).await
+}
+
+async fn show(client: &Client, channel: String, out: Output) -> Result<(), CliError> {
+    let found: ChannelInfo = client.call("nitro_channel", arg("channel", channel)).await?;
+    if out.is_json() {
+        out.line(&found);
+        return Ok(());
+    }
+    let exit = exit::rows(client, found.channel, found.exit.as_ref()).await?;
+    out.answer(&found, |found| describe(found, exit));
     Ok(())
 }
 
-fn describe(channel: &ChannelInfo) -> String {
+fn describe(channel: &ChannelInfo, exit: Vec<(&'static str, String)>) -> String {
     let money = |amount| money(&channel.asset, amount);
     let relays: Vec<_> = channel.relays.iter().map(|relay| relay.0.to_string()).collect();
-    record([
+    let facts = [
         ("channel", channel.channel.to_string()),
         ("status", channel.status.clone()),
         ("role", channel.role.clone()),
@@ -120,7 +149,9 @@ fn describe(channel: &ChannelInfo) -> String {
         ("remaining", money(channel.remaining)),
         ("ledger to payer", maybe(channel.left_ledger)),
         ("ledger to payee", maybe(channel.right_ledger)),
-    ])
+        ("on chain", channel.on_chain.clone()),
+    ];
+    record(facts.into_iter().chain(exit))
 }
 
 fn describe_all(channels: &[ChannelInfo]) -> String {

@@ -4,9 +4,11 @@ use clap::Subcommand;
 
 use super::CliError;
 use super::client::{Client, arg};
+use super::exit::{self, Kind, Leaving};
 use super::objective::Waiting;
 use super::output::{Output, maybe, money, record, table};
 use crate::data_dir::DataDir;
+use crate::moment::utc_and_distance;
 use crate::rpc::types::{LedgerInfo, StartedInfo};
 
 /// Ledger channels.
@@ -40,6 +42,21 @@ pub(super) enum Ledger {
         ledger: String,
         #[command(flatten)]
         waiting: Waiting,
+    },
+    /// Leave one without the peer: the chain decides, and pays out after a while
+    #[command(after_help = "Examples:\n  \
+        nitro ledger exit 0x<ledger> --dry-run    what it takes and costs, without doing it\n  \
+        nitro ledger exit 0x<ledger>              says each step until it is paid out\n  \
+        nitro ledger exit 0x<ledger> --no-wait    the running node goes on by itself\n\n\
+        For a peer that does not answer. It needs two transactions and the ledger's challenge \
+        duration, and takes the payment channels over the ledger along. It goes on when this \
+        command is interrupted; nitro ledger show says how far it is. A node that was stopped goes \
+        on when it runs again, and must run before the deadline of a challenge to answer it.")]
+    Exit {
+        /// The ledger channel
+        ledger: String,
+        #[command(flatten)]
+        leaving: Leaving,
     },
     /// All of them
     List {
@@ -75,17 +92,22 @@ impl Ledger {
                 let started = waiting.begin(&client, "nitro_closeLedger", args).await?;
                 show_started(&client, &started, out).await
             }
+            Self::Exit { ledger, leaving } => {
+                match leaving.begin(&client, Kind::Ledger, ledger, out).await? {
+                    Some(started) => show_started(&client, &started, out).await,
+                    None => Ok(()),
+                }
+            }
             Self::List { closed, after } => {
                 let args = arg("closed", closed).with("after", after);
                 let list: Vec<LedgerInfo> = client.call("nitro_ledgers", args).await?;
-                out.answer(&list, |list| describe_all(list));
+                let exits = list.iter().map(|l| (l.ledger.to_string(), l.exit.as_ref()));
+                let exits =
+                    if out.is_json() { String::new() } else { exit::lines(&client, exits).await? };
+                out.answer(&list, |list| describe_all(list) + &exits);
                 Ok(())
             }
-            Self::Show { ledger } => {
-                let found = client.call("nitro_ledger", arg("ledger", ledger)).await?;
-                out.answer(&found, describe);
-                Ok(())
-            }
+            Self::Show { ledger } => show(&client, ledger, out).await,
         }
     }
 }
@@ -96,14 +118,23 @@ async fn show_started(client: &Client, started: &StartedInfo, out: Output) -> Re
         out.line(started);
         return Ok(());
     }
-    let found = client.call("nitro_ledger", arg("ledger", started.channel)).await?;
-    out.answer(&found, describe);
+    show(client, started.channel.to_string(), out).await
+}
+
+async fn show(client: &Client, ledger: String, out: Output) -> Result<(), CliError> {
+    let found: LedgerInfo = client.call("nitro_ledger", arg("ledger", ledger)).await?;
+    if out.is_json() {
+        out.line(&found);
+        return Ok(());
+    }
+    let exit = exit::rows(client, found.ledger, found.exit.as_ref()).await?;
+    out.answer(&found, |found| describe(found, exit));
     Ok(())
 }
 
-fn describe(ledger: &LedgerInfo) -> String {
+fn describe(ledger: &LedgerInfo, exit: Vec<(&'static str, String)>) -> String {
     let money = |amount| money(&ledger.asset, amount);
-    let mut text = record([
+    let facts = [
         ("ledger", ledger.ledger.to_string()),
         ("status", ledger.status.clone()),
         ("peer", ledger.peer.0.to_string()),
@@ -112,10 +143,11 @@ fn describe(ledger: &LedgerInfo) -> String {
         ("peer balance", money(ledger.peer_balance)),
         ("locked", money(ledger.locked)),
         ("on chain", format!("{} ({})", money(ledger.holdings), ledger.on_chain)),
-        ("final at", maybe(ledger.finalizes_at)),
+        ("final at", maybe(ledger.finalizes_at.map(utc_and_distance))),
         ("challenge", format!("{} s", ledger.challenge_duration)),
         ("turn", ledger.turn.to_string()),
-    ]);
+    ];
+    let mut text = record(facts.into_iter().chain(exit));
     for locked in &ledger.channels {
         text.push_str(&format!("channel {} locks {}\n", locked.channel, money(locked.amount)));
     }

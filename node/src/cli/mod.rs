@@ -4,6 +4,7 @@ mod channel;
 mod client;
 mod deploy;
 mod error;
+mod exit;
 mod init;
 mod ledger;
 mod network;

@@ -2,11 +2,11 @@
 
 use super::CliError;
 use super::client::{Args, Client};
-use super::output::{Output, maybe, record};
-use crate::address::AddressText;
+use super::output::{Output, maybe, money, record};
+use crate::address::{AddressText, NATIVE};
 use crate::data_dir::DataDir;
 use crate::keys::{self, KeyName};
-use crate::rpc::types::{AddressInfo, StatusInfo};
+use crate::rpc::types::{AddressInfo, EndpointInfo, StatusInfo};
 
 pub(super) async fn status(dir: &DataDir, out: Output) -> Result<(), CliError> {
     let client = Client::connect(dir).await?;
@@ -64,14 +64,50 @@ fn describe(status: &StatusInfo) -> String {
             format!("{} waiting, {} in flight", chain.calls_waiting, chain.calls_in_flight),
         ),
     ]);
-    for (name, value) in [("chain error", &chain.last_error), ("transactions wait", &chain.problem)]
-    {
+    text.push_str(&gas_reserve(status));
+    for (name, value) in [
+        ("chain error", &chain.last_error),
+        ("CHAIN ENDPOINTS DISAGREE", &chain.alarm),
+        ("transactions wait", &chain.problem),
+    ] {
         if let Some(value) = value {
             text.push_str(&format!("{name}: {value}\n"));
+        }
+    }
+    if chain.endpoints.len() > 1 {
+        for endpoint in &chain.endpoints {
+            text.push_str(&endpoint_words(endpoint));
         }
     }
     for address in &status.listen_addresses {
         text.push_str(&format!("peers reach it at {address}\n"));
     }
     text
+}
+
+/// What should be there for leaving all channels, what is there, and what to do when it is less.
+fn gas_reserve(status: &StatusInfo) -> String {
+    let Some(gas) = status.gas else {
+        return "gas reserve: not known, the chain has not been heard\n".to_owned();
+    };
+    let (needs, has) = (money(NATIVE, gas.reserve), money(NATIVE, gas.balance));
+    let mut text = format!("gas reserve: needs {needs}, has {has}\n");
+    if gas.short {
+        text.push_str(&format!(
+            "WARNING: leaving all channels may cost more than the chain account has, and no \
+             channel is opened until it has more; send coin to {}\n",
+            status.chain.account.0
+        ));
+    }
+    text
+}
+
+fn endpoint_words(endpoint: &EndpointInfo) -> String {
+    let state = match (&endpoint.head, &endpoint.error) {
+        (_, Some(error)) => error.clone(),
+        (Some(head), None) => format!("at block {}", head.number),
+        (None, None) => "not asked yet".to_owned(),
+    };
+    let leads = if endpoint.leads { ", in use" } else { "" };
+    format!("chain endpoint {}: {state}{leads}\n", endpoint.endpoint)
 }

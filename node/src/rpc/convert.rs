@@ -3,21 +3,22 @@
 use engine::crypto::Signature;
 use engine::guard::{GuardReceipt, GuardView, TowerView};
 use engine::ledger::{ChannelMode, LedgerPhase, Side};
-use engine::objectives::{Objective, ObjectiveStatus};
+use engine::objectives::{ExitReason, Objective, ObjectiveStatus};
 use engine::payment::{PaymentPhase, Role};
 use engine::query::{LedgerView, PaymentView};
-use engine::types::ObjectiveId;
+use engine::types::{Amount, ObjectiveId};
 use engine::vouchers::Voucher;
 
 use super::types::{
-    ChannelInfo, GuardInfo, LedgerInfo, LockedInfo, ObjectiveInfo, PeerInfo, ReceiptInfo,
+    ChannelInfo, ExitInfo, GuardInfo, LedgerInfo, LockedInfo, ObjectiveInfo, PeerInfo, ReceiptInfo,
     ReceivedInfo, TowerInfo, VoucherInfo,
 };
 use crate::address::{AddressText, asset_text};
 use crate::amount::AmountText;
 
-impl From<&LedgerView> for LedgerInfo {
-    fn from(view: &LedgerView) -> Self {
+impl LedgerInfo {
+    /// Describes a ledger. `price` is wei per gas.
+    pub(super) fn new(view: &LedgerView, price: Option<Amount>) -> Self {
         let status = match view.phase {
             Some(LedgerPhase::Opening) => "opening",
             Some(LedgerPhase::Open) => "open",
@@ -25,11 +26,11 @@ impl From<&LedgerView> for LedgerInfo {
             Some(LedgerPhase::Exiting(_)) => "exiting",
             None => "closed",
         };
-        let (on_chain, finalizes_at) = match view.mode {
-            ChannelMode::Open => ("open", None),
-            ChannelMode::Challenge { finalizes_at } => ("challenged", Some(finalizes_at)),
-            ChannelMode::Concluded => ("concluded", None),
+        let reason = match view.phase {
+            Some(LedgerPhase::Exiting(reason)) => Some(reason),
+            Some(LedgerPhase::Opening | LedgerPhase::Open | LedgerPhase::Closing) | None => None,
         };
+        let (on_chain, finalizes_at) = chain_words(view.mode);
         let role = match view.side {
             Side::Leader => "leader",
             Side::Follower => "follower",
@@ -52,13 +53,35 @@ impl From<&LedgerView> for LedgerInfo {
             challenge_duration: view.challenge_duration,
             on_chain: on_chain.to_owned(),
             finalizes_at,
+            exit: view.phase.map(|_| ExitInfo::new(reason, view.mode, view.exit_gas, price)),
             channels: locked.collect(),
         }
     }
 }
 
-impl From<&PaymentView> for ChannelInfo {
-    fn from(view: &PaymentView) -> Self {
+/// `open`, `challenged` or `concluded`, and when a challenge becomes final.
+const fn chain_words(mode: ChannelMode) -> (&'static str, Option<u64>) {
+    match mode {
+        ChannelMode::Open => ("open", None),
+        ChannelMode::Challenge { finalizes_at } => ("challenged", Some(finalizes_at)),
+        ChannelMode::Concluded => ("concluded", None),
+    }
+}
+
+impl ExitInfo {
+    fn new(reason: Option<ExitReason>, mode: ChannelMode, gas: u64, price: Option<Amount>) -> Self {
+        Self {
+            reason: reason.map(|reason| reason.to_string()),
+            finalizes_at: chain_words(mode).1,
+            expected_gas: gas,
+            expected_cost: price.map(|price| AmountText(price.saturating_mul(gas))),
+        }
+    }
+}
+
+impl ChannelInfo {
+    /// Describes a payment channel. `price` is wei per gas.
+    pub(super) fn new(view: &PaymentView, price: Option<Amount>) -> Self {
         let status = match view.phase {
             Some(PaymentPhase::Funding) => "funding",
             Some(PaymentPhase::Open) => "open",
@@ -71,6 +94,16 @@ impl From<&PaymentView> for ChannelInfo {
             Role::Payer => "payer",
             Role::Relay => "relay",
             Role::Payee => "payee",
+        };
+        let reason = match view.phase {
+            Some(PaymentPhase::Exiting(reason)) => Some(reason),
+            Some(
+                PaymentPhase::Funding
+                | PaymentPhase::Open
+                | PaymentPhase::Closing
+                | PaymentPhase::Cancelled(_),
+            )
+            | None => None,
         };
         let (payer, rest) =
             view.participants.split_first().map_or_else(Default::default, |x| (*x.0, x.1));
@@ -90,6 +123,8 @@ impl From<&PaymentView> for ChannelInfo {
             left_ledger: view.left,
             right_ledger: view.right,
             challenge_duration: view.challenge_duration,
+            on_chain: chain_words(view.mode).0.to_owned(),
+            exit: view.phase.map(|_| ExitInfo::new(reason, view.mode, view.exit_gas, price)),
         }
     }
 }
@@ -131,7 +166,13 @@ impl From<&Objective> for ObjectiveInfo {
             declined_by: declined.map(|(by, _)| AddressText(by)),
             reason: declined.map(|(_, reason)| reason.to_string()),
             started: objective.started.0,
-            deadline: objective.deadline.0,
+            deadline: match objective.id {
+                ObjectiveId::Exit(_) => None,
+                ObjectiveId::DirectFund(_)
+                | ObjectiveId::DirectDefund(_)
+                | ObjectiveId::VirtualFund(_)
+                | ObjectiveId::VirtualDefund(_) => Some(objective.deadline.0),
+            },
         }
     }
 }

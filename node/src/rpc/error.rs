@@ -91,7 +91,10 @@ impl Refusal {
     /// Names the only parameter that can be at fault, where the engine does not.
     #[must_use]
     pub fn or_field(mut self, field: &str) -> Self {
-        self.data.field.get_or_insert_with(|| field.to_owned());
+        if self.data.field.is_none() && is_about_a_channel(&self.data.reason) {
+            self.message = format!("{field}: {}", self.message);
+            self.data.field = Some(field.to_owned());
+        }
         self
     }
 
@@ -150,10 +153,33 @@ impl From<RequestError> for Refusal {
     fn from(error: RequestError) -> Self {
         let (code, field, reason) = describe(&error);
         // The engine's texts already begin with the parameter where there is one.
-        let mut refusal = Self::new(code, reason, error);
+        let mut refusal = Self::new(code, reason, text(&error));
         refusal.data.field = field.map(str::to_owned);
         refusal
     }
+}
+
+/// What people read. Where a parameter has two names, `ledger` and `channel`, the engine does not
+/// know which one was used; the method says it with [`Refusal::or_field`].
+fn text(error: &RequestError) -> String {
+    match error {
+        RequestError::AlreadyClosed(id) => {
+            format!("{id} is already closed; nothing is left to enforce")
+        }
+        RequestError::AlreadyExiting(id) => {
+            let objective = ObjectiveId::Exit(*id);
+            format!("{id} is being enforced on chain already; wait for {objective}")
+        }
+        RequestError::NothingToEnforce(id) => format!(
+            "{id} holds nothing that could be enforced; if it is being opened, cancel that instead"
+        ),
+        other => other.to_string(),
+    }
+}
+
+/// True for refusals that speak of the channel of the only parameter.
+fn is_about_a_channel(reason: &str) -> bool {
+    ["already_closed", "already_closing", "already_exiting", "nothing_to_enforce"].contains(&reason)
 }
 
 /// Code, parameter and word of each refusal of the engine.
@@ -162,6 +188,7 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         RequestError::UnknownLedger(_) => (1_001, Some("ledger"), "unknown_ledger"),
         RequestError::UnknownPayment(_) => (1_002, Some("channel"), "unknown_channel"),
         RequestError::UnknownObjective(_) => (1_003, Some("objective"), "unknown_objective"),
+        RequestError::AlreadyClosed(_) => (1_004, None, "already_closed"),
         RequestError::AlreadyClosing(_) => (1_005, None, "already_closing"),
         RequestError::NotOpen(_) => (1_006, Some("channel"), "not_open"),
         RequestError::NotPayer(_) => (1_007, Some("channel"), "not_payer"),
@@ -192,7 +219,6 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         }
         RequestError::Backlog { .. } => (1_023, Some("peer"), "backlog"),
         RequestError::Busy => (1_024, None, "busy"),
-        RequestError::AlreadyClosed(_) => (1_004, None, "already_closed"),
         RequestError::AlreadyExiting(_) => (1_026, None, "already_exiting"),
         RequestError::NothingToEnforce(_) => (1_027, None, "nothing_to_enforce"),
         RequestError::GasReserve { .. } => (1_028, None, "gas_reserve"),

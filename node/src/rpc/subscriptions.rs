@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::effect::Update;
-use engine::types::{ChannelId, ObjectiveId};
+use engine::types::{Amount, ChannelId, ObjectiveId};
 use jsonrpsee::core::to_json_raw_value;
 use jsonrpsee::server::{
     PendingSubscriptionSink, RegisterMethodError, RpcModule, SubscriptionMessage, SubscriptionSink,
@@ -53,7 +53,7 @@ enum Topic {
 
 impl Topic {
     /// The notice for an update, if the topic covers it.
-    fn notice(&self, update: &Update) -> Option<Notice> {
+    fn notice(&self, update: &Update, price: Option<Amount>) -> Option<Notice> {
         let wanted = |wanted: &Option<ChannelId>, id: &ChannelId| wanted.is_none_or(|w| w == *id);
         match (self, update) {
             (Self::Objectives(id), Update::Objective(objective)) => {
@@ -61,15 +61,27 @@ impl Topic {
                 wanted.then(|| Notice::Objective(ObjectiveInfo::from(objective)))
             }
             (Self::Ledgers(id), Update::Ledger(view)) => {
-                wanted(id, &view.id).then(|| Notice::Ledger(LedgerInfo::from(&**view)))
+                wanted(id, &view.id).then(|| Notice::Ledger(LedgerInfo::new(view, price)))
             }
             (Self::Ledgers(id), Update::Challenged { channel, finalizes_at }) => {
                 let notice =
                     || Notice::Challenged { channel: *channel, finalizes_at: *finalizes_at };
                 wanted(id, channel).then(notice)
             }
+            // An update does not say what kind of channel it is about: whoever listens to all
+            // hears it once, with the ledgers.
+            (Self::Payments(Some(id)), Update::Challenged { channel, finalizes_at }) => {
+                let notice =
+                    || Notice::Challenged { channel: *channel, finalizes_at: *finalizes_at };
+                (id == channel).then(notice)
+            }
+            (Self::Ledgers(id), Update::LeftBehind { channel, holdings }) => wanted(id, channel)
+                .then_some(Notice::LeftBehind {
+                    channel: *channel,
+                    holdings: AmountText(*holdings),
+                }),
             (Self::Payments(id), Update::Payment(view)) => {
-                wanted(id, &view.id).then(|| Notice::Channel(ChannelInfo::from(&**view)))
+                wanted(id, &view.id).then(|| Notice::Channel(ChannelInfo::new(view, price)))
             }
             (Self::Payments(id), Update::Paid { channel, total, delta }) => wanted(id, channel)
                 .then_some(Notice::Paid {
@@ -129,7 +141,7 @@ async fn forward(api: &Api, topic: Topic, mut updates: Receiver<Update>, sink: S
             update = updates.recv() => update,
         };
         let notice = match update {
-            Ok(update) => topic.notice(&update),
+            Ok(update) => topic.notice(&update, api.gas_price()),
             Err(RecvError::Lagged(missed)) => Some(Notice::Lagged { missed }),
             Err(RecvError::Closed) => return,
         };

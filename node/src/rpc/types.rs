@@ -1,6 +1,7 @@
 //! The shapes of answers. They belong to the interface alone: a field can change here without a
 //! stored or signed type changing, and the other way round.
 
+use chain::EndpointStatus;
 use engine::chain::BlockRef;
 use engine::types::ChannelId;
 use serde::{Deserialize, Serialize};
@@ -13,7 +14,7 @@ use crate::amount::AmountText;
 pub struct LedgerInfo {
     /// Identity.
     pub ledger: ChannelId,
-    /// `opening`, `open`, `closing` or `closed`.
+    /// `opening`, `open`, `closing`, `exiting` or `closed`.
     pub status: String,
     /// The counterparty.
     pub peer: AddressText,
@@ -37,8 +38,23 @@ pub struct LedgerInfo {
     pub on_chain: String,
     /// When a running challenge becomes final, in seconds since the Unix epoch.
     pub finalizes_at: Option<u64>,
+    /// How it is enforced on chain, or what that would take; none once it is closed.
+    pub exit: Option<ExitInfo>,
     /// Payment channels that run over it.
     pub channels: Vec<LockedInfo>,
+}
+
+/// How a channel is enforced on chain without the others, or what that would take.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExitInfo {
+    /// Why it is enforced, for people; none while it is not.
+    pub reason: Option<String>,
+    /// When a running challenge becomes final, in seconds since the Unix epoch.
+    pub finalizes_at: Option<u64>,
+    /// Gas that is still to be spent at most.
+    pub expected_gas: u64,
+    /// What that costs in wei at the present price; none while the chain has not been heard.
+    pub expected_cost: Option<AmountText>,
 }
 
 /// What a ledger locks for one payment channel.
@@ -55,7 +71,7 @@ pub struct LockedInfo {
 pub struct ChannelInfo {
     /// Identity.
     pub channel: ChannelId,
-    /// `funding`, `open`, `closing`, `cancelled` or `closed`.
+    /// `funding`, `open`, `closing`, `cancelled`, `exiting` or `closed`.
     pub status: String,
     /// `payer`, `relay` or `payee`.
     pub role: String,
@@ -81,6 +97,11 @@ pub struct ChannelInfo {
     pub right_ledger: Option<ChannelId>,
     /// Seconds.
     pub challenge_duration: u32,
+    /// `open`, `challenged` or `concluded` as the adjudicator sees it.
+    pub on_chain: String,
+    /// How it is enforced on chain, or what that would take, without the ledgers under it; none
+    /// once it is closed.
+    pub exit: Option<ExitInfo>,
 }
 
 /// A voucher as it is handed from payer to payee.
@@ -99,7 +120,7 @@ pub struct VoucherInfo {
 pub struct ObjectiveInfo {
     /// Identity.
     pub objective: String,
-    /// `open_ledger`, `close_ledger`, `open_channel` or `close_channel`.
+    /// `open_ledger`, `close_ledger`, `open_channel`, `close_channel` or `exit`.
     pub kind: String,
     /// The channel that it is about.
     pub channel: ChannelId,
@@ -113,8 +134,8 @@ pub struct ObjectiveInfo {
     pub reason: Option<String>,
     /// When it began, in milliseconds since the Unix epoch.
     pub started: u64,
-    /// When it is given up, in milliseconds since the Unix epoch.
-    pub deadline: u64,
+    /// When it is given up, in milliseconds since the Unix epoch; none for an exit, which is not.
+    pub deadline: Option<u64>,
 }
 
 /// What was begun; with `wait`, how it ended.
@@ -303,6 +324,21 @@ pub struct StatusInfo {
     pub listen_addresses: Vec<String>,
     /// The chain.
     pub chain: ChainInfo,
+    /// What the chain account has for gas; none while the chain has not been heard.
+    pub gas: Option<GasInfo>,
+}
+
+/// What enforcing all channels may cost, and what is there for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GasInfo {
+    /// What should be there, in wei: twice what all channels cost at the present price.
+    pub reserve: AmountText,
+    /// Coin of the chain account, in wei.
+    pub balance: AmountText,
+    /// Wei per gas.
+    pub price: AmountText,
+    /// True when the account has less than the reserve: no channel is opened.
+    pub short: bool,
 }
 
 /// The chain at a glance.
@@ -328,12 +364,40 @@ pub struct ChainInfo {
     pub reorgs: u64,
     /// The last thing that went wrong with the endpoint.
     pub last_error: Option<String>,
+    /// Endpoints that contradict each other or the chain that was told; none while they agree.
+    pub alarm: Option<String>,
+    /// Every endpoint, in the order of the settings.
+    pub endpoints: Vec<EndpointInfo>,
     /// Transactions that are not sent yet.
     pub calls_waiting: u64,
     /// Transactions that are sent and not confirmed.
     pub calls_in_flight: u64,
     /// Why the first waiting transaction waits.
     pub problem: Option<String>,
+}
+
+/// An endpoint of the chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EndpointInfo {
+    /// Scheme, host and port; the rest may be an access key.
+    pub endpoint: String,
+    /// True for the one that is asked first.
+    pub leads: bool,
+    /// Newest block; none while it does not answer.
+    pub head: Option<BlockInfo>,
+    /// Why it does not answer.
+    pub error: Option<String>,
+}
+
+impl From<EndpointStatus> for EndpointInfo {
+    fn from(status: EndpointStatus) -> Self {
+        Self {
+            endpoint: status.endpoint,
+            leads: status.leads,
+            head: status.head.map(BlockInfo::from),
+            error: status.error,
+        }
+    }
 }
 
 /// A block.
@@ -365,6 +429,13 @@ pub enum Notice {
         channel: ChannelId,
         /// When it becomes final, in seconds since the Unix epoch.
         finalizes_at: u64,
+    },
+    /// What is left of a channel stays on chain, because taking it would cost more than it brings.
+    LeftBehind {
+        /// Which channel.
+        channel: ChannelId,
+        /// Still held for the channel, for all its participants.
+        holdings: AmountText,
     },
     /// A payment channel changed.
     Channel(ChannelInfo),

@@ -23,11 +23,16 @@ type Case = (&'static str, Value, i32, &'static str, &'static str);
 
 /// Everything of a node that a request could change.
 async fn state(served: &Served) -> [Value; 3] {
-    [
+    let mut state = [
         served.ok("nitro_ledgers", json!({})).await,
         served.ok("nitro_channels", json!({})).await,
         served.ok("nitro_objectives", json!({})).await,
-    ]
+    ];
+    for info in state.iter_mut().flat_map(|list| list.as_array_mut().unwrap()) {
+        // The price of gas changes by itself.
+        info.as_object_mut().unwrap().remove("exit");
+    }
+    state
 }
 
 async fn check(served: &Served, cases: Vec<Case>) {

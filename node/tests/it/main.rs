@@ -17,6 +17,7 @@ mod payments;
 mod reorg;
 mod restart;
 mod rpc;
+mod rpc_exit;
 mod served;
 mod shutdown;
 mod tokens;

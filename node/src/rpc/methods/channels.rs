@@ -24,19 +24,20 @@ pub(super) async fn list(api: Arc<Api>, mut fields: Fields) -> Result<Vec<Channe
         let over = |channel: &ChannelInfo| {
             ledger.is_none() || [channel.left_ledger, channel.right_ledger].contains(&ledger)
         };
-        return listing.page(&api, |row| archived(row).filter(over));
+        return listing.page(&api, |row| archived(&api, row).filter(over));
     }
     let Response::Payments(views) = api.ask(Request::ListPayments { ledger }).await? else {
         return Err(unexpected());
     };
-    Ok(views.iter().map(ChannelInfo::from).collect())
+    let price = api.gas_price();
+    Ok(views.iter().map(|view| ChannelInfo::new(view, price)).collect())
 }
 
 pub(super) async fn show(api: Arc<Api>, mut fields: Fields) -> Result<ChannelInfo, Refusal> {
     let id = fields.channel("channel")?;
     fields.finish()?;
     match api.node.request(Request::GetPayment(id)).await {
-        Ok(Response::Payment(view)) => Ok(ChannelInfo::from(&*view)),
+        Ok(Response::Payment(view)) => Ok(ChannelInfo::new(&view, api.gas_price())),
         Err(CallError::Refused(RequestError::UnknownPayment(_))) => closed(&api, id),
         Ok(_) => Err(unexpected()),
         Err(error) => Err(error.into()),
@@ -70,15 +71,26 @@ pub(super) async fn close(api: Arc<Api>, mut fields: Fields) -> Result<StartedIn
     begun.map_err(|refusal| refusal.or_field("channel"))
 }
 
-fn closed(api: &Api, id: ChannelId) -> Result<ChannelInfo, Refusal> {
-    let row = api.node.archive().archived_channel(id)?;
-    row.as_ref().and_then(archived).ok_or_else(|| RequestError::UnknownPayment(id).into())
+/// Enforces a payment channel on chain, without the other participants.
+pub(super) async fn exit(api: Arc<Api>, mut fields: Fields) -> Result<StartedInfo, Refusal> {
+    let channel = fields.channel("channel")?;
+    let wait = fields.wait()?;
+    fields.finish()?;
+    let begun = api.begin(Request::ExitPayment { channel }, wait).await;
+    begun.map_err(|refusal| refusal.or_field("channel"))
 }
 
-fn archived(row: &ArchivedChannel) -> Option<ChannelInfo> {
+fn closed(api: &Api, id: ChannelId) -> Result<ChannelInfo, Refusal> {
+    let row = api.node.archive().archived_channel(id)?;
+    let info = row.as_ref().and_then(|row| archived(api, row));
+    info.ok_or_else(|| RequestError::UnknownPayment(id).into())
+}
+
+fn archived(api: &Api, row: &ArchivedChannel) -> Option<ChannelInfo> {
     match row {
         ArchivedChannel::Payment(channel, paid) => {
-            Some((&PaymentView::new(channel, paid.as_ref(), false)).into())
+            let view = PaymentView::new(channel, paid.as_ref(), false);
+            Some(ChannelInfo::new(&view, api.gas_price()))
         }
         ArchivedChannel::Ledger(_) => None,
     }

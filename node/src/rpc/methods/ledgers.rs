@@ -19,19 +19,20 @@ pub(super) async fn list(api: Arc<Api>, mut fields: Fields) -> Result<Vec<Ledger
     let listing = Listing::read(&mut fields)?;
     fields.finish()?;
     if listing.closed {
-        return listing.page(&api, archived);
+        return listing.page(&api, |row| archived(&api, row));
     }
     let Response::Ledgers(views) = api.ask(Request::ListLedgers).await? else {
         return Err(unexpected());
     };
-    Ok(views.iter().map(LedgerInfo::from).collect())
+    let price = api.gas_price();
+    Ok(views.iter().map(|view| LedgerInfo::new(view, price)).collect())
 }
 
 pub(super) async fn show(api: Arc<Api>, mut fields: Fields) -> Result<LedgerInfo, Refusal> {
     let id = fields.channel("ledger")?;
     fields.finish()?;
     match api.node.request(Request::GetLedger(id)).await {
-        Ok(Response::Ledger(view)) => Ok(LedgerInfo::from(&*view)),
+        Ok(Response::Ledger(view)) => Ok(LedgerInfo::new(&view, api.gas_price())),
         Err(CallError::Refused(RequestError::UnknownLedger(_))) => closed(&api, id),
         Ok(_) => Err(unexpected()),
         Err(error) => Err(error.into()),
@@ -60,6 +61,15 @@ pub(super) async fn close(api: Arc<Api>, mut fields: Fields) -> Result<StartedIn
         .map_err(|refusal| refusal.or_field("ledger"))
 }
 
+/// Enforces a ledger on chain, without the peer.
+pub(super) async fn exit(api: Arc<Api>, mut fields: Fields) -> Result<StartedInfo, Refusal> {
+    let ledger = fields.channel("ledger")?;
+    let wait = fields.wait()?;
+    fields.finish()?;
+    let begun = api.begin(Request::ExitLedger { ledger }, wait).await;
+    begun.map_err(|refusal| refusal.or_field("ledger"))
+}
+
 /// The parameter `challenge_duration` in seconds.
 pub(super) fn challenge_duration(api: &Api, fields: &mut Fields) -> Result<u32, Refusal> {
     let seconds = fields.optional_number("challenge_duration", u32::MAX.into())?;
@@ -68,12 +78,15 @@ pub(super) fn challenge_duration(api: &Api, fields: &mut Fields) -> Result<u32, 
 
 fn closed(api: &Api, id: ChannelId) -> Result<LedgerInfo, Refusal> {
     let row = api.node.archive().archived_channel(id)?;
-    row.as_ref().and_then(archived).ok_or_else(|| RequestError::UnknownLedger(id).into())
+    let info = row.as_ref().and_then(|row| archived(api, row));
+    info.ok_or_else(|| RequestError::UnknownLedger(id).into())
 }
 
-fn archived(row: &ArchivedChannel) -> Option<LedgerInfo> {
+fn archived(api: &Api, row: &ArchivedChannel) -> Option<LedgerInfo> {
     match row {
-        ArchivedChannel::Ledger(ledger) => Some((&LedgerView::new(ledger, false)).into()),
+        ArchivedChannel::Ledger(ledger) => {
+            Some(LedgerInfo::new(&LedgerView::new(ledger, false), api.gas_price()))
+        }
         ArchivedChannel::Payment(..) => None,
     }
 }

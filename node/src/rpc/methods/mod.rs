@@ -15,7 +15,7 @@ use engine::effect::Response;
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::step::ArchivedChannel;
-use engine::types::{ChannelId, ObjectiveId};
+use engine::types::{Amount, ChannelId, ObjectiveId};
 use jsonrpsee::server::{RegisterMethodError, RpcModule};
 use serde::Serialize;
 
@@ -39,10 +39,12 @@ pub(super) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethod
     method(module, "nitro_ledger", ledgers::show)?;
     method(module, "nitro_openLedger", ledgers::open)?;
     method(module, "nitro_closeLedger", ledgers::close)?;
+    method(module, "nitro_exitLedger", ledgers::exit)?;
     method(module, "nitro_channels", channels::list)?;
     method(module, "nitro_channel", channels::show)?;
     method(module, "nitro_openChannel", channels::open)?;
     method(module, "nitro_closeChannel", channels::close)?;
+    method(module, "nitro_exitChannel", channels::exit)?;
     method(module, "nitro_pay", payments::pay)?;
     method(module, "nitro_createVoucher", payments::create_voucher)?;
     method(module, "nitro_receiveVoucher", payments::receive_voucher)?;
@@ -107,6 +109,11 @@ impl Api {
             }
             other => other.into(),
         }
+    }
+
+    /// Wei per gas at present; none while the chain has not been heard.
+    pub(crate) fn gas_price(&self) -> Option<Amount> {
+        self.node.chain().gas().map(|report| report.price_per_gas)
     }
 
     /// Begins an objective, and waits for its end when that is asked for.

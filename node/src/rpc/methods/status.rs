@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::effect::Response;
 use engine::input::Request;
+use engine::query::StatusView;
 
 use super::{Api, unexpected};
 use crate::address::{AddressText, asset_text};
@@ -11,7 +12,9 @@ use crate::amount::AmountText;
 use crate::rpc::convert::count;
 use crate::rpc::error::Refusal;
 use crate::rpc::fields::Fields;
-use crate::rpc::types::{AddressInfo, BalanceInfo, BlockInfo, ChainInfo, StatusInfo, VersionInfo};
+use crate::rpc::types::{
+    AddressInfo, BalanceInfo, BlockInfo, ChainInfo, EndpointInfo, GasInfo, StatusInfo, VersionInfo,
+};
 
 pub(super) async fn status(api: Arc<Api>, fields: Fields) -> Result<StatusInfo, Refusal> {
     fields.finish()?;
@@ -32,6 +35,18 @@ pub(super) async fn status(api: Arc<Api>, fields: Fields) -> Result<StatusInfo, 
         peers_connected: count(peers.iter().filter(|peer| peer.connected).count()),
         listen_addresses: listen.iter().map(ToString::to_string).collect(),
         chain: chain(&api),
+        gas: gas(&api, &engine),
+    })
+}
+
+/// The reserve as the engine counts it; the price is the chain's of this moment.
+fn gas(api: &Api, engine: &StatusView) -> Option<GasInfo> {
+    let balance = engine.balance?;
+    Some(GasInfo {
+        reserve: AmountText(engine.reserve),
+        balance: AmountText(balance),
+        price: AmountText(api.gas_price()?),
+        short: balance < engine.reserve,
     })
 }
 
@@ -49,6 +64,8 @@ fn chain(api: &Api) -> ChainInfo {
         confirmed: status.chain.delivered.map(BlockInfo::from),
         reorgs: status.chain.reorgs,
         last_error: status.chain.last_error,
+        alarm: status.chain.alarm,
+        endpoints: status.chain.endpoints.into_iter().map(EndpointInfo::from).collect(),
         calls_waiting: count(status.calls.waiting),
         calls_in_flight: count(status.calls.in_flight),
         problem: status.calls.problem,

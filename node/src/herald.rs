@@ -1,0 +1,68 @@
+//! Says in the log, in plain words, what an operator must know of disputes.
+
+use std::collections::BTreeSet;
+
+use engine::effect::Update;
+use engine::ledger::LedgerPhase;
+use engine::objectives::{ExitReason, ObjectiveStatus};
+use engine::payment::PaymentPhase;
+use engine::types::{ChannelId, ObjectiveId};
+use tracing::{info, warn};
+
+use crate::moment::utc;
+
+/// Remembers which exits were told, because a view comes with every change of its channel.
+#[derive(Debug, Default)]
+pub(crate) struct Herald {
+    exiting: BTreeSet<ChannelId>,
+}
+
+impl Herald {
+    pub(crate) fn tell(&mut self, update: &Update) {
+        match update {
+            Update::Challenged { channel, finalizes_at } => warn!(
+                %channel,
+                deadline = %utc(*finalizes_at),
+                "a challenge runs on chain: unless a newer state is shown before the deadline, \
+                 the channel ends with the challenged one"
+            ),
+            Update::LeftBehind { channel, holdings } => warn!(
+                %channel,
+                %holdings,
+                "what is left of the channel stays on chain: taking it would cost more than it \
+                 brings"
+            ),
+            Update::Ledger(view) => {
+                if let Some(LedgerPhase::Exiting(reason)) = view.phase {
+                    self.exits(view.id, reason);
+                }
+            }
+            Update::Payment(view) => {
+                if let Some(PaymentPhase::Exiting(reason)) = view.phase {
+                    self.exits(view.id, reason);
+                }
+            }
+            Update::Objective(objective) => {
+                if let (ObjectiveId::Exit(channel), ObjectiveStatus::Completed) =
+                    (objective.id, objective.status)
+                {
+                    self.exiting.remove(&channel);
+                    info!(%channel, "the exit is complete");
+                }
+            }
+            Update::Unguarded { tower, channel, reason } => warn!(
+                %tower,
+                %channel,
+                %reason,
+                "a watchtower does not guard the newest state of a channel"
+            ),
+            Update::Paid { .. } | Update::Received { .. } | Update::Tower { .. } => {}
+        }
+    }
+
+    fn exits(&mut self, channel: ChannelId, reason: ExitReason) {
+        if self.exiting.insert(channel) {
+            warn!(%channel, %reason, "the channel is being enforced on chain");
+        }
+    }
+}
