@@ -5,6 +5,7 @@
 mod adversaries;
 mod closing;
 mod crashes;
+mod dispute_seeds;
 mod exits;
 mod funding;
 mod gaps;
