@@ -7,6 +7,8 @@
 
 use std::fmt;
 
+use alloy_primitives::b256;
+
 use super::{Deployment, FixedPart, SupportedState, VariablePart, challenge_hash};
 use crate::crypto::Signature;
 use crate::outcome::{Allocation, SingleAssetExit};
@@ -18,6 +20,9 @@ const MAX_PARTICIPANTS: usize = 255;
 
 /// Largest asset type that the contracts decode.
 const MAX_ASSET_TYPE: u8 = 3;
+
+/// Half the order of the curve: of the two forms of a signature the contracts take the lower.
+const HIGHEST_S: B256 = b256!("7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0");
 
 /// Words of a redemption's app data: amount, v, r, s.
 const VOUCHER_WORDS: usize = 4;
@@ -77,12 +82,9 @@ pub enum SupportError {
     /// The voucher is not the payer's.
     #[error("invalid signature for voucher")]
     Voucher,
-    /// Not exactly one asset. The text is older than tokens.
+    /// Not exactly one asset, the same as before. The text is older than tokens.
     #[error("only native asset allowed")]
     Assets,
-    /// The redemption is of another asset.
-    #[error("asset may not change")]
-    Asset,
     /// The redemption describes the asset in another way.
     #[error("asset metadata may not change")]
     AssetMetadata,
@@ -120,6 +122,7 @@ pub fn is_supported(
     candidate: &SupportedState,
 ) -> Result<(), SupportError> {
     let channel = fixed.channel_id();
+    proof.iter().chain([candidate]).try_for_each(|signed| check_encoding(&signed.state))?;
     let recover = |state| signed_by(fixed, channel, state);
     let proof_signers = proof.iter().map(recover).collect::<Result<Vec<_>, _>>()?;
     let signers = recover(candidate)?;
@@ -159,8 +162,11 @@ pub fn is_challenged_by_participant(
 /// # Errors
 /// When the contract would refuse it, and why.
 pub fn is_unanimous(fixed: &FixedPart, state: &SupportedState) -> Result<(), SupportError> {
+    check_encoding(&state.state)?;
     let signers = signed_by(fixed, fixed.channel_id(), state)?;
-    if signers.is_unanimous() { Ok(()) } else { Err(SupportError::Unanimous) }
+    // Nobody is not everybody: such a channel would belong to whoever concludes it first.
+    let anybody = !fixed.participants.is_empty();
+    if anybody && signers.is_unanimous() { Ok(()) } else { Err(SupportError::Unanimous) }
 }
 
 /// Which participants have signed a state: the contracts' bit field.
@@ -183,8 +189,8 @@ impl fmt::Debug for SignedBy {
     }
 }
 
-/// A stranger's signature counts for nothing, a repeated one counts once, and a signer who is
-/// listed twice is credited with the first position only.
+/// A stranger's signature counts for nothing, a repeated one counts once, and one of a signer who
+/// is listed twice counts in every position.
 fn signed_by(
     fixed: &FixedPart,
     channel: ChannelId,
@@ -193,16 +199,10 @@ fn signed_by(
     if fixed.participants.len() > MAX_PARTICIPANTS {
         return Err(SupportError::Participants);
     }
-    check_encoding(&signed.state)?;
     let hash = signed.state.hash(channel);
-    let mut positions = vec![false; fixed.participants.len()];
-    for signature in &signed.signatures {
-        let signer = recover(signature, hash)?;
-        if let Some(entry) = fixed.index_of(signer).and_then(|at| positions.get_mut(at)) {
-            *entry = true;
-        }
-    }
-    Ok(SignedBy(positions))
+    let signers = signed.signatures.iter().map(|signature| recover(signature, hash));
+    let signers = signers.collect::<Result<Vec<_>, _>>()?;
+    Ok(SignedBy(fixed.participants.iter().map(|one| signers.contains(one)).collect()))
 }
 
 fn recover(signature: &Signature, hash: B256) -> Result<Address, SupportError> {
@@ -245,7 +245,9 @@ fn redemption_supports(
         return Err(SupportError::Payee);
     }
     let voucher = decode_voucher(channel, &redemption.app_data.0).ok_or(SupportError::AppData)?;
-    if recover(&voucher.signature, voucher.hash())? != payer {
+    // The twin with high s is refused like a stranger's signature, anything else that recovers to
+    // nobody as what it is.
+    if voucher.signature.s() > HIGHEST_S || recover(&voucher.signature, voucher.hash())? != payer {
         return Err(SupportError::Voucher);
     }
     let ([old], [new]) = (postfund.outcome.0.as_slice(), redemption.outcome.0.as_slice()) else {
@@ -277,7 +279,7 @@ fn check_adjusted(
     paid: Amount,
 ) -> Result<(), SupportError> {
     if new.asset != old.asset {
-        return Err(SupportError::Asset);
+        return Err(SupportError::Assets);
     }
     if new.asset_type != old.asset_type || new.metadata != old.metadata {
         return Err(SupportError::AssetMetadata);
@@ -398,12 +400,14 @@ mod tests {
     }
 
     #[test]
-    fn a_participant_who_is_listed_twice_makes_a_channel_that_nobody_can_use() {
+    fn one_signature_counts_in_every_position_of_its_signer() {
         let mut fixed = channel(DEPLOYMENT.consensus_app);
         fixed.participants[2] = fixed.participants[0];
-        let signed = sign(&fixed, state(5, 0), &[1, 2]);
-        let found = is_supported(&DEPLOYMENT, &fixed, &[], &signed);
-        assert_eq!(found, Err(SupportError::Unanimous));
+        let check = |names: &[u8]| {
+            is_supported(&DEPLOYMENT, &fixed, &[], &sign(&fixed, state(5, 0), names))
+        };
+        assert_eq!(check(&[1, 2]), Ok(()));
+        assert_eq!(check(&[1]), Err(SupportError::Unanimous));
     }
 
     #[test]
@@ -464,7 +468,7 @@ mod tests {
         assert_eq!(refused(|state| state.turn = TurnNumber(3)), SupportError::RedemptionTurn);
         let exit: fn(&mut VariablePart) -> &mut SingleAssetExit = |state| &mut state.outcome.0[0];
         let faults: [(Fault, SupportError); 10] = [
-            (|exit| exit.asset = Asset(Address::repeat_byte(1)), SupportError::Asset),
+            (|exit| exit.asset = Asset(Address::repeat_byte(1)), SupportError::Assets),
             (|exit| exit.asset_type = 1, SupportError::AssetMetadata),
             (|exit| exit.asset_type = 4, SupportError::Encoding),
             (|exit| exit.metadata.0.push(1), SupportError::AssetMetadata),
@@ -518,11 +522,11 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_of_nobody_needs_no_signature() {
+    fn a_channel_of_nobody_is_challenged_by_nobody_and_never_concluded() {
         let fixed = FixedPart { participants: Vec::new(), ..channel(DEPLOYMENT.consensus_app) };
         let unsigned = sign(&fixed, state(0, 0), &[]);
         assert_eq!(is_supported(&DEPLOYMENT, &fixed, &[], &unsigned), Ok(()));
-        assert_eq!(is_unanimous(&fixed, &unsigned), Ok(()));
+        assert_eq!(is_unanimous(&fixed, &unsigned), Err(SupportError::Unanimous));
         let fixed = FixedPart { app: DEPLOYMENT.payment_app, ..fixed };
         let (proof, state) = (sign(&fixed, state(1, 0), &[]), redemption(&fixed, 20, 1));
         let found = is_supported(&DEPLOYMENT, &fixed, &[proof], &sign(&fixed, state, &[]));

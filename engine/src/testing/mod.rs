@@ -15,7 +15,10 @@ mod random;
 mod store;
 mod world;
 
-pub use chain::{Adjudicator, ChainRules, ChannelStatus, ContractCall, FakeChain, Orphans};
+pub use chain::{
+    Adjudicator, ChainRules, ChannelStatus, ContractCall, FakeChain, Orphans, reclaim_text,
+    support_text,
+};
 pub use contract::store_contract;
 pub use network::{Arrival, Incoming, Network, Weather};
 pub use random::Random;

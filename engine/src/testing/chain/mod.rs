@@ -7,7 +7,7 @@ mod adjudicator;
 
 use std::collections::BTreeMap;
 
-pub use adjudicator::{Adjudicator, ChannelStatus, ContractCall};
+pub use adjudicator::{Adjudicator, ChannelStatus, ContractCall, reclaim_text, support_text};
 
 use super::Random;
 use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, Receipt};

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use alloy_primitives::keccak256;
 use alloy_sol_types::SolValue;
 pub use call::ContractCall;
+pub use payout::reclaim_text;
 
 use crate::chain::{ChainCall, ChainFact, Challenge, ChannelLog};
 use crate::state::{
@@ -294,9 +295,9 @@ impl Execution {
     fn register(&mut self, challenge: &Challenge) -> Result<(), String> {
         let Challenge { fixed, proof, candidate, challenger } = challenge;
         let channel = fixed.channel_id();
-        is_supported(&self.after.deployment, fixed, proof, candidate).map_err(revert_text)?;
+        is_supported(&self.after.deployment, fixed, proof, candidate).map_err(support_text)?;
         let state_hash = candidate.state.hash(channel);
-        is_challenged_by_participant(fixed, state_hash, challenger).map_err(revert_text)?;
+        is_challenged_by_participant(fixed, state_hash, challenger).map_err(support_text)?;
         let finalizes_at = self.timestamp + u64::from(fixed.challenge_duration);
         require(finalizes_at <= LAST_TIME, OVERFLOW)?;
         let outcome_hash = candidate.state.outcome.hash();
@@ -317,7 +318,7 @@ impl Execution {
         let (channel, turn) = (fixed.channel_id(), candidate.state.turn);
         let (record, challenged) = self.record(channel)?;
         require(turn > record, "turnNumRecord not increased.")?;
-        is_supported(&self.after.deployment, fixed, proof, candidate).map_err(revert_text)?;
+        is_supported(&self.after.deployment, fixed, proof, candidate).map_err(support_text)?;
         let status = ChannelStatus {
             turn,
             finalizes_at: 0,
@@ -340,7 +341,7 @@ impl Execution {
         let channel = fixed.channel_id();
         require(!self.is_finalized(channel), "Channel finalized.")?;
         require(signed.state.is_final, "State must be final")?;
-        is_unanimous(fixed, signed).map_err(revert_text)?;
+        is_unanimous(fixed, signed).map_err(support_text)?;
         let finalizes_at = self.timestamp;
         let status = ChannelStatus {
             turn: TurnNumber(0),
@@ -365,7 +366,8 @@ fn require(holds: bool, text: &str) -> Result<(), String> {
 }
 
 /// What the contract says, which is nothing where it does not decode or finds no app.
-fn revert_text(error: SupportError) -> String {
+#[must_use]
+pub fn support_text(error: SupportError) -> String {
     match error {
         SupportError::Encoding | SupportError::App | SupportError::AppData => String::new(),
         SupportError::Participants | SupportError::NoParticipants | SupportError::Overdrawn => {

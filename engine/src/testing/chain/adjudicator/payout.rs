@@ -194,7 +194,9 @@ fn require_decodable(outcome: &Outcome) -> Result<(), String> {
     require(outcome.0.iter().all(|exit| exit.asset_type <= MAX_ASSET_TYPE), "")
 }
 
-fn reclaim_text(error: ReclaimError) -> String {
+/// What the contract says to a reclaim that it refuses.
+#[must_use]
+pub fn reclaim_text(error: ReclaimError) -> String {
     match error {
         ReclaimError::NoAllocations | ReclaimError::Overflow => OVERFLOW.to_owned(),
         ReclaimError::NoGuarantee | ReclaimError::TargetAllocations => RANGE.to_owned(),
