@@ -5,16 +5,27 @@
 //!   node ──────────────┐                                        ^   ^
 //!                      v                                        │   │
 //!   ┌──────────── submitter ────────────┐   ┌──────────── watcher ──┴────────┐
-//!   │ nonce, fees, journal, send,       │   │ head, confirmed ranges, hashes │
+//!   │ queue, nonce, fees, journal, send,│   │ head, confirmed ranges, hashes │
 //!   │ replace, send again, confirm ─────┼───┼──> reorganisations, decoding   │
 //!   └────────────────┬──────────────────┘   └───────────────┬────────────────┘
-//!                    └──────────── endpoint (RPC) ──────────┘
+//!                    └───────────── panel ──────────────────┘
+//!                      one is asked, the others confirm
+//!                 ┌──────────────────┼──────────────────┐
+//!               scout              scout              scout      one per endpoint (RPC)
 //! ```
 //!
 //! The **watcher** delivers confirmed blocks, each once and in order, and says when delivered
 //! ones were replaced. Where it stands is durable in the engine, which passes it in at start.
 //! The **submitter** owns the account: it makes a call durable in its [`Journal`] before it
-//! sends it, and reports how it ended only when that is confirmed.
+//! sends it, and reports how it ended only when that is confirmed. What runs out goes first and
+//! climbs to its bound in time.
+//!
+//! A **scout** keeps up the connection to one endpoint. The first endpoint of the settings that
+//! is in order is read from; what it says counts when a majority of the endpoints that answer
+//! says the same (`quorum.rs`). An endpoint that is down counts as one that could contradict
+//! for [`ChainConfig::stall_after`]; then the others go on without it, also a single one unless
+//! [`ChainConfig::quorum`] forbids it. With two endpoints a contradiction therefore stops the
+//! events, never the sending; three or more outvote one that lies.
 //!
 //! Deliberately absent: what a log means for a channel (that is the engine's), and any
 //! decision to send. Nothing here panics on what an endpoint or a log says.

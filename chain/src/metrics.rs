@@ -39,6 +39,8 @@ pub struct Metrics {
     pub ranges_halved: Counter,
     /// Connections that were lost or could not be made.
     pub endpoint_failures: Counter,
+    /// Times that an endpoint contradicted another one.
+    pub contradictions: Counter,
     /// Transactions handed to the endpoint, replacements included.
     pub transactions_sent: Counter,
     /// Transactions replaced by one with a higher fee.

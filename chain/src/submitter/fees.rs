@@ -166,6 +166,14 @@ impl Schedule {
             .then(|| Fees { max: most, priority: fees.priority.min(most) })
     }
 
+    /// Lowers a replacement to what the account can pay. `None` when nodes would not take that
+    /// in place of `previous`, which then stays the best that there is.
+    pub(crate) fn afford_bump(&self, previous: Fees, fees: Fees, most: u128) -> Option<Fees> {
+        let max = fees.max.min(most);
+        (max >= self.least_after(previous).max)
+            .then(|| Fees { max, priority: fees.priority.min(max) })
+    }
+
     /// What would be offered if nothing had been before.
     fn wanted(&self) -> Fees {
         let bound = self.bound();
@@ -352,6 +360,17 @@ mod tests {
         assert_eq!(schedule.afford(fees, 100), None);
         let ordinary = calm(market(100, 7));
         assert_eq!(ordinary.afford(ordinary.first().unwrap(), 206), None);
+    }
+
+    #[test]
+    fn replacement_that_cannot_be_paid_is_not_made() {
+        let schedule = Schedule::new(policy(BOUNDS), market(100, 7), Some(RUN), 12_000);
+        let previous = Fees { max: 200, priority: 200 };
+        let fees = schedule.bump(previous).unwrap();
+        let lowered = Some(Fees { max: 230, priority: 230 });
+        assert_eq!(schedule.afford_bump(previous, fees, 230), lowered);
+        assert_eq!(schedule.afford_bump(previous, fees, 229), None);
+        assert_eq!(schedule.afford_bump(previous, fees, u128::MAX), Some(fees));
     }
 
     /// A sequence without meaning, the same in every run.

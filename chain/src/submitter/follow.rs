@@ -8,6 +8,7 @@ use tracing::{debug, warn};
 
 use super::fees::Fees;
 use super::request::Request;
+use super::send::{affordable, cost};
 use super::settle::{Inclusion, Replacement, Sighting, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
@@ -188,7 +189,8 @@ impl Submitter {
     ) -> Result<(), ChainError> {
         let Some(last) = tx.attempts.last() else { return Ok(()) };
         let previous = Fees::of(last);
-        let fees = match self.schedule(view, tx.nonce).bump(previous) {
+        let schedule = self.schedule(view, tx.nonce);
+        let fees = match schedule.bump(previous) {
             Ok(fees) => fees,
             Err(too_expensive) => {
                 self.report(format!(
@@ -198,6 +200,12 @@ impl Submitter {
                 ));
                 return self.resend(panel, tx).await;
             }
+        };
+        let have = panel.leader.balance(self.account()).await?;
+        let most = affordable(have, tx.value, tx.gas);
+        let Some(fees) = schedule.afford_bump(previous, fees, most) else {
+            self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
+            return self.resend(panel, tx).await;
         };
         let (attempt, _) = self.sign(tx, fees)?;
         let mut tx = tx.clone();

@@ -193,7 +193,7 @@ impl Submitter {
         }
     }
 
-    fn report_poverty(&mut self, need: U256, have: U256) {
+    pub(super) fn report_poverty(&mut self, need: U256, have: U256) {
         self.report(format!(
             "account {} needs {need} wei but has {have}; send it coins",
             self.account()
@@ -220,10 +220,9 @@ impl Submitter {
             }
         };
         let have = panel.leader.balance(self.account()).await?;
-        let most = have.saturating_sub(request.value) / U256::from(gas.max(1));
-        let Some(fees) = schedule.afford(fees, most.saturating_to()) else {
-            let cost = U256::from(gas).saturating_mul(U256::from(fees.max));
-            self.report_poverty(request.value.saturating_add(cost), have);
+        let most = affordable(have, request.value, gas);
+        let Some(fees) = schedule.afford(fees, most) else {
+            self.report_poverty(request.value.saturating_add(cost(gas, fees.max)), have);
             return Ok(());
         };
         let Request { to, value, data, takes } = request;
@@ -295,8 +294,7 @@ impl Submitter {
             SendRefusal::AlreadyKnown | SendRefusal::NonceTooLow => {}
             SendRefusal::InsufficientFunds => {
                 let have = panel.leader.balance(self.account()).await?;
-                let cost = U256::from(tx.gas).saturating_mul(U256::from(fees.max));
-                self.report_poverty(tx.value.saturating_add(cost), have);
+                self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
             }
             SendRefusal::ReplacementUnderpriced | SendRefusal::FeeTooLow | SendRefusal::Other => {
                 self.report(format!("the endpoint refuses a transaction: {message}"));
@@ -326,6 +324,16 @@ impl Submitter {
             Attempt { hash: *signed.hash(), max_fee: fees.max, priority_fee: fees.priority };
         Ok((attempt, signed.encoded_2718()))
     }
+}
+
+/// What a transaction may cost besides its value.
+pub(super) fn cost(gas: u64, max_fee: u128) -> U256 {
+    U256::from(gas).saturating_mul(U256::from(max_fee))
+}
+
+/// The most per gas that an account with `have` can offer beside `value`.
+pub(super) fn affordable(have: U256, value: U256, gas: u64) -> u128 {
+    (have.saturating_sub(value) / U256::from(gas.max(1))).saturating_to()
 }
 
 /// Whether another endpoint also says that a call reverts.

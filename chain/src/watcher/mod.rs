@@ -323,6 +323,7 @@ impl Watcher {
                 return Err(ChainError::Awaited { endpoint, subject: subject(), against });
             }
             decision @ (Decision::Disputed | Decision::Refused) => {
+                self.metrics.contradictions.increment();
                 let subject = subject();
                 let error = ChainError::Unconfirmed { endpoint, subject, against };
                 if decision == Decision::Refused {

@@ -165,6 +165,32 @@ async fn deadline_call_offers_everything_when_half_of_what_was_left_is_gone() {
 }
 
 #[tokio::test]
+async fn deadline_call_offers_no_more_than_the_account_has() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    let settle = concluded(&world, &mut service, 1).await;
+    world.hold_transactions().await;
+    let now = chain_time(&world).await;
+    // Enough for what the chain asks, far from the bound of 1000 gwei.
+    world.set_balance(account, 5_000_000 * u128::from(GWEI)).await;
+    service.handle.submit(CallId(1), by(settle, now + 100, 9)).unwrap();
+    service.until_in_flight(1).await;
+    let low = offers(&world).await[0];
+    assert!(low < u128::from(100 * GWEI), "{low}");
+    // The account gets coins, and the call what they pay for.
+    world.set_balance(account, 10u128.pow(18)).await;
+    within("the highest offer", async {
+        while offers(&world).await != [u128::from(1_000 * GWEI)] {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+}
+
+#[tokio::test]
 async fn deposit_in_front_of_a_deadline_call_is_raised_with_it() {
     let world = World::new().await;
     let deadlines =
