@@ -17,14 +17,14 @@ use chain::testing::ACCOUNTS;
 const PASSPHRASE: &str = "correct horse battery staple";
 
 /// A folder in which programs are run.
-struct Place {
+pub(crate) struct Place {
     dir: TempDir,
     endpoint: String,
 }
 
 impl Place {
     /// With the key files `k0`, `k1`, … and `deployment.json`.
-    fn new(network: &Network) -> Self {
+    pub(crate) fn new(network: &Network) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for (index, key) in ACCOUNTS.iter().enumerate() {
             fs::write(dir.path().join(format!("k{index}")), hex::encode(key)).unwrap();
@@ -46,7 +46,7 @@ impl Place {
         self.dir.path().join(name)
     }
 
-    fn command(&self, node: &str, args: &[&str]) -> Command {
+    pub(crate) fn command(&self, node: &str, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nitro"));
         command
             .current_dir(self.dir.path())
@@ -58,26 +58,26 @@ impl Place {
         command
     }
 
-    fn run(&self, node: &str, args: &[&str]) -> Output {
+    pub(crate) fn run(&self, node: &str, args: &[&str]) -> Output {
         self.command(node, args).output().unwrap()
     }
 
     /// Runs what must succeed, and reads its JSON.
-    fn json(&self, node: &str, args: &[&str]) -> Value {
+    pub(crate) fn json(&self, node: &str, args: &[&str]) -> Value {
         let output = self.run(node, &[args, &["--json"]].concat());
         assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
         serde_json::from_slice(&output.stdout).unwrap()
     }
 
     /// Runs what must succeed, and reads what people see.
-    fn text(&self, node: &str, args: &[&str]) -> String {
+    pub(crate) fn text(&self, node: &str, args: &[&str]) -> String {
         let output = self.run(node, args);
         assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 
     /// Runs what must fail with this exit code and these words.
-    fn fails(&self, node: &str, args: &[&str], code: i32, words: &[&str]) {
+    pub(crate) fn fails(&self, node: &str, args: &[&str], code: i32, words: &[&str]) {
         let output = self.run(node, args);
         let error = text(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{args:?}: {error}");
@@ -86,7 +86,7 @@ impl Place {
         }
     }
 
-    fn init(&self, node: &str, key: &str, more: &[&str]) -> Output {
+    pub(crate) fn init(&self, node: &str, key: &str, more: &[&str]) -> Output {
         let args = [
             &["init", "--light", "--deployment", "deployment.json"][..],
             &["--chain-endpoint", &self.endpoint, "--chain-key-file", key],
@@ -98,7 +98,7 @@ impl Place {
         self.run(node, &args.concat())
     }
 
-    fn start(&self, node: &str, args: &[&str]) -> Running {
+    pub(crate) fn start(&self, node: &str, args: &[&str]) -> Running {
         let log = fs::File::create(self.path(&format!("{node}.log"))).unwrap();
         let mut child = self
             .command(node, &[&["run", "--json", "--log-level", "debug"], args].concat())
@@ -113,19 +113,19 @@ impl Place {
         Running { child, ready }
     }
 
-    fn log(&self, node: &str) -> String {
+    pub(crate) fn log(&self, node: &str) -> String {
         fs::read_to_string(self.path(&format!("{node}.log"))).unwrap()
     }
 }
 
 /// A running node; killed when dropped.
-struct Running {
+pub(crate) struct Running {
     child: Child,
-    ready: Value,
+    pub(crate) ready: Value,
 }
 
 impl Running {
-    fn peer_address(&self) -> &str {
+    pub(crate) fn peer_address(&self) -> &str {
         self.ready["listen_addresses"][0].as_str().unwrap()
     }
 
@@ -155,11 +155,11 @@ impl Drop for Running {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn word<'a>(value: &'a Value, name: &str) -> &'a str {
+pub(crate) fn word<'a>(value: &'a Value, name: &str) -> &'a str {
     value[name].as_str().unwrap_or_else(|| panic!("no {name} in {value}"))
 }
 
