@@ -1,0 +1,8 @@
+//! Disputes on a real chain: each position that a node can be left in, and what everybody has in
+//! the end, to the last unit. The chain's clock is moved, never waited for.
+
+mod cheater;
+mod scene;
+
+mod answers;
+mod exits;
