@@ -6,6 +6,7 @@ mod support;
 mod bad_input;
 mod chain_down;
 mod cli;
+mod cli_exit;
 mod closing;
 mod config;
 mod disputes;
