@@ -164,6 +164,17 @@ contract CanonicalTest is NitroTest {
         holds(!success, 'refused');
     }
 
+    function testFuzz_an_outcome_that_is_cut_off_is_refused(uint256 seed) public {
+        drawn = seed >> 1;
+        bytes memory asked = abi.encodeCall(canonical.load, (someOutcome()));
+        uint256 length = asked.length - 1 - seed % (asked.length - 5);
+        assembly ('memory-safe') {
+            mstore(asked, length)
+        }
+        (bool success,) = address(canonical).staticcall(asked);
+        holds(!success, 'refused');
+    }
+
     // Through the front door
 
     /// @dev The compiler would read this call like any other: one word that belongs to nothing lies between the offsets
