@@ -101,6 +101,7 @@ impl Chain {
             gas,
             metrics: Arc::clone(&metrics),
             seen: None,
+            awaiting: None,
             config,
         };
         let handle = ChainHandle {

@@ -57,6 +57,8 @@ pub(crate) struct Watcher {
     pub(crate) metrics: Arc<Metrics>,
     /// Head and height up to which everything is delivered.
     pub(crate) seen: Option<(B256, u64)>,
+    /// Since when too few endpoints confirm what one says.
+    pub(crate) awaiting: Option<Instant>,
 }
 
 /// An endpoint and what its scout says.
@@ -141,6 +143,7 @@ impl Watcher {
         match self.follow(&view).await {
             Ok(()) => {
                 self.roster.clear(view.seat);
+                self.awaiting = None;
                 self.status.send_if_modified(|status| {
                     let changed = !status.link.is_up();
                     status.set_up();
@@ -151,21 +154,32 @@ impl Watcher {
                 debug!("the chain changed while it was read; reading again");
                 self.metrics.ranges_repeated.increment();
             }
-            // Nobody is to blame yet.
-            Err(error @ ChainError::Awaited { .. }) => {
-                debug!(%error, "waiting for other chain endpoints");
-                self.status.send_if_modified(|status| {
-                    let error = Some(error.to_string());
-                    let changed = status.last_error != error;
-                    status.last_error = error;
-                    changed
-                });
+            Err(error @ ChainError::Awaited { .. }) => self.wait_for_others(view.seat, &error),
+            Err(error) if error.is_retryable() => {
+                self.pass_over(view.seat, &error);
+                return Ok(());
             }
-            Err(error) if error.is_retryable() => self.pass_over(view.seat, &error),
             Err(error) => return Err(error),
         }
         self.report_gas(&view).await;
         Ok(())
+    }
+
+    /// Nobody is to blame yet; but a chain that stands still for the engine is an alarm.
+    fn wait_for_others(&mut self, seat: usize, error: &ChainError) {
+        debug!(%error, "waiting for other chain endpoints");
+        let since = *self.awaiting.get_or_insert_with(Instant::now);
+        if since.elapsed() >= self.config.stall_after {
+            self.awaiting = None;
+            self.pass_over(seat, error);
+            return;
+        }
+        self.status.send_if_modified(|status| {
+            let error = Some(error.to_string());
+            let changed = status.last_error != error;
+            status.last_error = error;
+            changed
+        });
     }
 
     /// The endpoint has erred: the next one is asked, or this one again after a while.
@@ -174,7 +188,7 @@ impl Watcher {
         let endpoint = self.scouts.get(seat).map_or("", |scout| scout.shown.as_str());
         warn!(endpoint, %error, ?wait, "chain endpoint is not usable");
         self.metrics.endpoint_failures.increment();
-        let alarm = matches!(error, ChainError::Unconfirmed { .. });
+        let alarm = matches!(error, ChainError::Unconfirmed { .. } | ChainError::Awaited { .. });
         self.status.send_modify(|status| {
             status.last_error = Some(error.to_string());
             if alarm {
@@ -288,8 +302,23 @@ impl Watcher {
             }
         }
         self.check_lag(head)?;
+        self.check_others(panel, head, height)?;
         self.seen = Some((head.block.hash, height));
         Ok(())
+    }
+
+    /// What most endpoints do not have yet is not told. The operator must hear of it when it is
+    /// more than the usual distance.
+    fn check_others(&self, panel: &Panel, head: Header, height: u64) -> Result<(), ChainError> {
+        let head = head.block.number.0;
+        if head.saturating_sub(height) <= self.config.max_lag {
+            return Ok(());
+        }
+        Err(ChainError::Awaited {
+            endpoint: panel.leader.shown().to_owned(),
+            subject: format!("block {head}"),
+            against: format!("most endpoints have no block above {height}"),
+        })
     }
 
     /// Height up to which blocks may be told: what the leader has and enough others have too.

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use alloy::primitives::U256;
 use alloy::providers::Provider;
+use alloy::rpc::types::Block;
 use chain::{ChainConfig, ChainError};
 use engine::chain::Receipt;
 use engine::types::{Amount, Asset, B256, CallId};
@@ -55,6 +57,14 @@ async fn liar(
 async fn newest(world: &World) -> Value {
     let params = json!(["latest", false]);
     world.anvil.rpc.raw_request("eth_getBlockByNumber".into(), params).await.unwrap()
+}
+
+/// A block that an endpoint claims to have.
+fn header(number: u64, hash: B256) -> Value {
+    let mut block = serde_json::to_value(Block::<B256>::default()).unwrap();
+    block["number"] = json!(format!("{number:#x}"));
+    block["hash"] = json!(hash);
+    block
 }
 
 async fn honest(world: &World) -> Meddler {
@@ -294,6 +304,31 @@ async fn stalled_second_endpoint_stops_the_first_only_for_a_while() {
     let mut service = Service::start(impatient(config)).await;
     peer_deposits(&world, 1, 3).await;
     service.until_held(channel(1), 3).await;
+}
+
+#[tokio::test]
+async fn second_endpoint_that_stays_far_behind_is_an_alarm() {
+    let world = World::new().await;
+    let mut height = 0;
+    let syncing = Meddler::start(world.anvil.rpc.clone(), move |method, params| {
+        if method != "eth_getBlockByNumber" || params[0] != "latest" {
+            return Meddling::Pass;
+        }
+        // It moves, so that it is not given up.
+        height += 1;
+        let hash = B256::from(U256::from(height));
+        Meddling::Answer(header(1, hash))
+    })
+    .await;
+    let config = ChainConfig { start_block: 0, ..world.config() };
+    let config = config.with_endpoints([syncing.url()]);
+    let config = ChainConfig { max_lag: 2, ..impatient(config) };
+    let service = Service::start(config).await;
+    world.mine(10).await;
+    until_alarm(&service, true).await;
+    let alarm = service.handle.status().chain.alarm.unwrap();
+    assert!(alarm.contains("not confirmed yet"), "{alarm}");
+    assert!(service.handle.status().chain.delivered.is_none_or(|block| block.number.0 <= 1));
 }
 
 #[tokio::test]
