@@ -214,6 +214,7 @@ contract ForceMove is IForceMove, StatusManager {
         SignedVariablePart[] calldata proof,
         SignedVariablePart calldata candidate
     ) internal view returns (bool supported, string memory reason, bytes32 stateHash) {
+        // Whatever is read of these states from here on was checked to lie where it should.
         Canonical.proofEnd(proof);
         Canonical.signedEnd(candidate);
         uint256[] memory signedBys = new uint256[](proof.length + 1);

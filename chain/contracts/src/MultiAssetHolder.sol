@@ -17,6 +17,11 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         bytes32 right;
     }
 
+    /// @dev One entry of `holdings`.
+    struct Balance {
+        uint256 amount;
+    }
+
     /// @dev What one payee may burn while the others wait. The wallets that are contracts today take their coin for
     /// less than 50 000, and the dearest tokens in wide use move for less than 150 000; a hundred payees that all burn
     /// it still fit in a block. A payee who needs more claims its share, where it brings the gas itself.
@@ -89,11 +94,6 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         if (surplus != 0) {
             require(_send(address(0), msg.sender, surplus, gasleft()), 'Could not transfer ETH');
         }
-    }
-
-    /// @dev One entry of `holdings`.
-    struct Balance {
-        uint256 amount;
     }
 
     /// @dev Finding the place of an entry once is cheaper than looking it up each time.

@@ -145,6 +145,20 @@ contract VirtualPaymentAppTest is NitroTest {
         refuses(after_(postfund()), candidate, 'invalid signature for voucher');
     }
 
+    /// @dev B7: what is no signature in its one form is a wrong voucher, like any other.
+    function test_refuses_a_voucher_whose_signature_is_high() public {
+        RecoveredVariablePart memory candidate = redemption();
+        candidate.variablePart.appData = abi.encode(uint256(7), uint8(27), bytes32(uint256(1)), ~bytes32(0));
+        refuses(after_(postfund()), candidate, 'invalid signature for voucher');
+    }
+
+    /// @dev W11: what Bob started with is not looked at; the checklist's own cases start with 10 for each.
+    function test_accepts_a_redemption_whatever_bob_started_with() public view {
+        RecoveredVariablePart memory proof = postfund();
+        proof.variablePart.outcome = split(COIN, 10, 10);
+        accepts(after_(proof), redemption());
+    }
+
     /// @dev The signature of a smaller voucher under a larger amount.
     function test_refuses_a_voucher_whose_amount_was_changed() public {
         RecoveredVariablePart memory candidate = redemption();
