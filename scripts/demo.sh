@@ -4,16 +4,19 @@
 #
 #   ./scripts/demo.sh
 #   ./scripts/demo.sh --payments 500 --profile dev    # builds faster, pays slower
+#   ./scripts/demo.sh --cheat                         # Irene falls silent and shows an old state
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 payments=20000
 profile=release
+cheat=()
 while [ $# -gt 0 ]; do
   case "$1" in
   --payments) payments="${2:?--payments needs a number}"; shift 2 ;;
   --profile) profile="${2:?--profile needs dev or release}"; shift 2 ;;
-  -h | --help) sed -n '2,7p' "$0" | cut -c3-; exit 0 ;;
+  --cheat) cheat=(--cheat); shift ;;
+  -h | --help) sed -n '2,8p' "$0" | cut -c3-; exit 0 ;;
   *) echo "demo: unknown option $1; see --help" >&2; exit 2 ;;
   esac
 done
@@ -27,4 +30,5 @@ cargo build --locked --profile "$profile" --package node --bin nitro --example d
 
 case "$profile" in dev) folder=debug ;; *) folder="$profile" ;; esac
 built="${CARGO_TARGET_DIR:-target}/$folder"
-exec "$built/examples/demo" --nitro "$built/nitro" --dir .demo --payments "$payments"
+exec "$built/examples/demo" --nitro "$built/nitro" --dir .demo --payments "$payments" \
+  ${cheat[@]+"${cheat[@]}"}

@@ -2,10 +2,14 @@
 //! chain, one payment channel off chain, many payments, an off-chain close, a payout, and every
 //! party's balance checked to the wei.
 //!
+//! With `--cheat` the relay falls silent instead and shows the chain an old state; the others get
+//! their money without a command.
+//!
 //! `scripts/demo.sh` builds and runs it.
 
 #![allow(clippy::unwrap_used, reason = "a demonstration that cannot go on fails")]
 
+mod cheat;
 mod money;
 mod party;
 
@@ -38,6 +42,9 @@ struct Options {
     /// How many payments Alice makes.
     #[arg(long, default_value_t = 20_000)]
     payments: u64,
+    /// The relay falls silent and shows the chain an old state.
+    #[arg(long)]
+    cheat: bool,
 }
 
 fn step(text: &str) {
@@ -62,46 +69,83 @@ async fn main() -> Result<()> {
 
     step("Three nodes, each with its own keys, store and process");
     let url = chain.url();
-    let start = |name, key, boot| Party::start(&options, name, key, &deployment, &url, boot);
+    let settings = if options.cheat { cheat::SETTINGS } else { &[] };
+    let start =
+        |name, key, boot| Party::start(&options, name, key, &deployment, &url, boot, settings);
     let irene = start("irene", ACCOUNTS[2], None)?;
     let boot = Some(irene.peer_address.as_str());
     let (alice, bob) = (start("alice", ACCOUNTS[1], boot)?, start("bob", ACCOUNTS[3], boot)?);
-    let parties = [&alice, &irene, &bob];
-    let books = Books::open(&chain, &parties).await?;
-
-    step("Two ledger channels on chain");
-    let left = alice.open_ledger(&irene, DEPOSIT)?;
-    let right = irene.open_ledger(&bob, DEPOSIT)?;
-
-    step("One payment channel from Alice to Bob through Irene, without a transaction");
-    let before = Instant::now();
-    let channel = alice.open_channel(&[&irene], &bob, CAPACITY)?;
-    println!("  open after {:.0} ms", before.elapsed().as_secs_f64() * 1e3);
-
-    step(&format!("{} payments, each a signed voucher that Bob has committed", options.payments));
-    let rate = alice.pay_many(&channel, options.payments, PAYMENT).await?;
-    println!("  {rate:.0} payments per second over JSON-RPC, two stores and two sockets");
-    let paid = u128::from(options.payments) * PAYMENT;
-    let received = bob.received(&channel)?;
-    ensure!(received == paid, "Bob has received {received} wei, Alice has paid {paid} wei");
-    println!("  Bob holds a voucher over {}", ether(paid));
-
-    step("Closing the payment channel, without a transaction");
-    alice.close_channel(&channel)?;
-
-    step("Closing the ledger channels and paying out on chain");
-    alice.close_ledger(&left)?;
-    bob.close_ledger(&right)?;
-    irene.wait_closed(&[&left, &right])?;
-
-    step("Stopping the nodes");
-    for party in parties {
-        party.stop()?;
+    let stage = Stage { options: &options, chain: &chain, alice, irene, bob };
+    if options.cheat {
+        cheat::play(&stage, &deployment).await?
+    } else {
+        stage.play().await?
     }
-
-    step("Balances");
-    let expected = [-i128::try_from(paid)?, 0, i128::try_from(paid)?];
-    books.check(&parties, &expected).await?;
     println!("\nEvery wei is where it belongs, after {:.1} s.", started.elapsed().as_secs_f64());
     Ok(())
+}
+
+/// The nodes and their chain.
+struct Stage<'a> {
+    options: &'a Options,
+    chain: &'a Anvil,
+    alice: Party,
+    irene: Party,
+    bob: Party,
+}
+
+impl Stage<'_> {
+    const fn parties(&self) -> [&Party; 3] {
+        [&self.alice, &self.irene, &self.bob]
+    }
+
+    fn open_ledgers(&self) -> Result<[String; 2]> {
+        step("Two ledger channels on chain");
+        let left = self.alice.open_ledger(&self.irene, DEPOSIT)?;
+        let right = self.irene.open_ledger(&self.bob, DEPOSIT)?;
+        Ok([left, right])
+    }
+
+    /// Opens the payment channel and pays so much each time; returns the channel and what Bob holds a voucher for.
+    async fn pay(&self, amount: u128) -> Result<(String, u128)> {
+        let Self { alice, irene, bob, options, .. } = self;
+        step("One payment channel from Alice to Bob through Irene, without a transaction");
+        let before = Instant::now();
+        let channel = alice.open_channel(&[irene], bob, CAPACITY)?;
+        println!("  open after {:.0} ms", before.elapsed().as_secs_f64() * 1e3);
+
+        let count = options.payments;
+        step(&format!("{count} payments, each a signed voucher that Bob has committed"));
+        let rate = alice.pay_many(&channel, count, amount).await?;
+        println!("  {rate:.0} payments per second over JSON-RPC, two stores and two sockets");
+        let paid = u128::from(count) * amount;
+        let received = bob.received(&channel)?;
+        ensure!(received == paid, "Bob has received {received} wei, Alice has paid {paid} wei");
+        println!("  Bob holds a voucher over {}", ether(paid));
+        Ok((channel, paid))
+    }
+
+    /// Everybody keeps to the rules.
+    async fn play(&self) -> Result<()> {
+        let books = Books::open(self.chain, &self.parties()).await?;
+        let [left, right] = self.open_ledgers()?;
+        let (channel, paid) = self.pay(PAYMENT).await?;
+
+        step("Closing the payment channel, without a transaction");
+        self.alice.close_channel(&channel)?;
+
+        step("Closing the ledger channels and paying out on chain");
+        self.alice.close_ledger(&left)?;
+        self.bob.close_ledger(&right)?;
+        self.irene.wait_closed(&[&left, &right])?;
+
+        step("Stopping the nodes");
+        for party in self.parties() {
+            party.stop()?;
+        }
+
+        step("Balances");
+        let expected = [-i128::try_from(paid)?, 0, i128::try_from(paid)?];
+        books.check(&self.parties(), &expected).await
+    }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256};
@@ -14,6 +14,7 @@ use futures::StreamExt;
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::ObjectParams;
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
+use node::data_dir::DataDir;
 use serde_json::Value;
 use serde_json::value::Index;
 
@@ -24,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// Payments under way at once.
 const IN_FLIGHT: usize = 512;
 /// Unlocks the demo's keystores, which hold nothing but play money.
-const PASSPHRASE: &str = "demo";
+pub(crate) const PASSPHRASE: &str = "demo";
 
 /// A running node and what is known of it.
 pub(crate) struct Party {
@@ -87,6 +88,7 @@ impl Party {
         deployment: &Path,
         endpoint: &str,
         boot: Option<&str>,
+        settings: &[&str],
     ) -> Result<Self> {
         let dir = options.dir.join(name);
         let key = secret_file(&options.dir, &format!("{name}.key"), &chain_key)?;
@@ -99,6 +101,7 @@ impl Party {
         init.args(["--set", "chain.confirmations=0", "--set", "chain.poll_interval_ms=50"]);
         init.args(["--max-peer-deposit", "100ether"]);
         init.args(boot.into_iter().flat_map(|boot| ["--boot-peer", boot]));
+        init.args(settings.iter().flat_map(|setting| ["--set", setting]));
         json(&mut init, "init")?;
 
         let log = File::create(options.dir.join(format!("{name}.log")))?;
@@ -177,6 +180,13 @@ impl Party {
         Ok(())
     }
 
+    /// Waits until the node has got out of a channel on its own.
+    pub(crate) fn wait_out(&self, channel: &str) -> Result<()> {
+        self.run(&["objective", "wait", &format!("Exit-{channel}")])?;
+        println!("  {} is out", self.name);
+        Ok(())
+    }
+
     /// What the payee holds vouchers for.
     pub(crate) fn received(&self, channel: &str) -> Result<u128> {
         Ok(text(&self.run(&["channel", "show", channel])?, "paid")?.parse()?)
@@ -226,16 +236,59 @@ impl Party {
             .await?)
     }
 
+    /// Copies the node's folder as it is at this moment, while its process is halted.
+    pub(crate) fn copy_records(&self) -> Result<DataDir> {
+        let copy = self.dir.with_extension("old");
+        let process = self.process()?;
+        signal(&process, "-STOP")?;
+        let copied = copy_folder(&self.dir, &copy);
+        signal(&process, "-CONT")?;
+        copied?;
+        Ok(DataDir::new(copy))
+    }
+
+    /// Ends the process at once, as a power cut would.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let mut process = self.process()?;
+        process.kill()?;
+        process.wait()?;
+        println!("  {} does not answer any more", self.name);
+        Ok(())
+    }
+
+    fn process(&self) -> Result<MutexGuard<'_, Child>> {
+        self.process.lock().map_err(|_| anyhow::anyhow!("poisoned"))
+    }
+
     /// Stops the node in order, as a service manager would.
     pub(crate) fn stop(&self) -> Result<()> {
-        let mut process = self.process.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
-        let pid = process.id().to_string();
-        ensure!(Command::new("kill").args(["-TERM", &pid]).status()?.success(), "kill failed");
+        let mut process = self.process()?;
+        signal(&process, "-TERM")?;
         let status = process.wait()?;
         ensure!(status.success(), "{} stopped with {status}; see its log", self.name);
         println!("  {} stopped", self.name);
         Ok(())
     }
+}
+
+fn signal(process: &Child, name: &str) -> Result<()> {
+    let sent = Command::new("kill").args([name, &process.id().to_string()]).status()?;
+    ensure!(sent.success(), "kill {name} failed");
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let (from, to) = (entry?.path(), to);
+        let name = from.file_name().context("an entry has a name")?;
+        if from.is_dir() {
+            copy_folder(&from, &to.join(name))?;
+        } else {
+            fs::copy(&from, to.join(name))?;
+        }
+    }
+    Ok(())
 }
 
 fn json(command: &mut Command, what: &str) -> Result<Value> {
