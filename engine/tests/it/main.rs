@@ -6,6 +6,7 @@ mod adversaries;
 mod closing;
 mod crashes;
 mod dispute_seeds;
+mod disputes;
 mod exits;
 mod funding;
 mod gaps;
