@@ -76,7 +76,7 @@ pub enum NodeError {
     #[error("chain: {0}")]
     Chain(#[from] chain::ChainError),
     /// The watchtower's records do not open.
-    #[error("{0}")]
+    #[error(transparent)]
     Tower(#[from] TowerError),
     /// No thread for the engine.
     #[error("engine thread: {0}")]

@@ -394,7 +394,6 @@ impl PolicySection {
             patience: Duration::from_secs(self.patience_secs),
             stale_answer: self.stale_answer.into(),
             dust: self.dust.0.clone(),
-            ..Policy::default()
         }
     }
 

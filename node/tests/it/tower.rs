@@ -20,6 +20,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
+use crate::cli::{Place, word};
 use crate::served::Served;
 use crate::support::{ETHER, LIMIT, Network, TestNode, amount};
 
@@ -365,4 +366,41 @@ async fn a_client_sees_what_its_tower_holds() {
     assert_eq!(served.ok("nitro_towers", json!({})).await, json!([]));
     until("the tower to forget", async || tower.count().await.unwrap().channels == 0).await;
     tower.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tower_is_used_from_the_command_line() {
+    let network = Network::start().await;
+    let place = Place::new(&network);
+    for (node, key) in [("client", "k1"), ("peer", "k2"), ("tower", "k3")] {
+        assert!(place.init(node, key, &[]).status.success());
+    }
+    let tower = place.start("tower", &["--set", "tower.serve=true"]);
+    let peer = place.start("peer", &[]);
+    let name = word(&tower.ready, "address").to_owned();
+    let _client = place.start("client", &["--boot-peer", peer.peer_address()]);
+    place.fails("client", &["tower", "add", &name], 1, &["unknown tower", "nitro peer add"]);
+    place.fails("client", &["tower", "add", "0x12"], 1, &["tower: "]);
+    place.text("client", &["peer", "add", tower.peer_address()]);
+    assert!(place.text("client", &["tower", "add", &name]).contains("serving               yes"));
+
+    let peer_name = word(&peer.ready, "address");
+    let open = ["ledger", "open", peer_name, "--amount", "1ether", "--peer-amount", "1ether"];
+    let ledger = word(&place.json("client", &open), "channel").to_owned();
+    until("the receipt", async || {
+        let list = place.json("client", &["tower", "list"]);
+        let guard = &list[0]["channels"][0];
+        guard["channel"] == ledger.as_str() && guard["status"] == "guarded"
+    })
+    .await;
+    let list = place.text("client", &["tower", "list"]);
+    assert!(list.contains(&ledger) && list.contains("guarded"), "{list}");
+    let status = place.text("tower", &["tower", "status"]);
+    assert_eq!(status, "clients   1\nchannels  1\n");
+    assert!(place.text("client", &["tower", "status"]).contains("is no watchtower"));
+    place.text("client", &["tower", "remove", &name]);
+    assert!(place.text("client", &["tower", "list"]).contains("no towers"));
+    // A tower alone has a name of its own: it does not run beside the node of its folder.
+    place.fails("tower", &["tower", "serve"], 1, &["in use"]);
+    place.fails("tower", &["tower", "serve", "--rpc-listen", "x"], 2, &["serves no RPC"]);
 }
