@@ -143,7 +143,7 @@ fn describe(ledger: &LedgerInfo, exit: Vec<(&'static str, String)>) -> String {
         ("peer balance", money(ledger.peer_balance)),
         ("locked", money(ledger.locked)),
         ("on chain", format!("{} ({})", money(ledger.holdings), ledger.on_chain)),
-        ("final at", maybe(ledger.finalizes_at.map(utc_and_distance))),
+        ("final at", maybe(final_at(ledger))),
         ("challenge", format!("{} s", ledger.challenge_duration)),
         ("turn", ledger.turn.to_string()),
     ];
@@ -168,4 +168,9 @@ fn describe_all(ledgers: &[LedgerInfo]) -> String {
     };
     let names = ["ledger", "status", "peer", "my balance", "peer balance", "locked"];
     table(names, ledgers.iter().map(row).collect(), "no ledger channels")
+}
+
+/// When a running challenge becomes final; nothing runs against a closed ledger.
+fn final_at(ledger: &LedgerInfo) -> Option<String> {
+    ledger.exit.as_ref()?.finalizes_at.map(utc_and_distance)
 }
