@@ -30,6 +30,7 @@ scripts/bindings.sh --check
 
 step "contracts"
 scripts/forge.sh test
+scripts/gas.sh --check
 
 step "tests"
 if cargo nextest --version >/dev/null 2>&1; then
