@@ -24,19 +24,20 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::DirectDefund(id);
     sign_final_state(draft, id);
     let Some(ledger) = draft.ledger(id) else { return };
-    let Some(conclusion) = ledger.withdrawal_call() else {
-        return draft.wait_for(objective, WaitingFor::Finalization);
-    };
     // Somebody may conclude it without paying out; concluding it again would be refused.
     let settlement = ledger.settlement(&|_| None).map(|settlement| settlement.call);
     let (call, me, turn) = (ledger.call, ledger.me, ledger.withdrawal);
+    let conclusion = ledger.withdrawal_call();
     let status = ledger.status();
     let concluded = status.mode == ChannelMode::Concluded;
     if concluded && settlement.is_none() && call == CallState::None {
         draft.complete(objective);
         return draft.archive_ledger(id);
     }
-    let withdrawal = settlement.unwrap_or(conclusion);
+    // The peer may have concluded it with a signature that never reached this node.
+    let Some(withdrawal) = settlement.or(conclusion) else {
+        return draft.wait_for(objective, WaitingFor::Finalization);
+    };
     // Never funded, and with both signatures nothing of ours can be on its way any more.
     let unfunded = !ledger.has_opened() && status.holdings.is_zero();
     if unfunded && call == CallState::None {

@@ -3,9 +3,9 @@
 
 use engine::input::Request;
 use engine::testing::Party;
-use engine::types::{Asset, ChannelId};
+use engine::types::{Asset, ChannelId, ObjectiveId};
 
-use super::scene::{ASSETS, END, Scene};
+use super::scene::{ASSETS, END, SOON, Scene};
 
 const NAMES: [&str; 2] = ["alice", "bob"];
 const PATH: [Party; 2] = [Party(0), Party(1)];
@@ -28,11 +28,7 @@ fn leave(scene: &mut Scene, honest: Party, paid: i64, steps: usize) {
     let least = if honest == PATH[0] { -paid } else { paid };
     let text = format!("{honest:?}, {steps} steps\n{}", scene.world.describe());
     assert!(scene.gain(honest) >= least, "{} of {least}: {text}", scene.gain(honest));
-    // A ledger that is paid out stays for as long as the peer may ask about it.
-    for id in scene.world.ledger_ids(honest) {
-        let paid_out = scene.world.ledger(honest, id).unwrap().status().paid_out;
-        assert!(paid_out, "{text}");
-    }
+    assert!(scene.world.ledger_ids(honest).is_empty(), "{text}");
     assert!(scene.world.payment_ids(honest).is_empty(), "{text}");
 }
 
@@ -118,5 +114,26 @@ fn while_a_ledger_is_closed() {
             };
             interrupt(asset, begin, moments(asset, STEPS));
         }
+    }
+}
+
+/// The peer ends after its withdrawal left and before its signature did: what the chain says is
+/// enough to know that the ledger is closed.
+#[test]
+fn between_the_withdrawal_and_the_message_about_it() {
+    for asset in ASSETS {
+        let mut scene = Scene::calm(&NAMES, asset);
+        let ledger = scene.ledger(PATH[0], PATH[1], [60, 40]);
+        scene.settle_down();
+        scene.world.start(PATH[1], Request::CloseLedger { ledger });
+        while scene.world.chain().waiting() == 0 {
+            scene.world.step();
+        }
+        scene.world.crash(PATH[0]);
+        scene.world.run_for(SOON);
+        scene.assert_gains(&[0, 0]);
+        scene.assert_done(ledger, &PATH[1..]);
+        let closed = ObjectiveId::DirectDefund(ledger);
+        assert!(scene.world.has_completed(PATH[1], closed), "{}", scene.world.describe());
     }
 }
