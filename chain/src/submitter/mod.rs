@@ -392,13 +392,39 @@ impl Submitter {
 
     /// Forgets the oldest settled calls.
     async fn prune(&mut self) -> Result<(), ChainError> {
-        let settled: Vec<CallId> =
+        let settled =
             self.calls.iter().filter(|(_, entry)| entry.is_settled()).map(|(id, _)| *id).collect();
-        let excess = settled.len().saturating_sub(SETTLED_KEPT);
-        for id in settled.into_iter().take(excess) {
+        for id in forgettable(settled) {
             self.calls.remove(&id);
             self.on_disk(move |journal| journal.remove(id)).await?;
         }
         Ok(())
+    }
+}
+
+/// The settled calls that need not be kept, given all of them in the order of their ids. Of each
+/// half of the ids the newest are kept: a watchtower beside the engine counts in the upper one,
+/// and must not push out what the engine may still ask about.
+fn forgettable(settled: Vec<CallId>) -> Vec<CallId> {
+    const UPPER_HALF: CallId = CallId(1 << 63);
+    let (engine, others): (Vec<_>, Vec<_>) = settled.into_iter().partition(|id| *id < UPPER_HALF);
+    let oldest = |half: Vec<CallId>| {
+        let excess = half.len().saturating_sub(SETTLED_KEPT);
+        half.into_iter().take(excess)
+    };
+    oldest(engine).chain(oldest(others)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_of_both_halves_are_kept() {
+        let kept = SETTLED_KEPT as u64;
+        let half = |first: u64, count: u64| (first..first + count).map(CallId);
+        assert_eq!(forgettable(half(0, kept).chain(half(1 << 63, kept)).collect()), []);
+        let found = forgettable(half(5, kept + 2).chain(half(1 << 63, kept + 1)).collect());
+        assert_eq!(found, [CallId(5), CallId(6), CallId(1 << 63)]);
     }
 }
