@@ -104,7 +104,9 @@ impl Beside {
         let (ask, questions) = mpsc::unbounded_channel();
         let start = Start { folder, deployment, settings, key: &key.0, signer };
         let outbox = Outbox { inbox, calls, questions: ask };
-        Ok(Self { service: Service::open(start, outbox)?, deployment, questions })
+        let mut service = Service::open(start, outbox)?;
+        service.follow_another_cursor();
+        Ok(Self { service, deployment, questions })
     }
 
     /// Runs the tower on a thread of its own.

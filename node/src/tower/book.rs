@@ -131,6 +131,11 @@ impl Book {
         &self.deployment
     }
 
+    /// Forgets which blocks were read.
+    pub(super) fn forget_blocks(&mut self) {
+        self.recent.clear();
+    }
+
     /// The newest blocks that were read, oldest first.
     pub(super) fn recent(&self) -> Vec<BlockRef> {
         self.recent.clone()

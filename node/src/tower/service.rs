@@ -178,6 +178,12 @@ impl<O: Outlet + 'static> Service<O> {
         Ok(service)
     }
 
+    /// Reads the chain from wherever it is told next: the engine's cursor stands for the tower, too,
+    /// and what it missed before is asked.
+    pub(super) fn follow_another_cursor(&mut self) {
+        self.book.forget_blocks();
+    }
+
     /// Where the chain was read to.
     pub(super) fn cursor(&self) -> Vec<engine::chain::BlockRef> {
         self.book.recent()
