@@ -6,8 +6,8 @@
 //!   chain: ChallengeRegistered ──> │ newer state held? ── checkpoint ──> chain
 //! ```
 //!
-//! [`book`] decides, [`rows`] keeps, [`seal`] encrypts, [`service`] is the thread that brings them
-//! together. A tower runs within a node ([`beside`]) or without one ([`alone`]). What it is trusted
+//! `book` decides, `rows` keeps, `seal` encrypts, `service` is the thread that brings them
+//! together. A tower runs within a node (`beside`) or without one (`alone`). What it is trusted
 //! with, and what not, is in `docs/towers.md`.
 
 mod alone;
