@@ -27,6 +27,7 @@ pub(crate) struct Memory {
 
 #[derive(Clone, Copy, Debug)]
 struct LedgerMemory {
+    asset: Asset,
     deposit: Amount,
     total: Amount,
     balance: Amount,
@@ -101,7 +102,11 @@ pub(crate) fn check_node(
     for channel in state.payments.values() {
         check_payment(name, state, channel, memory);
     }
-    let taken = |ledger| chain.paid(ledger, engine.address());
+    // What was not worth taking is still there.
+    let taken = |ledger: ChannelId, asset: Asset| {
+        let paid = chain.paid(ledger, engine.address());
+        paid.checked_add(chain.held(asset, ledger)).expect("less than 2^256 of anything")
+    };
     check_worth(name, state, memory, &taken);
 }
 
@@ -148,6 +153,7 @@ fn check_ledger(name: &str, signer: &RecordingSigner, ledger: &Ledger, memory: &
     let id = ledger.id;
     let total = ledger.agreed.total().expect("a ledger of less than 2^256");
     let before = *memory.ledgers.entry(id).or_insert_with(|| LedgerMemory {
+        asset: ledger.asset,
         deposit: ledger.agreed.of(ledger.me),
         total,
         balance: ledger.agreed.of(ledger.me),
@@ -216,14 +222,19 @@ fn guaranteed(state: &State, hop: ChannelId, target: ChannelId) -> Option<Amount
 
 /// A node never has less than it put in, less what it paid, plus what it was paid: no neighbour
 /// can make a relay pay more than it gets (invariant 6).
-fn check_worth(name: &str, state: &State, memory: &Memory, taken: &dyn Fn(ChannelId) -> Amount) {
+fn check_worth(
+    name: &str,
+    state: &State,
+    memory: &Memory,
+    taken: &dyn Fn(ChannelId, Asset) -> Amount,
+) {
     let (mut worth, mut due) = (U256::ZERO, U256::ZERO);
     for (id, known) in &memory.ledgers {
         due += known.deposit.to_u256();
         worth += match state.ledgers.get(id) {
             Some(ledger) => worth_of(name, state, ledger),
             // A settlement pays what was reclaimed, too.
-            None => known.balance.max(taken(*id)).to_u256(),
+            None => known.balance.max(taken(*id, known.asset)).to_u256(),
         };
     }
     for known in memory.payments.values() {

@@ -14,6 +14,7 @@ mod ledger;
 mod payments;
 mod reorgs;
 mod requests;
+mod reserve;
 mod seeds;
 mod support;
 mod towers;

@@ -25,7 +25,7 @@ use super::network::{Arrival, Incoming, Network, Weather};
 use super::properties;
 use super::store::MemStore;
 use crate::apply::{Due, State};
-use crate::chain::ChainEvent;
+use crate::chain::{ChainEvent, GasReport};
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
 use crate::input::{Input, Request};
@@ -195,6 +195,13 @@ impl World {
     /// Tells one node of something that the chain says, true or not.
     pub fn tell(&mut self, party: Party, event: ChainEvent) {
         self.put(party, Input::Chain(event));
+    }
+
+    /// Tells a node what its account has and what gas costs, until it restarts.
+    pub fn report_gas(&mut self, party: Party, report: GasReport) {
+        if let Some(driver) = &mut self.nodes[party.0].driver {
+            driver.report_gas(report);
+        }
     }
 
     /// A call of a stranger, or of a cheat behind its node's back, mined before all others.

@@ -1,0 +1,131 @@
+//! What gas costs: no channel is opened that could not be enforced, nothing is enforced that is not
+//! worth it.
+
+use std::time::Duration;
+
+use engine::chain::{ChainCall, GasReport};
+use engine::effect::{Response, Update};
+use engine::error::RequestError;
+use engine::input::Request;
+use engine::objectives::{DeclineReason, ExitReason, ObjectiveStatus};
+use engine::payment::PaymentPhase;
+use engine::testing::{Party, World, fixtures};
+use engine::types::{Amount, Asset, ObjectiveId};
+
+const LONG: Duration = Duration::from_secs(5 * 86_400);
+
+fn report(balance: u64, price: u64) -> GasReport {
+    GasReport { balance: Some(balance.into()), price: price.into() }
+}
+
+fn challenges(world: &World) -> usize {
+    let successes = world.chain().successes();
+    successes.iter().filter(|(_, call)| matches!(call, ChainCall::Challenge { .. })).count()
+}
+
+#[test]
+fn without_a_reserve_no_channel_is_opened_and_nothing_changes() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    world.report_gas(alice, report(479_999, 1));
+    let request = world.ledger_request(bob, 60, 40);
+    let (needed, available) = (Amount::from(480_000_u64), Amount::from(479_999_u64));
+    assert_eq!(
+        world.request(alice, request.clone()),
+        Err(RequestError::GasReserve { needed, available })
+    );
+    assert_eq!(world.counters(alice).ledgers, 0);
+    world.report_gas(alice, report(480_000, 1));
+    let Ok(Response::Started(objective)) = world.request(alice, request) else { panic!() };
+    world.run_until_quiet();
+    assert!(world.has_completed(alice, objective));
+    assert_eq!(world.counters(alice).reserve, needed);
+    // One payment channel more is not covered, whoever opens it.
+    let request = world.payment_request(&[alice, bob], 10);
+    let needed = Amount::from(880_000_u64);
+    let available = Amount::from(480_000_u64);
+    assert_eq!(world.request(alice, request), Err(RequestError::GasReserve { needed, available }));
+    let id = world.begin_payment(&[bob, alice], 10);
+    world.run_until_quiet();
+    let status = world.status(bob, ObjectiveId::VirtualFund(id));
+    let declined =
+        ObjectiveStatus::Declined { by: world.address(alice), reason: DeclineReason::GasReserve };
+    assert_eq!(status, Some(declined), "{}", world.describe());
+}
+
+#[test]
+fn a_peer_without_a_reserve_declines_a_ledger() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    world.report_gas(bob, report(1, 1));
+    let id = world.begin_ledger(alice, bob, 60, 40);
+    world.run_until_quiet();
+    let reason = DeclineReason::GasReserve;
+    let declined = ObjectiveStatus::Declined { by: world.address(bob), reason };
+    assert_eq!(world.status(alice, ObjectiveId::DirectFund(id)), Some(declined));
+    assert_eq!(world.purse(alice, Asset::NATIVE), fixtures::PURSE.into());
+}
+
+#[test]
+fn dust_under_an_exit_is_left_and_said() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    let purse = fixtures::PURSE;
+    let id = world.open_ledger(alice, bob, 500_000, 400_000);
+    let channel = world.open_payment(&[alice, bob], 150_000);
+    world.run_until_quiet();
+    world.crash(bob);
+    // At a wei per gas, 150 000 are less than the payment channel costs.
+    world.report_gas(alice, report(u64::MAX, 1));
+    world.take_updates(alice);
+    world.start(alice, Request::ExitLedger { ledger: id });
+    world.run_for(LONG);
+    assert_eq!(world.purse(alice, Asset::NATIVE), (purse - 150_000).into());
+    let left = Update::LeftBehind { channel: id, holdings: 150_000_u64.into() };
+    assert!(world.take_updates(alice).contains(&left), "{}", world.describe());
+    assert!(world.archived(alice, channel).is_some() && world.archived(alice, id).is_some());
+    world.leave_unfinished();
+}
+
+#[test]
+fn a_silent_peer_is_not_pursued_for_less_than_it_costs() {
+    for (price, pursued) in [(0, true), (1, false)] {
+        let mut world = World::calm(&["alice", "bob"]);
+        let (alice, bob) = (Party(0), Party(1));
+        let id = world.open_ledger(alice, bob, 60, 40);
+        world.run_until_quiet();
+        world.report_gas(alice, report(u64::MAX, price));
+        world.crash(bob);
+        world.start(alice, Request::CloseLedger { ledger: id });
+        world.take_updates(alice);
+        world.run_for(LONG);
+        assert_eq!(challenges(&world), usize::from(pursued));
+        let left = Update::LeftBehind { channel: id, holdings: 60_u64.into() };
+        assert_eq!(world.take_updates(alice).contains(&left), !pursued);
+        world.leave_unfinished();
+    }
+}
+
+/// The owner's word counts more than the price.
+#[test]
+fn what_the_user_asks_for_is_enforced_whatever_it_costs() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    let id = world.open_ledger(alice, bob, 60, 40);
+    let channel = world.open_payment(&[bob, alice], 20);
+    world.pay(bob, channel, 5);
+    world.run_until_quiet();
+    world.report_gas(alice, report(u64::MAX, 1_000));
+    world.start(alice, Request::ExitPayment { channel });
+    let phase = world.payment(alice, channel).unwrap().phase;
+    assert_eq!(phase, PaymentPhase::Exiting(ExitReason::Requested));
+    world.run_for(LONG);
+    assert_eq!(challenges(&world), 1);
+    assert_eq!(world.balance(alice, id), 65_u64.into(), "{}", world.describe());
+    world.crash(bob);
+    world.start(alice, Request::ExitLedger { ledger: id });
+    world.run_for(LONG);
+    let expected = Amount::from(fixtures::PURSE + 5);
+    assert_eq!(world.purse(alice, Asset::NATIVE), expected, "{}", world.describe());
+    world.leave_unfinished();
+}
