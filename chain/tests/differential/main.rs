@@ -8,6 +8,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
+mod calldata;
 mod evm;
 mod generate;
 mod hashes;

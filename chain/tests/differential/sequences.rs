@@ -608,7 +608,7 @@ const fn name(fact: &ChainFact) -> &'static str {
 }
 
 /// A log of the fake as the contract writes it.
-fn log_data(log: &ChannelLog) -> LogData {
+pub(crate) fn log_data(log: &ChannelLog) -> LogData {
     let id = log.channel.0;
     let (turn, time) =
         (|turn: TurnNumber| U48::from(turn.0), |timestamp: u64| U48::from(timestamp));
