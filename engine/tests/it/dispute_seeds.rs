@@ -82,7 +82,8 @@ impl Story {
         let mut setup = Setup::new(seed).climate(Climate::ROUGH);
         let asset = if seed.is_multiple_of(2) { Asset::NATIVE } else { fixtures::TOKEN };
         for name in NAMES {
-            let answer = if seed % 5 == 0 { StaleAnswer::Checkpoint } else { StaleAnswer::Exit };
+            let answer =
+                if seed.is_multiple_of(5) { StaleAnswer::Checkpoint } else { StaleAnswer::Exit };
             let policy = Policy { patience: PATIENCE, stale_answer: answer, ..fixtures::policy() };
             setup = setup.node(name, policy);
         }
