@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 use crate::served::{Served, params};
-use crate::support::{ETHER, LIMIT, Network, account, amount};
+use crate::support::{ETHER, LIMIT, Network, TestNode, account, amount};
 
 const UNKNOWN: &str = "0x1111111111111111111111111111111111111111111111111111111111111111";
 /// The challenge duration of the ledgers of these tests, and a block.
@@ -231,4 +231,63 @@ async fn a_node_without_coin_for_leaving_opens_nothing_and_says_so() {
     network.mine(1).await;
     until(&served, "nitro_status", json!({}), |status| reserve(status, false)).await;
     served.ok("nitro_openChannel", json!({ "payee": bob_name, "amount": "5", "wait": true })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_channel_is_left_and_the_ledger_of_a_peer_that_answers_stays_open() {
+    let network = Network::start().await;
+    let bob = network.node(2, &[]).await;
+    let alice = network.node(1, &[&bob]).await;
+    let served = Served::start(alice.handle()).await;
+    let ledger = alice.open_ledger(&bob, Asset::NATIVE, ETHER, ETHER).await;
+    let channel = bob.open_payment(&[&alice], Asset::NATIVE, ETHER / 2).await;
+    bob.pay(channel, 7).await;
+    let (id, over) = (json!({ "ledger": ledger }), json!({ "channel": channel }));
+
+    let begun = served.ok("nitro_exitChannel", over.clone()).await;
+    assert_eq!(begun["objective"], format!("Exit-{channel}"));
+    let challenged = |info: &Value| info["on_chain"] == "challenged";
+    let shown = until(&served, "nitro_channel", over.clone(), challenged).await;
+    assert_eq!(shown["exit"]["reason"], "you asked for it");
+    assert!(shown["exit"]["finalizes_at"].is_u64(), "{shown}");
+    assert_eq!(served.ok("nitro_ledger", id.clone()).await["status"], "open");
+    let given_up =
+        served.refused("nitro_cancelObjective", json!({ "objective": begun["objective"] }));
+    assert_eq!(given_up.await.reason, "not_cancellable");
+
+    pass_time(&network).await;
+    let ended = served.ok("nitro_waitObjective", json!({ "objective": begun["objective"] })).await;
+    assert_eq!(ended["status"], "completed");
+    assert_eq!(served.ok("nitro_channel", over).await["status"], "closed");
+    let ledger = until(&served, "nitro_ledger", id, |info| info["locked"] == "0").await;
+    assert_eq!((&ledger["status"], &ledger["exit"]["reason"]), (&json!("open"), &Value::Null));
+    assert_eq!(ledger["my_balance"], (ETHER + 7).to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_worth_its_gas_is_left_and_said() {
+    let network = Network::start().await;
+    let mut bob = network.node(2, &[]).await;
+    let (mut settings, dir) = network.settings(1);
+    settings.p2p.boot_peers.push(bob.dial_address().await);
+    settings.policy.dust.insert(Asset::NATIVE, amount(10_000));
+    let alice = TestNode::start(settings, dir).await;
+    let served = Served::start(alice.handle()).await;
+    let ledger = alice.open_ledger(&bob, Asset::NATIVE, ETHER, ETHER).await;
+    bob.open_payment(&[&alice], Asset::NATIVE, 1_000).await;
+    bob.stop().await;
+    let id = json!({ "ledger": ledger });
+    let mut ledgers = subscribe(&served, "Ledgers", id.clone()).await;
+    let begun = served.ok("nitro_exitLedger", id.clone()).await;
+    until(&served, "nitro_ledger", id, |info| info["on_chain"] == "challenged").await;
+    pass_time(&network).await;
+    let left = hear(&mut ledgers, |notice| match notice {
+        Notice::LeftBehind { channel, holdings } if *channel == ledger => Some(holdings.0),
+        _ => None,
+    });
+    assert_eq!(left.await, amount(1_000));
+    let ended = served.ok("nitro_waitObjective", json!({ "objective": begun["objective"] })).await;
+    assert_eq!(ended["status"], "completed");
+    let balance = network.balance(Asset::NATIVE, alice.address, &alice).await;
+    assert_eq!(balance, amount(ETHER));
 }
