@@ -33,10 +33,12 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     }
 }
 
-/// Proposes to turn the guarantee back into balances, if this node leads the hop.
+/// Proposes to turn the guarantee back into balances, if this node leads the hop. A ledger that
+/// cannot change is not touched: its crank may have asked for this.
 pub(super) fn release(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, paid: Amount) {
     let Some((channel, ledger)) = draft.payment(id).zip(draft.ledger(hop)) else { return };
     let due = ledger.me == Side::Leader
+        && ledger.is_usable()
         && ledger.agreed.guarantees.contains_key(&id)
         && !ledger.has_pending(id);
     let Some(state) = channel.final_state.as_ref().filter(|_| due) else { return };

@@ -278,3 +278,29 @@ fn a_payout_in_an_unusual_order_locks_nobody_out() {
     assert_gone(&world, id, &[alice]);
     world.leave_unfinished();
 }
+
+/// The leader of a ledger that ran on chain asked to give the guarantee back, in vain, which had
+/// the ledger looked at, which had the payment channel looked at, which asked again, for ever.
+#[test]
+fn a_final_state_that_comes_while_the_leader_exits_ends_the_channel_once() {
+    let mut world = World::calm(&["alice", "irene", "bob"]);
+    let path = [Party(0), Party(1), Party(2)];
+    let [alice, irene, bob] = path;
+    let left = world.open_ledger(alice, irene, 60, 40);
+    let right = world.open_ledger(irene, bob, 60, 40);
+    let channel = world.open_payment(&path, 30);
+    world.pay(alice, channel, 12);
+    world.run_until_quiet();
+    world.crash(bob);
+    world.start(alice, Request::ClosePayment { channel });
+    world.run_for(Duration::from_secs(60));
+    world.start(irene, Request::ExitLedger { ledger: right });
+    // Bob signs before he hears of the challenge.
+    world.restart(bob);
+    world.run_for(LONG);
+    assert_gone(&world, right, &[irene, bob]);
+    assert_gone(&world, channel, &path);
+    assert_eq!(world.balance(alice, left), 48_u64.into(), "{}", world.describe());
+    assert_eq!(world.balance(irene, left), 52_u64.into(), "{}", world.describe());
+    assert_eq!(purses(&world)[bob.0], PURSE + 12, "{}", world.describe());
+}
