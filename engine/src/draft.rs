@@ -25,6 +25,10 @@ use crate::types::{Address, Asset, CallId, ChannelId, MessageId, ObjectiveId, Ti
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
+/// Cranks of one channel in one step. A ledger is cranked about once per payment channel over it, of
+/// which there are a few hundred at most.
+const MAX_CRANKS: usize = 10_000;
+
 pub(crate) struct Draft<'a> {
     pub(crate) now: Timestamp,
     pub(crate) deployment: &'a Deployment,
@@ -419,8 +423,17 @@ impl<'a> Draft<'a> {
 
     /// Cranks every touched channel until nothing more is due. Ends, because each crank that
     /// touches something has signed, proposed, submitted or archived, and none does so twice.
+    /// Should two cranks ask each other for ever after all, the node goes on without them: they
+    /// are asked again when something happens.
     pub(crate) fn settle(&mut self) {
+        let mut cranks: BTreeMap<ChannelId, usize> = BTreeMap::new();
         while let Some(id) = self.touched.pop_first() {
+            let count = cranks.entry(id).or_default();
+            *count = count.saturating_add(1);
+            if *count > MAX_CRANKS {
+                debug_assert!(false, "{id} is cranked for ever");
+                continue;
+            }
             if let Some(phase) = self.ledger(id).map(|ledger| ledger.phase) {
                 match phase {
                     LedgerPhase::Opening => crank_direct_fund(self, id),
