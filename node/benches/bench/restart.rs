@@ -114,6 +114,7 @@ pub(crate) async fn child(arguments: &[String]) {
         },
         chain,
         channel_key: ChannelKey(KEY),
+        tower: None,
     };
     let began = Instant::now();
     let node = Node::start(settings).await.expect("the node starts");
