@@ -376,6 +376,11 @@ impl FakeChain {
         self.blocks.push(Mined { block, logs, transactions, after });
     }
 
+    /// The contract after the newest block.
+    pub(crate) fn contract(&self) -> &Adjudicator {
+        self.state()
+    }
+
     fn state(&self) -> &Adjudicator {
         self.blocks.last().map_or(&self.genesis, |block| &block.after)
     }

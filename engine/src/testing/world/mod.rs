@@ -23,6 +23,7 @@ use super::chain::{ChainRules, ContractCall, FakeChain, Orphans};
 use super::fixtures;
 use super::network::{Arrival, Incoming, Network, Weather};
 use super::properties;
+use super::safe_exit::{self, Rehearsed};
 use super::store::MemStore;
 use crate::apply::{Due, State};
 use crate::chain::{ChainEvent, GasReport};
@@ -57,6 +58,7 @@ pub struct World {
     may_misbehave: bool,
     /// Bytes that were no message, which honest nodes never send.
     malformed: usize,
+    rehearsed: Rehearsed,
     /// What the addresses that a test plays itself have heard.
     puppets: BTreeMap<Address, Vec<(Party, Message)>>,
 }
@@ -516,6 +518,9 @@ impl World {
         let (signer, store, memory) = (&node.signer, &node.store, &mut node.memory);
         let chain = &self.chain;
         properties::check_node(&node.name, deployment, engine, signer, store, chain, memory);
+        let (contract, time) = (self.chain.contract(), self.chain.head().timestamp);
+        let state = engine.state();
+        safe_exit::check(&node.name, state, signer, contract, time, &mut self.rehearsed);
         let engines: Vec<_> = self
             .nodes
             .iter()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Network, Node, Party, Random, World};
+use super::{Network, Node, Party, Random, Rehearsed, World};
 use crate::crypto::LocalSigner;
 use crate::policy::Policy;
 use crate::state::Deployment;
@@ -103,6 +103,7 @@ impl Setup {
             may_be_unfinished: false,
             may_misbehave: false,
             malformed: 0,
+            rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),
         };
         for (name, policy) in self.nodes {
