@@ -52,9 +52,11 @@ async fn a_stale_challenge_is_answered_by_a_checkpoint_and_the_ledger_lives_on()
         assert_eq!(scene.calls(1).await, ["checkpoint"]);
         scene.expire().await;
         scene.nodes[0].resume().await;
+        // It hears of the challenge and of the answer, which it would give as well.
+        scene.nodes[0].until_block(scene.network.head().await).await;
         scene.until_cleared(0, ledger).await;
         scene.pay_once(&[1, 0], 5).await;
-        scene.close(0, ledger).await;
+        scene.while_mining(scene.close(0, ledger)).await;
         scene.assert_gains(&[ledger], &[-20, 20]).await;
     })
     .await;

@@ -11,6 +11,7 @@ use chain::bindings::{
 use engine::chain::Challenge;
 use engine::crypto::{LocalSigner, Signer};
 use engine::ledger::{Balances, Ledger};
+use engine::payment::PaymentChannel;
 use engine::ports::Store;
 use engine::state::{FixedPart, SupportedState, VariablePart, challenge_hash};
 use engine::step::Write;
@@ -23,6 +24,7 @@ use crate::support::TestNode;
 /// The records of a node that is stopped.
 pub(crate) struct Records {
     ledgers: BTreeMap<ChannelId, Ledger>,
+    payments: BTreeMap<ChannelId, PaymentChannel>,
 }
 
 impl Records {
@@ -30,10 +32,12 @@ impl Records {
     pub(crate) fn of(node: &TestNode) -> Self {
         let path = node.settings.data_dir.join("store");
         let mut store = FjallStore::open(path, &store::Config::default()).expect("it is stopped");
-        let mut records = Self { ledgers: BTreeMap::new() };
+        let mut records = Self { ledgers: BTreeMap::new(), payments: BTreeMap::new() };
         for write in store.load().expect("the store is whole") {
-            if let Write::Ledger(id, Some(row)) = write {
-                records.ledgers.insert(id, *row);
+            match write {
+                Write::Ledger(id, Some(row)) => drop(records.ledgers.insert(id, *row)),
+                Write::Payment(id, Some(row)) => drop(records.payments.insert(id, *row)),
+                _ => {}
             }
         }
         records
@@ -41,6 +45,10 @@ impl Records {
 
     pub(crate) fn ledger(&self, id: ChannelId) -> &Ledger {
         self.ledgers.get(&id).expect("the ledger is open")
+    }
+
+    pub(crate) fn payment(&self, id: ChannelId) -> &PaymentChannel {
+        self.payments.get(&id).expect("the payment channel is open")
     }
 }
 
@@ -51,6 +59,21 @@ pub(crate) fn opening(ledger: &Ledger, turn: TurnNumber) -> VariablePart {
 }
 
 impl Scene {
+    /// Challenges by a stopped node with the newest that its records have of a ledger, and with the
+    /// opening of a payment channel, as if nothing had been paid over it.
+    pub(crate) fn unpaid(
+        &self,
+        by: usize,
+        ledger: ChannelId,
+        channel: ChannelId,
+    ) -> [Challenge; 2] {
+        let records = Records::of(&self.nodes[by]);
+        let signer = self.signer(self.nodes[by].address);
+        let ledger = records.ledger(ledger).challenge(&signer);
+        let channel = records.payment(channel).challenge(None, &signer);
+        [ledger, channel].map(|challenge| challenge.expect("everybody has signed it"))
+    }
+
     fn signer(&self, address: Address) -> LocalSigner {
         let keys = self.nodes.iter().map(|node| node.settings.channel_key.0);
         let mut signers = keys.map(|key| LocalSigner::new(key).expect("a key"));
@@ -76,6 +99,15 @@ impl Scene {
     pub(crate) async fn register(&self, by: usize, challenges: &[Challenge]) {
         let challenges = challenges.iter().map(encoded).collect();
         self.call(by, NitroAdjudicator::challengeAllCall { challenges }.abi_encode()).await;
+    }
+
+    /// Concludes a ledger, without the payout, from the account of node number `by`.
+    pub(crate) async fn conclude(&self, by: usize, fixed: &FixedPart, state: VariablePart) {
+        let call = NitroAdjudicator::concludeCall {
+            fixedPart: fixed_part(fixed),
+            candidate: shown(&self.signed(fixed, state)),
+        };
+        self.call(by, call.abi_encode()).await;
     }
 
     async fn call(&self, by: usize, data: Vec<u8>) {

@@ -5,9 +5,9 @@ use std::time::Duration;
 use alloy::consensus::Transaction;
 use alloy::network::TransactionResponse;
 use alloy::primitives::U256;
-use alloy::providers::Provider;
+use alloy::providers::{Provider, RootProvider};
 use alloy::sol_types::SolCall;
-use chain::bindings::NitroAdjudicator;
+use chain::bindings::NitroAdjudicator::{self, NitroAdjudicatorInstance};
 use chain::bindings::token::Token;
 use engine::input::Request;
 use engine::ledger::ChannelMode;
@@ -17,8 +17,9 @@ use engine::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
 use node::NodeSettings;
 use serde_json::json;
 
+use super::proxy::Proxy;
 use crate::support::route::settled;
-use crate::support::{Network, TestNode, account, start_all};
+use crate::support::{LIMIT, Network, TestNode, account, start_all};
 
 /// What each side puts into each ledger, in units.
 pub(crate) const DEPOSIT: u128 = 1_000;
@@ -28,6 +29,11 @@ pub(crate) const CAPACITY: u128 = 300;
 pub(crate) const CHALLENGE: u64 = 3_600;
 /// How long nodes wait for silent peers, where a test is about that.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
+
+/// How often the chain is looked at, where no node says what happens.
+const LOOK: Duration = Duration::from_millis(20);
+/// Time between blocks, where a test wants them to come by themselves.
+const BLOCK_TIME: Duration = Duration::from_millis(200);
 
 pub(crate) const ALICE: usize = 0;
 pub(crate) const IRENE: usize = 1;
@@ -60,6 +66,8 @@ pub(crate) struct Scene {
     pub(crate) asset: Asset,
     coin: Coin,
     before: Vec<u128>,
+    /// Between each node and the chain.
+    lines: Vec<Proxy>,
 }
 
 impl Scene {
@@ -70,7 +78,11 @@ impl Scene {
 
     /// Nodes that wait [`PATIENCE`] for silent peers.
     pub(crate) async fn impatient(coin: Coin, count: u8) -> Self {
-        Self::start_with(coin, count, |_, settings| settings.policy.patience = PATIENCE).await
+        Self::start_with(coin, count, |_, settings| {
+            settings.policy.patience = PATIENCE;
+            settings.policy.withdrawal_delay = PATIENCE;
+        })
+        .await
     }
 
     pub(crate) async fn start_with(
@@ -83,15 +95,18 @@ impl Scene {
             Coin::Native => Asset::NATIVE,
             Coin::Token => network.token(),
         };
-        let mut settings = Vec::new();
+        let (mut settings, mut lines) = (Vec::new(), Vec::new());
         for index in 1..=count {
             network.give_tokens(index, 100_000).await;
             let mut own = network.settings(index);
+            let line = Proxy::start(network.anvil.port).await;
+            own.0.chain.endpoint = format!("http://127.0.0.1:{}", line.port);
             change(settings.len(), &mut own.0);
             settings.push(own);
+            lines.push(line);
         }
         let nodes = start_all(settings).await;
-        let mut scene = Self { network, nodes, asset, coin, before: Vec::new() };
+        let mut scene = Self { network, nodes, asset, coin, before: Vec::new(), lines };
         for index in 0..usize::from(count) {
             let wealth = scene.wealth(index).await;
             scene.before.push(wealth);
@@ -157,6 +172,15 @@ impl Scene {
         self.nodes[index].stop().await;
     }
 
+    /// From now on the node hears nothing of the chain and cannot send anything to it.
+    pub(crate) async fn cut(&mut self, index: usize) {
+        self.lines[index].cut().await;
+    }
+
+    pub(crate) async fn mend(&mut self, index: usize) {
+        self.lines[index].mend().await;
+    }
+
     pub(crate) async fn exit(&self, index: usize, ledger: ChannelId) {
         let id = self.nodes[index].begin(Request::ExitLedger { ledger }).await;
         assert_eq!(id, ObjectiveId::Exit(ledger));
@@ -165,6 +189,63 @@ impl Scene {
     /// Waits until a node has nothing left to do but to wait for a challenge of this channel.
     pub(crate) async fn until_challenged(&self, index: usize, channel: ChannelId) {
         self.nodes[index].waits_for(ObjectiveId::Exit(channel), WaitingFor::ChallengeExpiry).await;
+    }
+
+    /// Waits until the adjudicator has a challenge of at least that turn for a channel, whether
+    /// anybody has seen it or not.
+    pub(crate) async fn until_turn(&self, channel: ChannelId, turn: u64) {
+        let what = format!("a challenge of {channel} with turn {turn}");
+        self.until_chain(&what, async || {
+            let (registered, finalizes_at) = self.status(channel).await;
+            registered >= turn && finalizes_at > 0
+        })
+        .await;
+    }
+
+    /// Waits until the adjudicator holds that much for a channel.
+    pub(crate) async fn until_held(&self, channel: ChannelId, value: u128) {
+        let held = async || self.held(channel).await == Amount::from(value);
+        self.until_chain(&format!("{channel} with {value}"), held).await;
+    }
+
+    /// Waits until the adjudicator holds nothing for a channel any more.
+    pub(crate) async fn until_paid_out(&self, channel: ChannelId) {
+        self.until_held(channel, 0).await;
+    }
+
+    /// Asks the chain until it `holds`.
+    pub(crate) async fn until_chain(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        let mut looks = tokio::time::interval(LOOK);
+        let waiting = async {
+            while !holds().await {
+                looks.tick().await;
+            }
+        };
+        let held = tokio::time::timeout(LIMIT, waiting).await;
+        held.unwrap_or_else(|_| panic!("{what} does not come"));
+    }
+
+    /// Turn of what is registered for a channel, and when it is final, which is 0 for nothing.
+    pub(crate) async fn status(&self, channel: ChannelId) -> (u64, u64) {
+        let status = self.adjudicator().unpackStatus(channel.0).call().await;
+        let status = status.expect("the chain answers");
+        (status.turnNumRecord.to(), status.finalizesAt.to())
+    }
+
+    /// Does `work` while blocks come, as they do on any chain but a quiet development chain: a call
+    /// that was refused is made again only once the chain has moved.
+    pub(crate) async fn while_mining<T>(&self, work: impl Future<Output = T>) -> T {
+        let mining = async {
+            let mut blocks = tokio::time::interval(BLOCK_TIME);
+            loop {
+                blocks.tick().await;
+                self.network.mine(1).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = mining => unreachable!("blocks come for ever"),
+        }
     }
 
     /// Moves the chain's clock.
@@ -227,10 +308,14 @@ impl Scene {
 
     /// What the adjudicator holds for a channel, whether a node runs or not.
     pub(crate) async fn held(&self, channel: ChannelId) -> Amount {
-        let address = self.network.deployed.deployment.adjudicator;
-        let adjudicator = NitroAdjudicator::new(address, &self.network.anvil.rpc);
+        let adjudicator = self.adjudicator();
         let holdings = adjudicator.holdings(self.asset.0, channel.0).call().await;
         holdings.expect("the chain answers").into()
+    }
+
+    fn adjudicator(&self) -> NitroAdjudicatorInstance<&RootProvider> {
+        let address = self.network.deployed.deployment.adjudicator;
+        NitroAdjudicator::new(address, &self.network.anvil.rpc)
     }
 
     /// What a party has: on the account that pays and at the address that is paid, and what it has
