@@ -285,6 +285,20 @@ fn cost(exit: &ExitInfo, status: &StatusInfo) -> String {
     text
 }
 
+/// Says what the worst case would cost, before anything is deposited.
+pub(super) async fn foretell(client: &Client) -> Result<(), CliError> {
+    let status: StatusInfo = client.call("nitro_status", Named::default()).await?;
+    if let Some(gas) = status.gas {
+        eprintln!(
+            "Should the peer ever fall silent, leaving the ledger channel alone would cost about {} \
+             at the present price of gas, and {} more for each payment channel over it.",
+            money(NATIVE, gas.ledger_exit),
+            money(NATIVE, gas.channel_exit),
+        );
+    }
+    Ok(())
+}
+
 /// `440000 gas, 0.00044 ether at the present price`.
 pub(super) fn price_words(exit: &ExitInfo) -> String {
     match exit.expected_cost {

@@ -84,6 +84,7 @@ impl Ledger {
                     .with("peer_amount", peer_amount)
                     .with("asset", asset)
                     .with("challenge_duration", challenge_duration);
+                exit::foretell(&client).await?;
                 let started = waiting.begin(&client, "nitro_openLedger", args).await?;
                 show_started(&client, &started, out).await
             }

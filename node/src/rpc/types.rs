@@ -339,6 +339,10 @@ pub struct GasInfo {
     pub price: AmountText,
     /// True when the account has less than the reserve: no channel is opened.
     pub short: bool,
+    /// What leaving one more ledger channel alone would cost at the present price, in wei.
+    pub ledger_exit: AmountText,
+    /// What each payment channel over it would add, in wei.
+    pub channel_exit: AmountText,
 }
 
 /// The chain at a glance.

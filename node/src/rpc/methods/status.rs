@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::effect::Response;
 use engine::input::Request;
+use engine::policy;
 use engine::query::StatusView;
 
 use super::{Api, unexpected};
@@ -42,11 +43,14 @@ pub(super) async fn status(api: Arc<Api>, fields: Fields) -> Result<StatusInfo, 
 /// The reserve as the engine counts it; the price is the chain's of this moment.
 fn gas(api: &Api, engine: &StatusView) -> Option<GasInfo> {
     let balance = engine.balance?;
+    let price = api.gas_price()?;
     Some(GasInfo {
         reserve: AmountText(engine.reserve),
         balance: AmountText(balance),
-        price: AmountText(api.gas_price()?),
+        price: AmountText(price),
         short: balance < engine.reserve,
+        ledger_exit: AmountText(price.saturating_mul(policy::gas::LEDGER + policy::gas::SETTLE)),
+        channel_exit: AmountText(price.saturating_mul(policy::gas::PAYMENT)),
     })
 }
 
