@@ -3,6 +3,7 @@
 
 mod cheater;
 #[path = "../../../../chain/tests/it/support/proxy.rs"]
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 mod proxy;
 mod scene;
 
