@@ -160,3 +160,53 @@ async fn a_command_that_does_not_wait_leaves_the_exit_to_the_node() {
     assert_eq!((word(&ended, "status"), &ended["deadline"]), ("completed", &Value::Null));
     assert_eq!(place.text("alice", &["ledger", "list"]).trim(), "no ledger channels");
 }
+
+/// With coin and with tokens, a node is killed before its challenge is mined, while the challenge
+/// runs, before its payout is mined, and once it is paid.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_killed_at_each_step_of_an_exit_is_paid() {
+    let network = Network::start().await;
+    network.give_tokens(1, 1_000).await;
+    let token = format!("{}", network.token().0);
+    let place = Place::new(&network);
+    assert!(place.init("alice", "k1", &[]).status.success());
+    assert!(place.init("bob", "k2", &[]).status.success());
+    for asset in [None, Some(token.as_str())] {
+        let of = asset.map_or(Vec::new(), |token| vec!["--asset", token]);
+        let bob = place.start("bob", &[]);
+        let alice = place.start("alice", &["--boot-peer", bob.peer_address()]);
+        let peer = word(&bob.ready, "address").to_owned();
+        let name = word(&place.json("alice", &["address"]), "address").to_owned();
+        let open = [&["ledger", "open", &peer, "--amount", "1000"], &of[..]].concat();
+        let ledger = word(&place.json("alice", &open), "channel").to_owned();
+        drop(bob);
+
+        network.set("evm_setAutomine", json!([false])).await;
+        let begun = place.json("alice", &["ledger", "exit", &ledger, "--no-wait"]);
+        drop(alice);
+        let alice = place.start("alice", &[]);
+        network.set("evm_setAutomine", json!([true])).await;
+        network.mine(1).await;
+        until(&place, "alice", &["ledger", "list"], "the challenge runs until ");
+        drop(alice);
+        network.set("evm_increaseTime", json!([86_401])).await;
+        network.mine(1).await;
+        network.set("evm_setAutomine", json!([false])).await;
+        let alice = place.start("alice", &[]);
+        until(&place, "alice", &["ledger", "list"], "waits for the payout");
+        drop(alice);
+        let alice = place.start("alice", &[]);
+        network.set("evm_setAutomine", json!([true])).await;
+        network.mine(1).await;
+        until(&place, "alice", &["ledger", "list"], "no ledger channels");
+        drop(alice);
+        let _alice = place.start("alice", &[]);
+        let closed = place.json("alice", &["ledger", "show", &ledger]);
+        assert_eq!(word(&closed, "status"), "closed");
+        let late = ["objective", "wait", word(&begun, "objective")];
+        let ended = place.json("alice", &late);
+        assert_eq!(word(&ended, "status"), "completed");
+        let balance = place.json("alice", &[&["balance", &name], &of[..]].concat());
+        assert_eq!(word(&balance, "amount"), "1000");
+    }
+}
