@@ -74,7 +74,7 @@ impl Scene {
         [ledger, channel].map(|challenge| challenge.expect("everybody has signed it"))
     }
 
-    fn signer(&self, address: Address) -> LocalSigner {
+    pub(crate) fn signer(&self, address: Address) -> LocalSigner {
         let keys = self.nodes.iter().map(|node| node.settings.channel_key.0);
         let mut signers = keys.map(|key| LocalSigner::new(key).expect("a key"));
         signers.find(|signer| signer.address() == address).expect("a node of the scene")
@@ -108,6 +108,16 @@ impl Scene {
             candidate: shown(&self.signed(fixed, state)),
         };
         self.call(by, call.abi_encode()).await;
+    }
+
+    /// Why the adjudicator does not take a state for a conclusion.
+    pub(crate) async fn refused_conclusion(
+        &self,
+        fixed: &FixedPart,
+        state: &SupportedState,
+    ) -> String {
+        let call = self.adjudicator().conclude(fixed_part(fixed), shown(state)).call().await;
+        call.expect_err("it is refused").to_string()
     }
 
     async fn call(&self, by: usize, data: Vec<u8>) {

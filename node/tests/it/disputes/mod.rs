@@ -13,3 +13,4 @@ mod exits;
 mod faults;
 mod opening;
 mod relays;
+mod tricks;

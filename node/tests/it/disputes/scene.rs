@@ -313,7 +313,7 @@ impl Scene {
         holdings.expect("the chain answers").into()
     }
 
-    fn adjudicator(&self) -> NitroAdjudicatorInstance<&RootProvider> {
+    pub(crate) fn adjudicator(&self) -> NitroAdjudicatorInstance<&RootProvider> {
         let address = self.network.deployed.deployment.adjudicator;
         NitroAdjudicator::new(address, &self.network.anvil.rpc)
     }
