@@ -317,9 +317,9 @@ async fn follow_chain(
     }
 }
 
-/// Engine to chain service, which starts after the engine knows its cursor. A call that does not
-/// get through is a row of the outbox and is offered again after the restart.
-async fn submit(
+/// Engine or tower to chain service, which starts after they know their cursor. A call that does not
+/// get through is a row on disk and is offered again after the restart.
+pub(crate) async fn submit(
     mut submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     chain: ChainHandle,
     stop: CancellationToken,

@@ -4,7 +4,8 @@ use super::{ChannelMode, Ledger, Move, OnChainStatus};
 use crate::chain::{ChainCall, Challenge, Reclaim, Urgency};
 use crate::crypto::{Signature, Signer};
 use crate::outcome::{
-    Allocation, AllocationKind, Outcome, SingleAssetExit, reclaim_effects, transfer_effects,
+    Allocation, AllocationKind, Outcome, SingleAssetExit, reclaim_effects, settle_effects,
+    transfer_effects,
 };
 use crate::payment::Resolution;
 use crate::state::{SupportedState, challenge_hash};
@@ -269,15 +270,7 @@ fn reclaim_all(
 
 /// What `destination` is paid of `holdings`; guarantees before it keep their share.
 fn payout(allocations: &[Allocation], holdings: Amount, destination: Destination) -> Amount {
-    let simple: Vec<u64> = (0_u64..)
-        .zip(allocations)
-        .filter(|(_, allocation)| allocation.kind != AllocationKind::GUARANTEE)
-        .map(|(index, _)| index)
-        .collect();
-    if simple.is_empty() {
-        return Amount::ZERO;
-    }
-    let Ok(effects) = transfer_effects(holdings, allocations, &simple) else {
+    let Ok(effects) = settle_effects(holdings, allocations, &[]) else {
         return Amount::ZERO;
     };
     let mine = effects.exits.iter().filter(|exit| exit.destination == destination);

@@ -61,7 +61,8 @@ pub(crate) fn enter_payment(draft: &mut Draft<'_>, id: ChannelId, reason: ExitRe
 pub(crate) fn answer(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
     let stale = is_stale(ledger);
-    if stale && draft.policy.stale_answer == StaleAnswer::Checkpoint && may_continue(ledger) {
+    let lives_on = ledger.phase == LedgerPhase::Open;
+    if stale && lives_on && draft.policy.stale_answer == StaleAnswer::Checkpoint {
         return;
     }
     let reason = if stale { ExitReason::Cheated } else { ExitReason::Challenged };
@@ -73,10 +74,6 @@ fn is_stale(ledger: &Ledger) -> bool {
     let status = ledger.status();
     matches!(status.mode, ChannelMode::Challenge { .. })
         && ledger.supported_turn().is_some_and(|turn| status.turn < turn)
-}
-
-fn may_continue(ledger: &Ledger) -> bool {
-    ledger.phase == LedgerPhase::Open
 }
 
 /// Answers a stale challenge by showing the newer state, which lets the ledger live on. What has
@@ -166,9 +163,16 @@ fn payment_challenge(draft: &Draft<'_>, id: ChannelId) -> Option<Challenge> {
     let due = status.mode == ChannelMode::Open
         && channel.call == CallState::None
         && !channel.is_finalized()
-        && channel.enforceable_turn(voucher.as_ref()) >= Some(status.turn)
-        && is_worth_enforcing(draft, channel);
+        && may_challenge(draft, channel);
     if due { channel.challenge(voucher.as_ref(), draft.signer) } else { None }
+}
+
+/// True when the chain would take this node's state of a channel without a challenge, and that is
+/// worth it.
+fn may_challenge(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
+    let voucher = draft.best_voucher(channel.id);
+    channel.enforceable_turn(voucher.as_ref()) >= Some(channel.status().turn)
+        && is_worth_enforcing(draft, channel)
 }
 
 /// What the user asked for is done whatever it costs.
@@ -225,13 +229,10 @@ fn settle(draft: &mut Draft<'_>, id: ChannelId) {
 /// True when a payment channel is on its way to become final on chain.
 fn will_resolve(draft: &Draft<'_>, id: ChannelId) -> bool {
     draft.payment(id).is_some_and(|channel| {
-        let voucher = draft.best_voucher(id);
-        let status = channel.status();
-        status.mode != ChannelMode::Open
+        channel.status().mode != ChannelMode::Open
             || channel.call != CallState::None
             || channel.is_finalized()
-            || (channel.enforceable_turn(voucher.as_ref()) >= Some(status.turn)
-                && is_worth_enforcing(draft, channel))
+            || may_challenge(draft, channel)
     })
 }
 

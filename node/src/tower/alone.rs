@@ -23,7 +23,7 @@ use super::service::{Count, Frame, INBOX, Job, Outlet, Service, Start};
 use super::{FOLDER, TowerSettings};
 use crate::engine_thread::weight;
 use crate::journal::StoreJournal;
-use crate::node::{NodeError, NodeSettings, STAGE_LIMIT, StopReason};
+use crate::node::{NodeError, NodeSettings, STAGE_LIMIT, StopReason, submit};
 
 /// Frames whose answers may be on their way. Beyond it the oldest is acknowledged: it is most likely
 /// of a stranger who asks and never listens.
@@ -231,19 +231,6 @@ async fn follow(
             }
         };
         if jobs.send(job).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Tower to chain. A call that does not get through is offered again after the restart.
-async fn submit(
-    mut submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
-    chain: ChainHandle,
-    stop: CancellationToken,
-) {
-    while let Some(Some((id, call))) = stop.run_until_cancelled(submissions.recv()).await {
-        if chain.submit(id, call).is_err() {
             return;
         }
     }
