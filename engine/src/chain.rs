@@ -91,15 +91,45 @@ pub enum ChainFact {
         /// Turn of the newer state.
         turn: TurnNumber,
     },
+    /// The state that was checkpointed, whole: nobody keeps to itself what it shows on chain.
+    StateCheckpointed {
+        /// Proof states.
+        proof: Vec<SupportedState>,
+        /// The newer state.
+        candidate: Box<SupportedState>,
+    },
     /// Closed by everyone's signature.
     Concluded {
         /// Seconds since the Unix epoch.
         finalizes_at: u64,
     },
+    /// The final state of a conclusion, whole.
+    StateConcluded {
+        /// False when nothing was stored: two participants were paid in full in the same call, and
+        /// to the chain the channel is as if it had never been heard of.
+        kept: bool,
+        /// The final state.
+        candidate: Box<SupportedState>,
+    },
     /// A guarantee of this ledger was turned back into balances.
-    Reclaimed {
-        /// Index in the outcome.
+    GuaranteeReclaimed {
+        /// The payment channel that it was given for.
+        target: ChannelId,
+        /// Index of the asset in the ledger's outcome.
         asset_index: u64,
+        /// Position of the guarantee in the allocations as they were.
+        index: u64,
+        /// What the left side got.
+        to_left: Amount,
+        /// What the right side got.
+        to_right: Amount,
+    },
+    /// A payout that left something allocated: what each allocation, as they were, was paid.
+    AllocationsPaid {
+        /// Index of the asset in the outcome.
+        asset_index: u64,
+        /// By position.
+        amounts: Vec<Amount>,
     },
 }
 

@@ -84,7 +84,10 @@ impl OnChainStatus {
             }
             // Channels of ours have one asset, so its index is 0.
             ChainFact::AllocationUpdated { .. } => {}
-            ChainFact::Reclaimed { .. } => self.add(Move::Reclaim),
+            ChainFact::GuaranteeReclaimed { .. } => self.add(Move::Reclaim),
+            ChainFact::StateCheckpointed { .. }
+            | ChainFact::StateConcluded { .. }
+            | ChainFact::AllocationsPaid { .. } => {}
             ChainFact::ChallengeRegistered { finalizes_at, candidate, .. } => {
                 self.mode = ChannelMode::Challenge { finalizes_at: *finalizes_at };
                 self.turn = candidate.state.turn;
