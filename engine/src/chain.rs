@@ -91,7 +91,8 @@ pub enum ChainFact {
         /// Turn of the newer state.
         turn: TurnNumber,
     },
-    /// The state that was checkpointed, whole: nobody keeps to itself what it shows on chain.
+    /// The state of the [`ChainFact::Checkpointed`] or [`ChainFact::ChallengeCleared`] that comes
+    /// next, whole: nobody keeps to itself what it shows on chain.
     StateCheckpointed {
         /// Proof states.
         proof: Vec<SupportedState>,
@@ -103,7 +104,7 @@ pub enum ChainFact {
         /// Seconds since the Unix epoch.
         finalizes_at: u64,
     },
-    /// The final state of a conclusion, whole.
+    /// The final state of the [`ChainFact::Concluded`] that comes next, whole.
     StateConcluded {
         /// False when nothing was stored: two participants were paid in full in the same call, and
         /// to the chain the channel is as if it had never been heard of.
@@ -111,7 +112,8 @@ pub enum ChainFact {
         /// The final state.
         candidate: Box<SupportedState>,
     },
-    /// A guarantee of this ledger was turned back into balances.
+    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. Left out where
+    /// the outcome holds a single one.
     GuaranteeReclaimed {
         /// The payment channel that it was given for.
         target: ChannelId,
@@ -124,11 +126,17 @@ pub enum ChainFact {
         /// What the right side got.
         to_right: Amount,
     },
-    /// A payout that left something allocated: what each allocation, as they were, was paid.
+    /// A guarantee of this ledger was turned back into balances.
+    Reclaimed {
+        /// Index of the asset in the outcome.
+        asset_index: u64,
+    },
+    /// Says which allocations the [`ChainFact::AllocationUpdated`] that comes next has paid. Left
+    /// out where the outcome holds no guarantee, and where everybody is paid.
     AllocationsPaid {
         /// Index of the asset in the outcome.
         asset_index: u64,
-        /// By position.
+        /// By position in the allocations as they were.
         amounts: Vec<Amount>,
     },
 }

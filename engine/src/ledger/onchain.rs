@@ -84,8 +84,9 @@ impl OnChainStatus {
             }
             // Channels of ours have one asset, so its index is 0.
             ChainFact::AllocationUpdated { .. } => {}
-            ChainFact::GuaranteeReclaimed { .. } => self.add(Move::Reclaim),
-            ChainFact::StateCheckpointed { .. }
+            ChainFact::Reclaimed { .. } => self.add(Move::Reclaim),
+            ChainFact::GuaranteeReclaimed { .. }
+            | ChainFact::StateCheckpointed { .. }
             | ChainFact::StateConcluded { .. }
             | ChainFact::AllocationsPaid { .. } => {}
             ChainFact::ChallengeRegistered { finalizes_at, candidate, .. } => {
