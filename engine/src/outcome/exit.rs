@@ -72,6 +72,33 @@ fn pay(
     effects
 }
 
+/// What each allocation was paid, as far as the sum of a payout says it: everybody who is no
+/// guarantee, or else the first allocation whose share is the sum. The adjudicator tells whenever
+/// something else is true (`IMultiAssetHolder`, third rule).
+#[must_use]
+pub fn inferred_payout(holdings: Amount, paid: Amount, allocations: &[Allocation]) -> Vec<Amount> {
+    let mut surplus = holdings;
+    let mut share = |allocation: &Allocation| {
+        let share = allocation.amount.min(surplus);
+        surplus = surplus.saturating_sub(share);
+        share
+    };
+    let shares: Vec<Amount> = allocations.iter().map(&mut share).collect();
+    let only = |is_paid: &dyn Fn(usize) -> bool| -> Vec<Amount> {
+        let paid = |(at, share): (usize, &Amount)| if is_paid(at) { *share } else { Amount::ZERO };
+        shares.iter().enumerate().map(paid).collect()
+    };
+    let is_simple = |at: usize| {
+        allocations.get(at).is_some_and(|entry| entry.kind != AllocationKind::GUARANTEE)
+    };
+    let everybody = only(&is_simple);
+    if Amount::checked_sum(everybody.iter().copied()) == Some(paid) {
+        return everybody;
+    }
+    let first = shares.iter().position(|share| *share == paid).filter(|_| !paid.is_zero());
+    only(&|at| first == Some(at))
+}
+
 /// Why a reclaim is refused. The contract's own texts, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReclaimError {
