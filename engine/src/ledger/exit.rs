@@ -4,8 +4,8 @@ use super::{Balances, Change, Guarantee, Ledger, Move, Side};
 use crate::chain::{ChainCall, Challenge, Reclaim, Urgency};
 use crate::crypto::{Signature, Signer};
 use crate::outcome::{
-    Allocation, AllocationKind, SingleAssetExit, guarantee_sides, reclaim_in_place, settle_effects,
-    transfer_effects,
+    Allocation, AllocationKind, SingleAssetExit, guarantee_sides, inferred_payout,
+    reclaim_in_place, settle_effects,
 };
 use crate::payment::Resolution;
 use crate::policy::gas;
@@ -189,42 +189,37 @@ impl Ledger {
     #[must_use]
     pub fn is_paid_out(&self, resolutions: Resolutions<'_>) -> bool {
         let status = self.status();
-        let zero = |allocations: &Vec<Allocation>| {
-            allocations.iter().all(|allocation| allocation.amount.is_zero())
-        };
         let left = self.left(resolutions);
-        status.forgotten || (!left.is_empty() && left.iter().all(zero))
+        status.forgotten || (!left.is_empty() && left.iter().all(|some| some.amount.is_zero()))
     }
 
     /// True when the outcome on chain still owes this node something.
     #[must_use]
     pub fn has_unpaid(&self, resolutions: Resolutions<'_>) -> bool {
         let mine: Destination = self.participant(self.me).into();
-        self.left(resolutions).first().is_some_and(|allocations| {
-            allocations.iter().any(|some| some.destination == mine && !some.amount.is_zero())
-        })
+        let left = self.left(resolutions);
+        left.iter().any(|some| some.destination == mine && !some.amount.is_zero())
     }
 
-    /// What the outcome on chain still has to pay, replayed from the logs. They say everything but
-    /// one thing: who was paid, where somebody has the two owners of an outcome without guarantees
-    /// paid one by one and both have the same amount. Then there are two candidates; a settlement
-    /// that assumes the wrong one is refused and costs nothing.
+    /// What the outcome on chain still has to pay, replayed from the logs by the rules that the
+    /// contract's interface states: nothing is guessed, whatever strangers pay and reclaim.
     #[must_use]
-    pub fn left(&self, resolutions: Resolutions<'_>) -> Vec<Vec<Allocation>> {
-        let first = self.registered_exit().map(|exit| exit.allocations.clone());
-        let mut candidates: Vec<Vec<Allocation>> = first.into_iter().collect();
+    pub fn left(&self, resolutions: Resolutions<'_>) -> Vec<Allocation> {
+        let registered = self.registered_exit();
+        let mut left = registered.map(|exit| exit.allocations.clone()).unwrap_or_default();
         for change in &self.status().moves {
-            let mut next: Vec<Vec<Allocation>> = Vec::new();
-            for allocations in candidates {
-                for moved in moved(allocations, change, resolutions) {
-                    if !next.contains(&moved) {
-                        next.push(moved);
+            match change {
+                Move::Payout { initial, paid, amounts } => match amounts {
+                    Some(amounts) => take_off(&mut left, amounts),
+                    None => {
+                        let amounts = inferred_payout(*initial, *paid, &left);
+                        take_off(&mut left, &amounts);
                     }
-                }
+                },
+                Move::Reclaim { which } => reclaim(&mut left, *which, resolutions),
             }
-            candidates = next;
         }
-        candidates
+        left
     }
 
     /// The next settlement of the finalized ledger, with everything that has been resolved by now.
@@ -232,10 +227,7 @@ impl Ledger {
     #[must_use]
     pub fn settlement(&self, resolutions: Resolutions<'_>) -> Option<Settlement> {
         let status = self.status();
-        let candidates = self.left(resolutions);
-        let count = u32::try_from(candidates.len()).ok()?;
-        let at = self.refused_calls.checked_rem(count)?;
-        let allocations = candidates.into_iter().nth(usize::try_from(at).ok()?)?;
+        let allocations = self.left(resolutions);
         let mut outcome = status.registered.as_ref()?.outcome.clone();
         let guarantees = allocations.iter().filter_map(guarantee_target).count();
         let (mut reclaims, resolved) = reclaim_all(&allocations, resolutions);
@@ -269,62 +261,34 @@ pub(crate) fn guarantee_target(allocation: &Allocation) -> Option<ChannelId> {
     (allocation.kind == AllocationKind::GUARANTEE).then_some(ChannelId(allocation.destination.0))
 }
 
-/// What `change` has made of these allocations.
-fn moved(
-    allocations: Vec<Allocation>,
-    change: &Move,
-    resolutions: Resolutions<'_>,
-) -> Vec<Vec<Allocation>> {
-    match change {
-        Move::Payout { amounts: Some(amounts), .. } => vec![less(allocations, amounts)],
-        Move::Payout { initial, paid, amounts: None } => paid_out(&allocations, *initial, *paid),
-        Move::Reclaim { which } => vec![reclaimed(allocations, *which, resolutions)],
-    }
-}
-
-fn less(mut allocations: Vec<Allocation>, amounts: &[Amount]) -> Vec<Allocation> {
+fn take_off(allocations: &mut [Allocation], amounts: &[Amount]) {
     for (allocation, paid) in allocations.iter_mut().zip(amounts) {
         allocation.amount = allocation.amount.saturating_sub(*paid);
     }
-    allocations
 }
 
-/// Everybody was paid as far as the holdings reached, or else only one.
-fn paid_out(allocations: &[Allocation], initial: Amount, paid: Amount) -> Vec<Vec<Allocation>> {
-    let everybody = settle_effects(initial, allocations, &[]).ok();
-    if let Some(effects) = everybody.filter(|effects| effects.paid == paid) {
-        return vec![effects.remaining];
-    }
-    (0_u64..)
-        .zip(allocations)
-        .filter_map(|(index, _)| transfer_effects(initial, allocations, &[index]).ok())
-        .filter(|effects| effects.paid == paid)
-        .map(|effects| effects.remaining)
-        .collect()
-}
-
-/// A reclaim that cannot be followed leaves the allocations as they were: what is asked of the chain
-/// with them is refused, and costs nothing.
-fn reclaimed(
-    mut allocations: Vec<Allocation>,
+/// Where the logs do not say which guarantee was reclaimed there is only one, and its target says
+/// the rest. A reclaim that cannot be followed leaves the allocations as they were: what is asked of
+/// the chain with them is refused, and costs nothing.
+fn reclaim(
+    left: &mut Vec<Allocation>,
     which: Option<(u64, [Amount; 2])>,
     resolutions: Resolutions<'_>,
-) -> Vec<Allocation> {
+) {
     let target = match which {
         Some((index, shares)) => {
             let nobody = Destination(B256::ZERO);
             let shares = shares.map(|share| Allocation::simple(nobody, share));
             usize::try_from(index).ok().map(|index| (index, shares.to_vec()))
         }
-        None => allocations.iter().enumerate().find_map(|(index, some)| {
+        None => left.iter().enumerate().find_map(|(index, some)| {
             let resolution = resolutions(guarantee_target(some)?)?;
             Some((index, resolution.allocations().to_vec()))
         }),
     };
     if let Some((index, target)) = target {
-        let _ = reclaim_in_place(&mut allocations, &target, index);
+        let _ = reclaim_in_place(left, &target, index);
     }
-    allocations
 }
 
 /// Reclaims every guarantee whose target is final: the calls, the last position first so that none
