@@ -80,7 +80,6 @@ impl Execution {
         let mut outcome = outcome.clone();
         self.replace_guarantee(&mut outcome, reclaim)?;
         self.keep_outcome(channel, &outcome, state_hash);
-        self.log(channel, ChainFact::Reclaimed { asset_index: 0 });
         Ok(())
     }
 
@@ -96,7 +95,6 @@ impl Execution {
         let mut outcome = outcome.clone();
         for reclaim in reclaims {
             self.replace_guarantee(&mut outcome, reclaim)?;
-            self.log(channel, ChainFact::Reclaimed { asset_index: 0 });
         }
         self.distribute(channel, outcome, state_hash)
     }
