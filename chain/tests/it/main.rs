@@ -13,4 +13,5 @@ mod restart;
 mod several;
 mod stuck;
 mod support;
+mod too_large;
 mod unreliable;
