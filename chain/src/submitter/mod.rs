@@ -213,8 +213,8 @@ impl Submitter {
             let followed = self.follow(panel, &view, id).await;
             self.go_on(followed)?;
         }
-        for (id, urgency) in queue::order(self.unsent()) {
-            if !queue::has_room(self.in_flight().len(), urgency) && !self.has_started(id) {
+        for (id, urgency) in queue::order(view.head.block.timestamp, self.unsent()) {
+            if !queue::has_room(self.unmined(mined), urgency) && !self.has_started(id) {
                 continue;
             }
             match self.advance(panel, &view, id).await {
@@ -316,6 +316,11 @@ impl Submitter {
             .collect();
         ids.sort_unstable();
         ids.into_iter().map(|(_, id)| id).collect()
+    }
+
+    /// Transactions that wait to be mined.
+    fn unmined(&self, mined: u64) -> usize {
+        self.nonces_in_use().range(mined..).count()
     }
 
     /// Calls that need their own transaction.

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod calls;
+mod crowd;
 mod deployment;
 mod endpoint;
 mod refusals;
