@@ -10,7 +10,8 @@ use alloy::sol_types::SolCall;
 use chain::ChainConfig;
 use chain::bindings::NitroAdjudicator::settleCall;
 use engine::chain::{ChainCall, Receipt};
-use engine::types::{Address, Asset, CallId};
+use engine::outcome::{Allocation, Outcome};
+use engine::types::{Address, Amount, Asset, CallId};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -221,11 +222,82 @@ async fn rate_limit_is_waited_for() {
     .await;
     let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
     let mut service = Service::start(config).await;
-    let (first, _) = conclusion(&world.deployed.deployment, 1, Address::repeat_byte(0x77), 9);
-    service.handle.submit(CallId(1), deposit(first, Asset::NATIVE, 0, 9)).unwrap();
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 0, 5)).unwrap();
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
-    // The same transaction each time.
-    assert_eq!(service.handle.metrics().transactions_sent.get(), 6);
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    // The same transaction each time, and nothing beside it while nothing is taken.
+    assert_eq!(service.handle.metrics().transactions_sent.get(), 7);
     assert_eq!(service.handle.metrics().transactions_resent.get(), 5);
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 2);
+}
+
+#[tokio::test]
+async fn refusal_is_not_definite_while_another_endpoint_may_have_taken_it() {
+    let world = World::new().await;
+    let settle = concluded(&world).await;
+    let (leader, _) = refusing(&world, "transaction gas limit too high").await;
+    let witness = Meddler::start(world.anvil.rpc.clone(), |method, params| {
+        if sends(method, params, settleCall::SELECTOR) {
+            return Meddling::LoseAnswer;
+        }
+        Meddling::Pass
+    })
+    .await;
+    let config = ChainConfig { endpoint: leader.url(), ..world.config() };
+    let mut service = Service::start(config.with_endpoints([witness.url()])).await;
+    let mut status = service.handle.watch_chain();
+    let both = |status: &chain::ChainStatus| {
+        status.endpoints.iter().filter(|endpoint| endpoint.head.is_some()).count() == 2
+            && status.endpoints[0].leads
+    };
+    within("both endpoints", status.wait_for(both)).await.unwrap();
+    service.handle.submit(CallId(1), settle).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
     assert_eq!(world.mined_nonce(service.handle.account()).await, 1);
+}
+
+#[tokio::test]
+async fn call_that_cannot_be_looked_after_does_not_stop_the_others() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let mut first = None;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, params| {
+        if method == "eth_getTransactionReceipt"
+            && *first.get_or_insert_with(|| params[0].clone()) == params[0]
+        {
+            return Meddling::Refuse("missing trie node");
+        }
+        Meddling::Pass
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let mut service = Service::start(config).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(1).await;
+    service.until_problem(&["missing trie node"]).await;
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(2).await;
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    assert!(!service.settled.contains_key(&CallId(1)));
+}
+
+#[tokio::test]
+async fn call_with_more_bytes_than_pools_take_is_not_sent() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let payee = Address::repeat_byte(0x77);
+    let (_, conclude) = conclusion(&world.deployed.deployment, 1, payee, 9);
+    let ChainCall::ConcludeAndTransfer { fixed, mut state, signatures } = conclude else {
+        panic!("not a conclusion")
+    };
+    let payout = Allocation::simple(payee.into(), Amount::from(1u64));
+    state.outcome = Outcome::single(Asset::NATIVE, vec![payout; 1_000]);
+    let call = ChainCall::ConcludeAndTransfer { fixed, state, signatures };
+    service.handle.submit(CallId(1), call).unwrap();
+    let Receipt::TooLarge { needed, cap } = service.until_settled(1).await else {
+        panic!("it was sent")
+    };
+    assert!(needed > 190_000 && cap == 131_072, "{needed} of {cap}");
 }
