@@ -45,6 +45,9 @@ pub(crate) struct Draft<'a> {
     next_message: BTreeMap<Address, u64>,
     next_call: CallId,
     cursor: Option<ChainCursor>,
+    /// Channels that this step has ended. The driver's look into the archive comes before the
+    /// step, so what ends in it is known only here.
+    ended: BTreeSet<ChannelId>,
     /// Channels whose crank is due.
     touched: BTreeSet<ChannelId>,
     /// Rows that are only ever added.
@@ -77,6 +80,7 @@ impl<'a> Draft<'a> {
             next_message: BTreeMap::new(),
             next_call: state.next_call,
             cursor: None,
+            ended: BTreeSet::new(),
             touched: BTreeSet::new(),
             appended: Vec::new(),
             effects: Vec::new(),
@@ -168,6 +172,12 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
         self.ledger(id).is_some() || self.payment(id).is_some()
+    }
+
+    /// True for an id under which nothing can be opened: its channel lives, or has ended in this
+    /// step (threat A4). What ended before, the driver keeps out.
+    pub(crate) fn is_taken(&self, id: ChannelId) -> bool {
+        self.is_known(id) || self.ended.contains(&id)
     }
 
     pub(crate) fn backlog(&self, peer: Address) -> u64 {
@@ -262,11 +272,13 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn insert_ledger(&mut self, ledger: Ledger) {
+        debug_assert!(!self.is_taken(ledger.id), "a channel id comes once");
         self.touched.insert(ledger.id);
         self.ledgers.insert(ledger.id, Some(Box::new(ledger)));
     }
 
     pub(crate) fn insert_payment(&mut self, channel: PaymentChannel) {
+        debug_assert!(!self.is_taken(channel.id), "a channel id comes once");
         self.touched.insert(channel.id);
         self.payments.insert(channel.id, Some(Box::new(channel)));
     }
@@ -296,6 +308,7 @@ impl<'a> Draft<'a> {
     pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
         let Some(ledger) = self.ledger(id).cloned() else { return };
         self.ledgers.insert(id, None);
+        self.ended.insert(id);
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
         let row = Box::new(ArchivedChannel::Ledger(ledger));
         self.appended.push(Write::ArchivedChannel(id, row));
@@ -307,6 +320,7 @@ impl<'a> Draft<'a> {
         let paid = self.paid(id);
         self.payments.insert(id, None);
         self.paid.insert(id, None);
+        self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
         let row = Box::new(ArchivedChannel::Payment(channel, paid));
         self.appended.push(Write::ArchivedChannel(id, row));

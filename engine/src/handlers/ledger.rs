@@ -24,7 +24,7 @@ pub(super) fn open(
     seal: Seal,
 ) {
     let id = fixed.channel_id();
-    if draft.is_known(id) {
+    if draft.is_taken(id) {
         return;
     }
     let objective = ObjectiveId::DirectFund(id);

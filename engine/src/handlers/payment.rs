@@ -26,7 +26,7 @@ pub(super) fn open(
         return draft.report(from, Offence::NotAllowed);
     };
     if draft.payment(id).is_none() {
-        if draft.is_known(id) {
+        if draft.is_taken(id) {
             return;
         }
         match admit(draft, fixed, asset, capacity) {
