@@ -108,7 +108,10 @@ impl State {
 
     fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
         if let Some(old) = self.ledgers.remove(&id) {
-            self.by_peer.remove(&(old.peer(), old.asset));
+            // Another ledger with the same peer may have taken the place in the same batch.
+            if self.by_peer.get(&(old.peer(), old.asset)) == Some(&id) {
+                self.by_peer.remove(&(old.peer(), old.asset));
+            }
             self.stop_waiting(id, &Waits::of(old.call, old.status().mode, old.patience));
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
