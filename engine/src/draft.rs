@@ -50,6 +50,8 @@ pub(crate) struct Draft<'a> {
     ended: BTreeSet<ChannelId>,
     /// Channels whose crank is due.
     touched: BTreeSet<ChannelId>,
+    /// Said in the acknowledgement of the frame that is handled.
+    answers: Vec<Vec<u8>>,
     /// Rows that are only ever added.
     appended: Vec<Write>,
     effects: Vec<Effect>,
@@ -82,6 +84,7 @@ impl<'a> Draft<'a> {
             cursor: None,
             ended: BTreeSet::new(),
             touched: BTreeSet::new(),
+            answers: Vec::new(),
             appended: Vec::new(),
             effects: Vec::new(),
         }
@@ -400,6 +403,21 @@ impl<'a> Draft<'a> {
         for peer in to {
             self.send(peer, message);
         }
+    }
+
+    /// Answers a frame in its acknowledgement, so that whoever asks for what is refused costs no
+    /// row, even if it does not exist. What is beyond the bound, or answers no frame, is not said:
+    /// whoever waits for it gives up in time.
+    pub(crate) fn answer(&mut self, message: &Message) {
+        let bytes = wire::encode(message);
+        let said = self.answers.iter().map(Vec::len).fold(bytes.len(), usize::saturating_add);
+        if said <= wire::MAX_ANSWER_BYTES {
+            self.answers.push(bytes);
+        }
+    }
+
+    pub(crate) fn take_answers(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.answers)
     }
 
     /// Submits a call. Each of its channels may have only one on its way.
