@@ -24,7 +24,7 @@ pub(super) fn open(
     seal: Seal,
 ) {
     let id = fixed.channel_id();
-    if draft.is_known(id) {
+    if draft.is_taken(id) {
         return;
     }
     let objective = ObjectiveId::DirectFund(id);
@@ -36,7 +36,7 @@ pub(super) fn open(
         return draft.report(from, Offence::BadSignature);
     }
     if let Err(reason) = judge(draft, &ledger) {
-        return draft.send(from, &Message::Decline { objective, reason });
+        return draft.answer(&Message::Decline { objective, reason });
     }
     let mine = Seal::sign(ledger.prefund_hash(), draft.signer);
     ledger.prefund = [Some(seal.signature), Some(mine.signature)];
