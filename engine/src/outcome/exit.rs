@@ -140,35 +140,67 @@ pub fn reclaim_effects(
     target: &[Allocation],
     index: usize,
 ) -> Result<Vec<Allocation>, ReclaimError> {
-    if source.is_empty() {
+    let mut ledger = source.to_vec();
+    reclaim_in_place(&mut ledger, target, index)?;
+    Ok(ledger)
+}
+
+/// Like [`reclaim_effects`], on the ledger's allocations themselves; they are unchanged when it is
+/// refused.
+///
+/// # Errors
+/// See [`ReclaimError`].
+pub fn reclaim_in_place(
+    ledger: &mut Vec<Allocation>,
+    target: &[Allocation],
+    index: usize,
+) -> Result<(), ReclaimError> {
+    if ledger.is_empty() {
         return Err(ReclaimError::NoAllocations);
     }
-    let guarantee = source.get(index).ok_or(ReclaimError::NoGuarantee)?;
-    let (left, right) = sides(guarantee).ok_or(ReclaimError::Metadata)?;
-    let mut ledger: Vec<Allocation> = source.to_vec();
-    ledger.remove(index);
+    let guarantee = ledger.get(index).ok_or(ReclaimError::NoGuarantee)?;
+    let (left, right) = guarantee_sides(guarantee).ok_or(ReclaimError::Metadata)?;
+    let locked = guarantee.amount;
     // Left and right are each credited once, to the first allocation that pays them.
     let (mut waiting, mut total) = ([Some(left), Some(right)], Amount::ZERO);
-    for entry in &mut ledger {
+    let mut credits: Vec<(usize, Amount)> = Vec::new();
+    for (position, entry) in ledger.iter().enumerate() {
+        if position == index {
+            continue;
+        }
+        if waiting == [None, None] {
+            break;
+        }
+        let mut amount = entry.amount;
         for (side, destination) in waiting.iter_mut().enumerate() {
             if *destination != Some(entry.destination) {
                 continue;
             }
             let share = target.get(side).ok_or(ReclaimError::TargetAllocations)?.amount;
-            entry.amount = entry.amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
+            amount = amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
             total = total.checked_add(share).ok_or(ReclaimError::Overflow)?;
             *destination = None;
+            credits.push((position, amount));
         }
     }
     match waiting {
-        [Some(_), _] => Err(ReclaimError::LeftNotFound),
-        [None, Some(_)] => Err(ReclaimError::RightNotFound),
-        [None, None] if total != guarantee.amount => Err(ReclaimError::Total),
-        [None, None] => Ok(ledger),
+        [Some(_), _] => return Err(ReclaimError::LeftNotFound),
+        [None, Some(_)] => return Err(ReclaimError::RightNotFound),
+        [None, None] if total != locked => return Err(ReclaimError::Total),
+        [None, None] => {}
     }
+    for (position, amount) in credits {
+        if let Some(entry) = ledger.get_mut(position) {
+            entry.amount = amount;
+        }
+    }
+    ledger.remove(index);
+    Ok(())
 }
 
-fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
+/// Left and right destination of a guarantee; none where the metadata does not say.
+#[must_use]
+pub fn guarantee_sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
     // The contract decodes two words and ignores what follows them.
     let words = guarantee.metadata.0.first_chunk::<64>()?;
     let (left, right) = words.split_at(32);
@@ -200,7 +232,7 @@ pub fn settle_effects(
         if guarantee.kind != AllocationKind::GUARANTEE {
             return Err(ReclaimError::Kind);
         }
-        current = reclaim_effects(&current, step.target, step.index)?;
+        reclaim_in_place(&mut current, step.target, step.index)?;
     }
     Ok(pay(holdings, &current, |_, allocation| allocation.kind != AllocationKind::GUARANTEE))
 }
