@@ -158,6 +158,7 @@ impl Execution {
             ContractCall::Settle { channel, outcome, state_hash, reclaims } => {
                 self.settle(*channel, outcome, *state_hash, reclaims)
             }
+            ContractCall::Claim { asset, payee } => self.claim(*asset, *payee),
         }
     }
 
