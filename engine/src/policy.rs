@@ -10,8 +10,9 @@ use crate::types::{Amount, Asset};
 pub mod gas {
     /// Challenge of a ledger, or an answer to one.
     pub const LEDGER: u64 = 100_000;
-    /// Challenge of a payment channel with a voucher, and the reclaim of its guarantee.
-    pub const PAYMENT: u64 = 200_000;
+    /// Challenge of a payment channel with a voucher, and the reclaim of its guarantee; with what
+    /// the guarantee adds to the calls for its ledger.
+    pub const PAYMENT: u64 = 210_000;
     /// Payout of a ledger.
     pub const SETTLE: u64 = 120_000;
     /// More for each guarantee in a ledger that is challenged.
