@@ -17,7 +17,7 @@ use crate::types::{Address, Amount, Asset, B256, ChannelId, TurnNumber, U256};
 use crate::wire::{self, Message, Seal};
 
 /// What the world remembers of a node over all its lives, to see whether it ever goes back.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Memory {
     /// The one state that this node has signed per channel and turn.
     signed: BTreeMap<(ChannelId, TurnNumber), B256>,
@@ -39,6 +39,7 @@ struct LedgerMemory {
 #[derive(Clone, Copy, Debug)]
 struct PaymentMemory {
     role: Role,
+    asset: Asset,
     paid: Amount,
 }
 
@@ -72,6 +73,13 @@ impl Memory {
             | Message::Unguard { .. } => return,
         };
         self.sign(me, channel, turn, seal);
+    }
+
+    /// Payment channels that the node was ever part of, with the best voucher of each.
+    pub(crate) fn vouchers(
+        &self,
+    ) -> impl Iterator<Item = (ChannelId, Role, Asset, Amount)> + use<'_> {
+        self.payments.iter().map(|(id, known)| (*id, known.role, known.asset, known.paid))
     }
 
     fn sign(&mut self, me: Address, channel: ChannelId, turn: TurnNumber, seal: &Seal) {
@@ -198,7 +206,8 @@ fn check_payment(name: &str, state: &State, channel: &PaymentChannel, memory: &m
     let id = channel.id;
     let paid = state.paid.get(&id).map(|paid| paid.total).unwrap_or_default();
     let role = channel.role();
-    let before = memory.payments.entry(id).or_insert(PaymentMemory { role, paid });
+    let before =
+        memory.payments.entry(id).or_insert(PaymentMemory { role, asset: channel.asset, paid });
     assert!(before.paid <= paid, "{name}: voucher total of {id:?} fell");
     before.paid = paid;
     assert!(paid <= channel.capacity, "{name}: more than the capacity of {id:?} is paid");

@@ -6,19 +6,22 @@
 //!                └─ MemStore: what a crash leaves
 //! ```
 
+mod fork;
 mod node;
 mod setup;
 mod view;
+mod villains;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::Node;
 pub(crate) use node::Out;
 pub use node::{Crash, RecordingSigner};
+use node::{Node, Owner};
 pub use setup::{Climate, Setup};
 
 use super::Random;
+use super::adversaries::Ring;
 use super::chain::{ChainRules, ContractCall, FakeChain, Orphans};
 use super::fixtures;
 use super::network::{Arrival, Incoming, Network, Weather};
@@ -61,6 +64,8 @@ pub struct World {
     rehearsed: Rehearsed,
     /// What the addresses that a test plays itself have heard.
     puppets: BTreeMap<Address, Vec<(Party, Message)>>,
+    /// The villains among the nodes.
+    ring: Option<Ring>,
 }
 
 impl World {
@@ -151,6 +156,17 @@ impl World {
         self.nodes[party.0].stop();
         self.network.forget(address);
         self.chain.unfollow(address);
+    }
+
+    /// Ends a process between two turns; it starts again after that time.
+    pub fn switch_off(&mut self, party: Party, downtime: Duration) {
+        self.crash(party);
+        self.nodes[party.0].restart_at = Some(self.now.after(downtime));
+    }
+
+    /// Takes back every [`World::crash_at`].
+    pub fn disarm(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.crash_at = None);
     }
 
     /// Ends a process in its turn of that number; it starts again after `downtime`.
@@ -342,6 +358,7 @@ impl World {
         self.steps += 1;
         self.now = self.now.max(self.next_due());
         self.receive();
+        self.carry_out_plans();
         if self.chain.next_due(self.awaits_block()) <= self.now {
             self.chain.tick(self.now);
             self.after_block();
@@ -367,7 +384,9 @@ impl World {
             let node = &self.nodes[index];
             [node.restart_at, node.wake, self.deadline(Party(index))]
         });
-        let others = [self.network.next_due(), Some(self.chain.next_due(self.awaits_block()))];
+        let planned = self.ring.as_ref().and_then(Ring::next_due);
+        let others =
+            [self.network.next_due(), planned, Some(self.chain.next_due(self.awaits_block()))];
         nodes.chain(others).flatten().min().unwrap_or(self.now)
     }
 
@@ -395,6 +414,7 @@ impl World {
                             Err(_) => self.malformed += 1,
                         }
                     }
+                    self.keep_from_villain(arrival.from, arrival.to, &mut envelopes);
                     let token = arrival.token;
                     self.nodes[party.0].arrivals.insert(token, arrival);
                     self.put(party, Input::Frame { token, envelopes });
@@ -473,7 +493,13 @@ impl World {
         let from = self.address(party);
         for out in out {
             self.note(party, &out);
-            self.nodes[party.0].memory.see(from, &out);
+            let out = if self.is_villain(party) {
+                let Some(out) = self.let_villain_out(party, out) else { continue };
+                out
+            } else {
+                self.nodes[party.0].memory.see(from, &out);
+                out
+            };
             match out {
                 Out::Commit | Out::Reply(..) => {}
                 Out::Send(to, id, message) => {
@@ -511,6 +537,9 @@ impl World {
     }
 
     fn check(&mut self, party: Party) {
+        if self.is_villain(party) {
+            return;
+        }
         let deployment = self.deployment;
         let node = &mut self.nodes[party.0];
         let Some(driver) = &node.driver else { return };
@@ -524,12 +553,13 @@ impl World {
         let engines: Vec<_> = self
             .nodes
             .iter()
+            .filter(|node| node.owner == Owner::Honest)
             .filter_map(|node| Some((node.name.as_str(), node.driver.as_ref()?.engine())))
             .collect();
         properties::check_pairs(&self.nodes[party.0].name, &engines);
     }
 
-    fn find(&self, address: Address) -> Option<Party> {
+    pub(super) fn find(&self, address: Address) -> Option<Party> {
         self.nodes.iter().position(|node| node.address() == address).map(Party)
     }
 
