@@ -253,7 +253,7 @@ fn check_worth(
             Role::Relay => {}
         }
     }
-    assert!(worth >= due, "{name}: {worth} left of {due}");
+    assert!(worth >= due, "{name}: {worth} left of {due}\n{memory:#?}\n{state:#?}");
 }
 
 fn worth_of(name: &str, state: &State, ledger: &Ledger) -> U256 {

@@ -68,7 +68,20 @@ impl RandomWorld {
             self.judge_rest(party);
             self.judge_refusals(party);
         }
+        self.judge_peace();
         self.count_on_chain();
+    }
+
+    /// Where nobody is away for long and nobody means harm, nothing has to be enforced.
+    fn judge_peace(&self) {
+        if self.scope != Scope::PLAIN {
+            return;
+        }
+        for (sender, call) in self.world.chain().successes() {
+            let challenge = matches!(call, ChainCall::Challenge { .. });
+            let sender = self.world.find(sender).map(|party| self.world.name(party));
+            assert!(!challenge, "{sender:?} enforces among honest nodes: {:?}", call.channels());
+        }
     }
 
     fn judge_blame(&self, party: Party) {

@@ -38,14 +38,19 @@ impl RandomWorld {
             return;
         }
         self.tally.count("silences");
-        match self.world.random().below(3) {
+        match self.world.random().below(2) {
             0 => {
                 let downtime = self.world.random().between(60, LONGEST_DOWNTIME);
                 self.world.switch_off(party, Duration::from_secs(downtime));
             }
-            1 => self.world.silence(party),
-            _ => self.world.parties().for_each(|party| self.world.unsilence(party)),
+            _ => self.world.silence(party),
         }
+    }
+
+    /// Everybody is heard by everybody again.
+    pub(super) fn heal(&mut self) {
+        self.world.heal();
+        self.world.parties().for_each(|party| self.world.unsilence(party));
     }
 
     pub(super) fn let_time_pass(&mut self) {

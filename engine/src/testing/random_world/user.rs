@@ -2,6 +2,7 @@
 
 use super::{NAMES, RandomWorld, Scope};
 use crate::input::Request;
+use crate::payment::{PaymentPhase, Role};
 use crate::testing::world::Party;
 use crate::testing::{fixtures, random_world::scope::MAX_CHALLENGE_DURATION};
 use crate::types::{Amount, Asset, ChannelId};
@@ -65,9 +66,26 @@ impl RandomWorld {
         (!channels.is_empty()).then(|| *self.world.random().pick(&channels))
     }
 
+    /// Mostly a channel over which the party can pay, if there is any.
+    fn sensible(&mut self, party: Party, channel: ChannelId) -> ChannelId {
+        if self.scope == Scope::PLAIN || self.world.random().chance(20) {
+            return channel;
+        }
+        let all = self.world.payment_ids(party).into_iter();
+        let payable: Vec<ChannelId> = all
+            .filter(|id| {
+                self.world.payment(party, *id).is_some_and(|channel| {
+                    channel.role() == Role::Payer && channel.phase == PaymentPhase::Open
+                })
+            })
+            .collect();
+        if payable.is_empty() { channel } else { *self.world.random().pick(&payable) }
+    }
+
     pub(super) fn pay(&mut self, party: Party) {
         let Some(channel) = self.some_channel(party) else { return };
         let amount: Amount = self.world.random().between(1, 20).into();
+        let channel = self.sensible(party, channel);
         let accepted = self.accepted(party, Request::Pay { channel, amount });
         self.tally.add("payments", accepted);
     }

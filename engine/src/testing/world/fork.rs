@@ -27,6 +27,7 @@ impl World {
             sent: 0,
             may_be_unfinished: true,
             may_misbehave: true,
+            forbids_blame: self.forbids_blame,
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),

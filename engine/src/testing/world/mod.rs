@@ -59,6 +59,8 @@ pub struct World {
     /// What may be left when the world ends; see [`World::leave_unfinished`].
     may_be_unfinished: bool,
     may_misbehave: bool,
+    /// Whether a report of one honest node about another ends the world at once.
+    forbids_blame: bool,
     /// Bytes that were no message, which honest nodes never send.
     malformed: usize,
     rehearsed: Rehearsed,
@@ -251,6 +253,12 @@ impl World {
     /// Nodes may be reported in this world: somebody in it is no honest node.
     pub const fn expect_offences(&mut self) {
         self.may_misbehave = true;
+    }
+
+    /// Nobody here speaks with the key of an honest node but that node: who reports one is wrong.
+    pub const fn forbid_blame(&mut self) {
+        self.may_misbehave = true;
+        self.forbids_blame = true;
     }
 
     /// An address that the test plays itself: it takes and acknowledges everything.
@@ -478,7 +486,9 @@ impl World {
     }
 
     fn turn(&mut self, party: Party, inputs: Vec<Input>) -> Vec<Out> {
+        let heard = if self.forbids_blame { inputs.clone() } else { Vec::new() };
         let (out, ended) = self.nodes[party.0].turn(self.now, inputs);
+        self.check_blame(party, &out, &heard);
         self.let_out(party, out.clone());
         if ended {
             self.crash(party);
@@ -487,6 +497,24 @@ impl World {
             self.check(party);
         }
         out
+    }
+
+    /// No honest node reports another.
+    fn check_blame(&self, party: Party, out: &[Out], heard: &[Input]) {
+        if !self.forbids_blame || self.is_villain(party) {
+            return;
+        }
+        for out in out {
+            let Out::Report(peer, offence) = out else { continue };
+            let honest = self.find(*peer).filter(|peer| !self.is_villain(*peer));
+            if let Some(peer) = honest {
+                let (name, blamed) = (self.name(party), self.name(peer));
+                panic!(
+                    "{name} reports the honest {blamed}: {offence:?}\n{heard:#?}\n{}",
+                    self.describe()
+                );
+            }
+        }
     }
 
     fn let_out(&mut self, party: Party, out: Vec<Out>) {

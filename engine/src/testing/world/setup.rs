@@ -113,6 +113,7 @@ impl Setup {
             sent: 0,
             may_be_unfinished: false,
             may_misbehave: false,
+            forbids_blame: false,
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),
