@@ -112,8 +112,8 @@ pub enum ChainFact {
         /// The final state.
         candidate: Box<SupportedState>,
     },
-    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. Left out where
-    /// the outcome holds a single one.
+    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. May be left out
+    /// where the asset holds a single one, whose target has a single asset.
     GuaranteeReclaimed {
         /// The payment channel that it was given for.
         target: ChannelId,
@@ -132,7 +132,7 @@ pub enum ChainFact {
         asset_index: u64,
     },
     /// Says which allocations the [`ChainFact::AllocationUpdated`] that comes next has paid. Left
-    /// out where the outcome holds no guarantee, and where everybody is paid.
+    /// out where they are those of [`crate::outcome::inferred_payout`].
     AllocationsPaid {
         /// Index of the asset in the outcome.
         asset_index: u64,

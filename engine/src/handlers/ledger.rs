@@ -6,8 +6,7 @@ use crate::ledger::{
     Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
 use crate::objectives::{
-    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, may_release_left,
-    start_direct_defund,
+    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, share, start_direct_defund,
 };
 use crate::payment::{FinalState, PaymentPhase, is_complete};
 use crate::state::FixedPart;
@@ -107,7 +106,8 @@ pub(super) fn postfund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal
 
 /// The peer gives the opening up. Also counts when this side has done so as well.
 pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reason: DeclineReason) {
-    if shared(draft, from, id).is_some_and(|ledger| !ledger.has_opened()) {
+    let opening = |ledger: &Ledger| !ledger.has_opened() && !ledger.is_exiting();
+    if shared(draft, from, id).is_some_and(opening) {
         direct_fund_declined(draft, id, from, reason);
     }
 }
@@ -125,11 +125,13 @@ pub(super) fn close(
     if ledger.status().mode != ChannelMode::Open {
         return;
     }
-    if !ledger.agreed.guarantees.is_empty() {
+    if !ledger.is_exiting() && !ledger.agreed.guarantees.is_empty() {
         let reason = DeclineReason::GuaranteesRunning;
         return draft.send(from, &Message::Decline { objective, reason });
     }
-    if turn <= ledger.agreed.turn || !seal.proves(ledger.final_state(turn).hash(id), from) {
+    let hash = ledger.final_state(turn).hash(id);
+    let turn_fits = turn > ledger.agreed.turn && !ledger.is_too_far(turn);
+    if !turn_fits || !seal.proves(hash, from) {
         draft.report(from, Offence::BadSignature);
         let reason = DeclineReason::State;
         return draft.send(from, &Message::Decline { objective, reason });
@@ -142,8 +144,8 @@ pub(super) fn close(
     if let Some(ledger) = draft.ledger_mut(id) {
         let mut closing = ledger
             .closing
-            .filter(|closing| closing.turn == turn)
-            .unwrap_or(Closing { turn, signatures: [None; 2] });
+            .filter(|closing| closing.hash == hash)
+            .unwrap_or(Closing { turn, hash, signatures: [None; 2] });
         if let Some(entry) = closing.signatures.get_mut(theirs) {
             *entry = Some(seal.signature);
         }
@@ -176,7 +178,8 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
     if !proposal.seal.proves(proposal.seal.hash, from) {
         return draft.report(from, Offence::BadSignature);
     }
-    let answer = match expected(draft, id, proposal) {
+    let before = ledger.was_refused(proposal.turn);
+    let answer = match before.map_or_else(|| expected(draft, id, proposal), Err) {
         Err(reason) => Err(reason),
         Ok(()) => {
             let signer = draft.signer;
@@ -192,7 +195,12 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
             draft.send(from, &Message::Countersign { ledger: id, turn, seal });
             draft.touch(proposal.change.target());
         }
-        Err(reason) => draft.send(from, &Message::Refuse { ledger: id, turn, reason }),
+        Err(reason) => {
+            if let Some(ledger) = draft.ledger_mut(id) {
+                ledger.refuse(turn, reason);
+            }
+            draft.send(from, &Message::Refuse { ledger: id, turn, reason });
+        }
     }
 }
 
@@ -256,11 +264,9 @@ fn expected_remove(
     left_amount: Amount,
     evidence: &Evidence,
 ) -> Result<(), RefusalReason> {
-    let Some((channel, ledger)) = draft.payment(target).zip(draft.ledger(ledger_id)) else {
-        return Err(RefusalReason::NotExpected);
-    };
+    let Some(channel) = draft.payment(target) else { return Err(RefusalReason::NotExpected) };
     let paid = channel.capacity.checked_sub(left_amount).ok_or(RefusalReason::NotExpected)?;
-    // Everyone's signature, ours among them, decides whatever else was said before.
+    // Everyone's signature, ours among them, counts whatever else was said before.
     if evidence.proves(channel.final_hash(paid), &channel.fixed.participants) {
         let signatures = evidence.signatures.iter().copied().map(Some).collect();
         if let Some(channel) = draft.payment_mut(target) {
@@ -269,23 +275,11 @@ fn expected_remove(
                 channel.phase = PaymentPhase::Closing;
             }
         }
-        return Ok(());
     }
-    // The chain has decided.
-    if channel.resolution(draft.chain_time()).is_some_and(|resolution| resolution.paid == paid) {
-        return Ok(());
-    }
-    if !paid.is_zero() {
-        return Err(RefusalReason::Evidence);
-    }
-    // The channel never opened. On our right everything comes back to us; on our left it must be
-    // safe to let go.
-    let given_up = matches!(channel.phase, PaymentPhase::Cancelled(_) | PaymentPhase::Closing);
-    let ours = given_up && left_side(channel, ledger) == ledger.me;
-    if ours || (left_side(channel, ledger) != ledger.me && may_release_left(draft, target)) {
-        Ok(())
-    } else {
-        Err(RefusalReason::NotExpected)
+    match share(draft, target, ledger_id) {
+        Some(share) if share == paid => Ok(()),
+        Some(_) => Err(RefusalReason::NotExpected),
+        None => Err(RefusalReason::Undecided),
     }
 }
 
@@ -329,9 +323,9 @@ pub(super) fn refuse(
             Change::Add { target, .. } if position == 0 => {
                 refuse_addition(draft, target, reason);
             }
-            // A removal that is refused leaves the guarantee as it is; asking again at once would
-            // get the same answer.
-            Change::Remove { .. } if position == 0 => {}
+            // A removal that is refused leaves the guarantee as it is. Asking again at once would
+            // get the same answer; with the next block it may be another.
+            Change::Remove { target, .. } if position == 0 => draft.defer(target, true),
             Change::Add { target, .. } | Change::Remove { target, .. } => draft.touch(target),
         }
     }
@@ -346,9 +340,10 @@ fn refuse_addition(draft: &mut Draft<'_>, target: ChannelId, reason: RefusalReas
         RefusalReason::InsufficientFunds => DeclineReason::InsufficientFunds,
         RefusalReason::TooManyGuarantees => DeclineReason::Busy,
         RefusalReason::NotUsable => DeclineReason::LedgerNotUsable,
-        RefusalReason::NotExpected | RefusalReason::Evidence | RefusalReason::Invalid => {
-            DeclineReason::State
-        }
+        RefusalReason::NotExpected
+        | RefusalReason::Evidence
+        | RefusalReason::Invalid
+        | RefusalReason::Undecided => DeclineReason::State,
     };
     let me = draft.me();
     cancel(draft, target, me, reason);

@@ -45,14 +45,13 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
         };
         draft.set_call(channel, next);
     }
-    let disputed = matches!(call, ChainCall::Challenge { .. } | ChainCall::Settle { .. });
-    if disputed
-        && matches!(receipt, Receipt::Reverted { .. })
-        && let Some(first) = call.channels().first()
+    let refused = matches!(receipt, Receipt::Reverted { .. });
+    let counts = !matches!(call, ChainCall::Deposit { .. });
+    if let Some(first) = call.channels().first().filter(|_| counts)
         && draft.ledger(*first).is_some()
         && let Some(ledger) = draft.ledger_mut(*first)
     {
-        ledger.refused_calls = ledger.refused_calls.wrapping_add(1);
+        ledger.refused_calls = if refused { ledger.refused_calls.saturating_add(1) } else { 0 };
     }
 }
 

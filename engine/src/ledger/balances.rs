@@ -143,14 +143,23 @@ impl Balances {
     /// See [`ChangeError`]; `self` is unchanged in every case.
     pub fn apply(&self, change: &Change, turn: TurnNumber) -> Result<Self, ChangeError> {
         let mut next = self.clone();
-        next.turn = turn;
+        next.apply_in_place(change, turn)?;
+        Ok(next)
+    }
+
+    /// Like [`Balances::apply`], on these balances themselves.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; nothing has changed then.
+    pub fn apply_in_place(&mut self, change: &Change, turn: TurnNumber) -> Result<(), ChangeError> {
         match change {
             Change::Add { target, guarantee, left_deposit } => {
-                next.add(*target, *guarantee, *left_deposit)?;
+                self.add(*target, *guarantee, *left_deposit)?;
             }
-            Change::Remove { target, left_amount } => next.remove(*target, *left_amount)?,
+            Change::Remove { target, left_amount } => self.remove(*target, *left_amount)?,
         }
-        Ok(next)
+        self.turn = turn;
+        Ok(())
     }
 
     fn add(

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Ledger, Side};
+use super::{Change, Ledger, MAX_TURN_GAP, Side};
 use crate::crypto::{Signature, Signer};
 use crate::types::{B256, TurnNumber};
 
@@ -27,6 +27,9 @@ pub enum RefusalReason {
     /// The change does not apply to the agreed content.
     #[error("the change does not apply")]
     Invalid,
+    /// How the payment channel ends is not certain yet.
+    #[error("how the payment channel ends is not certain yet")]
+    Undecided,
 }
 
 impl Ledger {
@@ -34,6 +37,26 @@ impl Ledger {
     #[must_use]
     pub fn expects(&self, turn: TurnNumber, parent: TurnNumber) -> bool {
         self.me == Side::Follower && parent == self.agreed.turn && turn > self.agreed.turn
+    }
+
+    /// True when nobody has a reason to sign a turn so far ahead.
+    #[must_use]
+    pub fn is_too_far(&self, turn: TurnNumber) -> bool {
+        turn.0 > self.agreed.turn.0.saturating_add(MAX_TURN_GAP)
+    }
+
+    /// The answer that a proposal has got before. One proposal gets one answer: the leader drops
+    /// what is refused, so that to sign it later would leave the two with different states.
+    #[must_use]
+    pub fn was_refused(&self, turn: TurnNumber) -> Option<RefusalReason> {
+        self.refused.filter(|(refused, _)| turn <= *refused).map(|(_, reason)| reason)
+    }
+
+    /// Remembers a refusal.
+    pub fn refuse(&mut self, turn: TurnNumber, reason: RefusalReason) {
+        if !self.is_too_far(turn) && self.refused.is_none_or(|(refused, _)| refused < turn) {
+            self.refused = Some((turn, reason));
+        }
     }
 
     /// Countersigns the next proposal. The caller has decided that the payment channel calls for
@@ -59,13 +82,11 @@ impl Ledger {
             }
             Err(_) => return Err(RefusalReason::Invalid),
         };
-        if turn > TurnNumber::MAX || self.state_hash(&next, false) != hash {
+        if self.is_too_far(turn) || self.state_hash(&next, false) != hash {
             return Err(RefusalReason::Invalid);
         }
         let signature = signer.sign(hash);
-        self.agreed = next;
-        self.signed_turn = turn;
-        self.signatures = [Some(leader), Some(signature)];
+        self.agree(next, [Some(leader), Some(signature)]);
         Ok(signature)
     }
 }

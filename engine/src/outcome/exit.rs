@@ -72,6 +72,32 @@ fn pay(
     effects
 }
 
+/// What each allocation was paid, as far as the sum of a payout says it: everybody who is no
+/// guarantee, or else the first of them whose share is the sum. The adjudicator tells whenever
+/// something else is true (`IMultiAssetHolder`, third rule).
+#[must_use]
+pub fn inferred_payout(holdings: Amount, paid: Amount, allocations: &[Allocation]) -> Vec<Amount> {
+    let is_payable = |_, allocation: &Allocation| allocation.kind != AllocationKind::GUARANTEE;
+    let everybody = pay(holdings, allocations, is_payable);
+    let mut amounts: Vec<Amount> = allocations
+        .iter()
+        .zip(&everybody.remaining)
+        .map(|(before, left)| before.amount.saturating_sub(left.amount))
+        .collect();
+    if everybody.paid == paid {
+        return amounts;
+    }
+    let mut is_first = true;
+    for amount in &mut amounts {
+        let is_paid = is_first && *amount == paid;
+        is_first &= !is_paid;
+        if !is_paid {
+            *amount = Amount::ZERO;
+        }
+    }
+    amounts
+}
+
 /// Why a reclaim is refused. The contract's own texts, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReclaimError {
@@ -114,35 +140,67 @@ pub fn reclaim_effects(
     target: &[Allocation],
     index: usize,
 ) -> Result<Vec<Allocation>, ReclaimError> {
-    if source.is_empty() {
+    let mut ledger = source.to_vec();
+    reclaim_in_place(&mut ledger, target, index)?;
+    Ok(ledger)
+}
+
+/// Like [`reclaim_effects`], on the ledger's allocations themselves; they are unchanged when it is
+/// refused.
+///
+/// # Errors
+/// See [`ReclaimError`].
+pub fn reclaim_in_place(
+    ledger: &mut Vec<Allocation>,
+    target: &[Allocation],
+    index: usize,
+) -> Result<(), ReclaimError> {
+    if ledger.is_empty() {
         return Err(ReclaimError::NoAllocations);
     }
-    let guarantee = source.get(index).ok_or(ReclaimError::NoGuarantee)?;
-    let (left, right) = sides(guarantee).ok_or(ReclaimError::Metadata)?;
-    let mut ledger: Vec<Allocation> = source.to_vec();
-    ledger.remove(index);
+    let guarantee = ledger.get(index).ok_or(ReclaimError::NoGuarantee)?;
+    let (left, right) = guarantee_sides(guarantee).ok_or(ReclaimError::Metadata)?;
+    let locked = guarantee.amount;
     // Left and right are each credited once, to the first allocation that pays them.
     let (mut waiting, mut total) = ([Some(left), Some(right)], Amount::ZERO);
-    for entry in &mut ledger {
+    let mut credits: Vec<(usize, Amount)> = Vec::new();
+    for (position, entry) in ledger.iter().enumerate() {
+        if position == index {
+            continue;
+        }
+        if waiting == [None, None] {
+            break;
+        }
+        let mut amount = entry.amount;
         for (side, destination) in waiting.iter_mut().enumerate() {
             if *destination != Some(entry.destination) {
                 continue;
             }
             let share = target.get(side).ok_or(ReclaimError::TargetAllocations)?.amount;
-            entry.amount = entry.amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
+            amount = amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
             total = total.checked_add(share).ok_or(ReclaimError::Overflow)?;
             *destination = None;
+            credits.push((position, amount));
         }
     }
     match waiting {
-        [Some(_), _] => Err(ReclaimError::LeftNotFound),
-        [None, Some(_)] => Err(ReclaimError::RightNotFound),
-        [None, None] if total != guarantee.amount => Err(ReclaimError::Total),
-        [None, None] => Ok(ledger),
+        [Some(_), _] => return Err(ReclaimError::LeftNotFound),
+        [None, Some(_)] => return Err(ReclaimError::RightNotFound),
+        [None, None] if total != locked => return Err(ReclaimError::Total),
+        [None, None] => {}
     }
+    for (position, amount) in credits {
+        if let Some(entry) = ledger.get_mut(position) {
+            entry.amount = amount;
+        }
+    }
+    ledger.remove(index);
+    Ok(())
 }
 
-fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
+/// Left and right destination of a guarantee; none where the metadata does not say.
+#[must_use]
+pub fn guarantee_sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
     // The contract decodes two words and ignores what follows them.
     let words = guarantee.metadata.0.first_chunk::<64>()?;
     let (left, right) = words.split_at(32);
@@ -174,7 +232,7 @@ pub fn settle_effects(
         if guarantee.kind != AllocationKind::GUARANTEE {
             return Err(ReclaimError::Kind);
         }
-        current = reclaim_effects(&current, step.target, step.index)?;
+        reclaim_in_place(&mut current, step.target, step.index)?;
     }
     Ok(pay(holdings, &current, |_, allocation| allocation.kind != AllocationKind::GUARANTEE))
 }
@@ -289,6 +347,21 @@ mod tests {
         }
 
         #[test]
+        fn the_sum_tells_who_was_paid_when_everybody_is((holdings, all, _) in any_payout()) {
+            let effects = transfer_effects(holdings, &all, &[]).unwrap();
+            let paid: Vec<_> = effects.exits.iter().map(|exit| exit.amount).collect();
+            prop_assert_eq!(inferred_payout(holdings, effects.paid, &all), paid);
+        }
+
+        #[test]
+        fn the_sum_never_tells_more_than_was_paid((holdings, all, some) in any_payout()) {
+            let paid = transfer_effects(holdings, &all, &some).unwrap().paid;
+            let inferred = inferred_payout(holdings, paid, &all);
+            prop_assert_eq!(inferred.len(), all.len());
+            prop_assert!(Amount::checked_sum(inferred).is_some_and(|sum| sum <= paid));
+        }
+
+        #[test]
         fn a_reclaim_conserves_value(
             balances: [u64; 2],
             shares: [u64; 2],
@@ -337,6 +410,18 @@ mod tests {
         assert_eq!(paid_to(&[0, u64::MAX]), [destination(0)].into());
         assert_eq!(paid_to(&[1, 0]), [destination(1)].into());
         assert_eq!(paid_to(&[]), [destination(0), destination(1)].into());
+    }
+
+    #[test]
+    fn the_sum_names_the_first_whose_share_it_is() {
+        let all = [guarantee(5_u64.into(), 0, 1), simple(0, 4), simple(1, 5), simple(2, 5)];
+        let inferred =
+            |paid: u64| -> Vec<Amount> { inferred_payout(19_u64.into(), paid.into(), &all) };
+        let amounts = |amounts: [u64; 4]| amounts.map(Amount::from).to_vec();
+        assert_eq!(inferred(5), amounts([0, 0, 5, 0]), "no guarantee is paid");
+        assert_eq!(inferred(14), amounts([0, 4, 5, 5]), "everybody");
+        assert_eq!(inferred(9), amounts([0; 4]), "two of them, and nobody knows who");
+        assert_eq!(inferred(0), amounts([0; 4]));
     }
 
     #[test]
