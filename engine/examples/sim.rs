@@ -11,19 +11,22 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use engine::testing::random_world::{Failure, Report, Scope, Tally, run};
+use engine::testing::random_world::{Failure, RandomWorld, Report, Scope, Tally, run_world};
 
-const USAGE: &str = "usage: sim [--seed N | --seeds FIRST..LAST] [--steps N] [--jobs N] [--show]
+const USAGE: &str =
+    "usage: sim [--seed N | --seeds FIRST..LAST] [--steps N] [--jobs N] [--show] [--watch TEXT]
            [--plain | --exits --cancels --tokens --silence --strangers --gas --reorgs
             --rehearsals] [--villains 0|1|2]
 Without parts the world has all of them, and the seed decides how many villains there are.
---plain has none. --show prints all that was said about a failure.";
+--plain has none. --show prints all that was said about a failure, --watch every turn that has to
+do with an id as it is printed, such as 0x01234567.";
 
 struct Options {
     seeds: RangeInclusive<u64>,
     steps: u64,
     jobs: u64,
     show: bool,
+    watch: Option<String>,
     /// None while no part is named: the world has everything then.
     parts: Option<Scope>,
     villains: Option<usize>,
@@ -56,7 +59,11 @@ fn work(options: &Options, next: &AtomicU64, outcome: &Outcome) {
         if !options.seeds.contains(&seed) {
             return;
         }
-        outcome.tell(options, seed, run(seed, options.steps, options.scope(seed)));
+        let mut world = RandomWorld::new(seed, options.scope(seed));
+        if let Some(text) = &options.watch {
+            world.watch(text);
+        }
+        outcome.tell(options, seed, run_world(world, seed, options.steps));
     }
 }
 
@@ -102,13 +109,21 @@ impl Outcome {
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options =
-            Self { seeds: 1..=1, steps: 20_000, jobs: 1, show: false, parts: None, villains: None };
+        let mut options = Self {
+            seeds: 1..=1,
+            steps: 20_000,
+            jobs: 1,
+            show: false,
+            watch: None,
+            parts: None,
+            villains: None,
+        };
         while let Some(name) = arguments.next() {
             match name.as_str() {
                 "--show" => options.show = true,
                 "--plain" => options.parts = Some(options.parts.unwrap_or(Scope::PLAIN)),
                 "--seed" | "--seeds" => options.seeds = range(&value(&name, &mut arguments)?)?,
+                "--watch" => options.watch = Some(value(&name, &mut arguments)?),
                 "--steps" => options.steps = number(&value(&name, &mut arguments)?)?,
                 "--jobs" => options.jobs = number(&value(&name, &mut arguments)?)?.max(1),
                 "--villains" => {

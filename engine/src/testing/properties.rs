@@ -264,7 +264,8 @@ fn worth_of(name: &str, state: &State, ledger: &Ledger) -> U256 {
     let mut worth = ledger.agreed.of(ledger.me).to_u256();
     for (id, guarantee) in &ledger.agreed.guarantees {
         let channel = state.payments.get(id);
-        let channel = channel.unwrap_or_else(|| panic!("{name}: {id:?} is guaranteed and unknown"));
+        let channel = channel
+            .unwrap_or_else(|| panic!("{name}: {id:?} is guaranteed and unknown\n{ledger:#?}"));
         let paid = state.paid.get(id).map(|paid| paid.total).unwrap_or_default();
         let agreed = channel.final_state.as_ref().filter(|_| channel.is_finalized());
         let time = state.cursor.head().map_or(0, |block| block.timestamp);

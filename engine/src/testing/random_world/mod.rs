@@ -21,7 +21,7 @@ mod user;
 mod wind_up;
 
 use due::Dues;
-pub use report::{Failure, Report, run};
+pub use report::{Failure, Report, run, run_world};
 pub use scope::Scope;
 use stranger::Stranger;
 pub use tally::Tally;
@@ -79,6 +79,11 @@ impl RandomWorld {
             }
             self.take_note();
         }
+    }
+
+    /// Prints every turn that has to do with this, see [`World::watch`].
+    pub fn watch(&mut self, text: &str) {
+        self.world.watch(text);
     }
 
     /// The world.

@@ -51,7 +51,14 @@ impl fmt::Display for Failure {
 /// The first property that does not hold. Whoever runs this in a process with a panic hook of the
 /// usual kind sees its text on the error output as well.
 pub fn run(seed: u64, steps: u64, scope: Scope) -> Result<Report, Failure> {
-    let mut world = RandomWorld::new(seed, scope);
+    run_world(RandomWorld::new(seed, scope), seed, steps)
+}
+
+/// The whole life of a world that is about to begin.
+///
+/// # Errors
+/// See [`run`].
+pub fn run_world(mut world: RandomWorld, seed: u64, steps: u64) -> Result<Report, Failure> {
     let ended = catch_unwind(AssertUnwindSafe(|| {
         world.live(steps);
         world.wind_up();

@@ -164,14 +164,15 @@ impl RandomWorld {
             let target = ChannelId(allocations.get(position)?.destination.0);
             let ended = self.world.chain().status(target)?;
             let fits = |shown: &&Shown| {
-                shown.outcome.hash() == ended.outcome_hash && shown.state_hash == ended.state_hash
+                shown.outcome.hash() == ended.final_outcome_hash
+                    && shown.state_hash == ended.state_hash
             };
             let target = self.stranger.shown.get(&target)?.iter().find(fits)?.clone();
             let shares = &target.outcome.0.first()?.allocations;
             after.0.first_mut()?.allocations =
                 reclaim_effects(&allocations, shares, position).ok()?;
             let (target_state, target_outcome) = (target.state_hash, target.outcome);
-            let reclaim = Reclaim { index, target_state, target_outcome };
+            let reclaim = Reclaim { index, target_state, target_outcome }.into();
             (
                 "reclaims by strangers",
                 ContractCall::Reclaim { channel, outcome, state_hash, reclaim },

@@ -28,6 +28,7 @@ impl World {
             may_be_unfinished: true,
             may_misbehave: true,
             forbids_blame: self.forbids_blame,
+            watched: None,
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),

@@ -61,6 +61,8 @@ pub struct World {
     may_misbehave: bool,
     /// Whether a report of one honest node about another ends the world at once.
     forbids_blame: bool,
+    /// What is told to a reader: every turn whose inputs or effects name this.
+    watched: Option<String>,
     /// Bytes that were no message, which honest nodes never send.
     malformed: usize,
     rehearsed: Rehearsed,
@@ -253,6 +255,11 @@ impl World {
     /// Nodes may be reported in this world: somebody in it is no honest node.
     pub const fn expect_offences(&mut self) {
         self.may_misbehave = true;
+    }
+
+    /// Prints every turn from now on that has to do with this: an id as it is printed, or a word.
+    pub fn watch(&mut self, text: &str) {
+        self.watched = Some(text.to_owned());
     }
 
     /// Nobody here speaks with the key of an honest node but that node: who reports one is wrong.
@@ -488,6 +495,9 @@ impl World {
     fn turn(&mut self, party: Party, inputs: Vec<Input>) -> Vec<Out> {
         let heard = if self.forbids_blame { inputs.clone() } else { Vec::new() };
         let (out, ended) = self.nodes[party.0].turn(self.now, inputs);
+        if self.watched.is_some() {
+            self.tell_turn(party, &heard, &out, ended);
+        }
         self.check_blame(party, &out, &heard);
         self.let_out(party, out.clone());
         if ended {
@@ -497,6 +507,38 @@ impl World {
             self.check(party);
         }
         out
+    }
+
+    /// Prints what of a turn names the watched text.
+    fn tell_turn(&self, party: Party, heard: &[Input], out: &[Out], ended: bool) {
+        let Some(text) = &self.watched else { return };
+        let heads = |list: Vec<String>| -> Vec<String> {
+            list.into_iter().filter(|entry| entry.contains(text)).collect()
+        };
+        let mut inputs: Vec<String> = Vec::new();
+        for input in heard {
+            match input {
+                Input::Frame { envelopes, .. } => {
+                    inputs.extend(envelopes.iter().map(|envelope| format!("{envelope:?}")));
+                }
+                other => inputs.push(format!("{other:?}")),
+            }
+        }
+        let from = self.address(party);
+        let out = out.iter().map(|out| match out {
+            Out::Send(to, id, bytes) => {
+                let message = wire::open(from, bytes).map(|envelope| envelope.message);
+                format!("-> {to} {id:?} {message:?}")
+            }
+            other => format!("{other:?}"),
+        });
+        let (inputs, out) = (heads(inputs), heads(out.collect()));
+        if !inputs.is_empty() || !out.is_empty() {
+            let crash = if ended { " CRASH" } else { "" };
+            println!("[{}] {:?} {}{crash}", self.steps, self.now, self.name(party));
+            inputs.iter().for_each(|input| println!("    heard {input}"));
+            out.iter().for_each(|out| println!("    {out}"));
+        }
     }
 
     /// No honest node reports another.

@@ -114,6 +114,7 @@ impl Setup {
             may_be_unfinished: false,
             may_misbehave: false,
             forbids_blame: false,
+            watched: None,
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),

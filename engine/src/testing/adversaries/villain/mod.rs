@@ -35,6 +35,9 @@ use crate::wire::{self, Message};
 /// Longest delay of a message, in milliseconds: longer than most patience.
 const LONGEST_DELAY: u64 = 3 * 3_600_000;
 
+/// Most answers beside a node before the next act.
+const MAX_ANSWERS: u64 = 8;
+
 /// Villains who trust each other.
 #[derive(Clone)]
 pub(crate) struct Ring {
@@ -45,6 +48,9 @@ pub(crate) struct Ring {
     plans: BTreeMap<(Timestamp, u64), Plan>,
     next_plan: u64,
     repented: bool,
+    /// Answers beside a node that may still be given before the next act: honest nodes answer
+    /// answers.
+    answers: u64,
     tally: Tally,
 }
 
@@ -102,6 +108,7 @@ impl Ring {
             plans: BTreeMap::new(),
             next_plan: 0,
             repented: false,
+            answers: 0,
             tally: Tally::default(),
         }
     }
@@ -175,7 +182,8 @@ impl Ring {
             return true;
         }
         let Some(mood) = self.member(to).map(|member| member.mood.clone()) else { return true };
-        if self.random.chance(mood.reacts) {
+        if self.answers > 0 && self.random.chance(mood.reacts) {
+            self.answers -= 1;
             self.react(now, to, from, message);
         }
         let hears = !mood.deaf.contains(&Kind::of(message));
@@ -201,6 +209,7 @@ impl Ring {
             return;
         }
         self.library.read(chain);
+        self.answers = MAX_ANSWERS.min(self.answers + 2);
         let index = self.random.below(self.members.len() as u64) as usize;
         let villain = self.members[index].address;
         match self.random.below(100) {
