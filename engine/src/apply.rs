@@ -29,8 +29,8 @@ pub(crate) struct State {
     pub(crate) towers: BTreeMap<Address, Tower>,
     /// What each watchtower has of each channel.
     pub(crate) guards: BTreeMap<(Address, ChannelId), Guarding>,
-    /// Index: the one ledger per counterparty and asset.
-    pub(crate) by_peer: BTreeMap<(Address, Asset), ChannelId>,
+    /// Index: ledgers by counterparty and asset. One of them lives; others are being closed.
+    pub(crate) by_peer: BTreeSet<(Address, Asset, ChannelId)>,
     /// Index: what is due when.
     pub(crate) deadlines: BTreeSet<(Timestamp, Due)>,
     /// Index: channels that go on once a block is applied.
@@ -129,11 +129,7 @@ impl State {
 
     fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
         if let Some(old) = self.ledgers.remove(&id) {
-            let key = (old.peer(), old.asset);
-            // One that begins in the step that ends this one has taken the place.
-            if self.by_peer.get(&key) == Some(&id) {
-                self.by_peer.remove(&key);
-            }
+            self.by_peer.remove(&(old.peer(), old.asset, id));
             self.stop_waiting(id, &Waits::of_ledger(&old));
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
@@ -143,7 +139,7 @@ impl State {
             }
         }
         let Some(new) = row else { return };
-        self.by_peer.insert((new.peer(), new.asset), id);
+        self.by_peer.insert((new.peer(), new.asset, id));
         self.start_waiting(id, &Waits::of_ledger(new));
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));

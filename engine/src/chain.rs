@@ -306,6 +306,14 @@ pub enum Receipt {
         /// The contract's reason, for people.
         reason: String,
     },
+    /// Larger than a transaction may be, so that it was never mined and no nonce is spent on it; a
+    /// call that does less may fit. Both numbers are gas, or bytes where those run out first.
+    TooLarge {
+        /// What it needs at least; always more than `cap`.
+        needed: u64,
+        /// What a transaction may have.
+        cap: u64,
+    },
 }
 
 /// Pairs a call with its end, as the chain service reports it.

@@ -48,8 +48,13 @@ pub(crate) struct Draft<'a> {
     next_message: BTreeMap<Address, u64>,
     next_call: CallId,
     cursor: Option<ChainCursor>,
+    /// Channels that this step has ended. The driver's look into the archive comes before the
+    /// step, so what ends in it is known only here.
+    ended: BTreeSet<ChannelId>,
     /// Channels whose crank is due.
     touched: BTreeSet<ChannelId>,
+    /// Said in the acknowledgement of the frame that is handled.
+    answers: Vec<Vec<u8>>,
     /// Rows that are only ever added.
     appended: Vec<Write>,
     effects: Vec<Effect>,
@@ -81,7 +86,9 @@ impl<'a> Draft<'a> {
             next_message: BTreeMap::new(),
             next_call: state.next_call,
             cursor: None,
+            ended: BTreeSet::new(),
             touched: BTreeSet::new(),
+            answers: Vec::new(),
             appended: Vec::new(),
             effects: Vec::new(),
         }
@@ -142,16 +149,15 @@ impl<'a> Draft<'a> {
         self.cursor().head().map_or(0, |block| block.timestamp)
     }
 
-    /// The ledger shared with a peer for an asset, in any phase.
+    /// The ledger shared with a peer for an asset, in any phase; one that lives rather than one that
+    /// is being closed.
     pub(crate) fn ledger_with(&self, peer: Address, asset: Asset) -> Option<&Ledger> {
-        let fresh = self
-            .ledgers
-            .values()
-            .flatten()
-            .find(|ledger| ledger.peer() == peer && ledger.asset == asset);
-        fresh
-            .map(Box::as_ref)
-            .or_else(|| self.state.by_peer.get(&(peer, asset)).and_then(|id| self.ledger(*id)))
+        let all = (peer, asset, ChannelId::default())..=(peer, asset, ChannelId([0xff; 32].into()));
+        let stored = self.state.by_peer.range(all).map(|(_, _, id)| *id);
+        let shared = stored.chain(self.ledgers.keys().copied()).filter_map(|id| self.ledger(id));
+        shared
+            .filter(|ledger| ledger.peer() == peer && ledger.asset == asset)
+            .max_by_key(|ledger| matches!(ledger.phase, LedgerPhase::Opening | LedgerPhase::Open))
     }
 
     /// Is there coin to enforce every channel, and `ledgers` and `payments` more? The one moment to
@@ -172,6 +178,12 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
         self.ledger(id).is_some() || self.payment(id).is_some()
+    }
+
+    /// True for an id under which nothing can be opened: its channel lives, or has ended in this
+    /// step (threat A4). What ended before, the driver keeps out.
+    pub(crate) fn is_taken(&self, id: ChannelId) -> bool {
+        self.is_known(id) || self.ended.contains(&id)
     }
 
     pub(crate) fn backlog(&self, peer: Address) -> u64 {
@@ -266,11 +278,13 @@ impl<'a> Draft<'a> {
     }
 
     pub(crate) fn insert_ledger(&mut self, ledger: Ledger) {
+        debug_assert!(!self.is_taken(ledger.id), "a channel id comes once");
         self.touched.insert(ledger.id);
         self.ledgers.insert(ledger.id, Some(Box::new(ledger)));
     }
 
     pub(crate) fn insert_payment(&mut self, channel: PaymentChannel) {
+        debug_assert!(!self.is_taken(channel.id), "a channel id comes once");
         self.touched.insert(channel.id);
         self.payments.insert(channel.id, Some(Box::new(channel)));
     }
@@ -302,6 +316,7 @@ impl<'a> Draft<'a> {
         let Some(ledger) = self.ledger(id).cloned() else { return };
         self.ledgers.insert(id, None);
         self.touched.extend(ledger.targets());
+        self.ended.insert(id);
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
         let followed = !ledger.onchain.is_blank();
         self.archive(id, ArchivedChannel::Ledger(ledger), followed);
@@ -413,6 +428,7 @@ impl<'a> Draft<'a> {
         let paid = self.paid(id);
         self.payments.insert(id, None);
         self.paid.insert(id, None);
+        self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
         let followed = !channel.onchain.is_blank();
         self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
@@ -492,6 +508,21 @@ impl<'a> Draft<'a> {
         for peer in to {
             self.send(peer, message);
         }
+    }
+
+    /// Answers a frame in its acknowledgement, so that whoever asks for what is refused costs no
+    /// row, even if it does not exist. What is beyond the bound, or answers no frame, is not said:
+    /// whoever waits for it gives up in time.
+    pub(crate) fn answer(&mut self, message: &Message) {
+        let bytes = wire::encode(message);
+        let said = self.answers.iter().map(Vec::len).fold(bytes.len(), usize::saturating_add);
+        if said <= wire::MAX_ANSWER_BYTES {
+            self.answers.push(bytes);
+        }
+    }
+
+    pub(crate) fn take_answers(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.answers)
     }
 
     /// Submits a call. Each of its channels may have only one on its way.

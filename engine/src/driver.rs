@@ -142,6 +142,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
                 Ok(Some(Input::Request(id, request)))
             }
             other @ (Input::Chain(_)
+            | Input::Answered(_)
             | Input::Delivered(..)
             | Input::Settled(..)
             | Input::Answer(..)
@@ -161,7 +162,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
         match effect {
             Effect::Send(to, id, message) => self.transport.send(to, id, message),
             Effect::Submit(id, call) => self.chain.submit(id, call),
-            Effect::Ack(token) => self.transport.acknowledge(token),
+            Effect::Ack(token, answers) => self.transport.acknowledge(token, answers),
             Effect::Reply(id, response) => self.application.reply(id, response),
             Effect::Notify(update) => self.application.notify(update),
             Effect::Report(peer, offence) => self.transport.report(peer, offence),

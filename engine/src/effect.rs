@@ -17,8 +17,9 @@ pub enum Effect {
     Send(Address, MessageId, Vec<u8>),
     /// Put a call on chain.
     Submit(CallId, ChainCall),
-    /// Tell the peer that its frame is committed.
-    Ack(FrameToken),
+    /// Tell the peer that its frame is committed, with what is answered to it at once: encoded
+    /// messages that nobody keeps, see [`Input::Answered`](crate::input::Input::Answered).
+    Ack(FrameToken, Vec<Vec<u8>>),
     /// Answer the application.
     Reply(RequestId, Result<Response, RequestError>),
     /// Tell the application what changed.

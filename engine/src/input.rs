@@ -19,6 +19,10 @@ pub enum Input {
         /// Messages in the order they were sent.
         envelopes: Vec<Envelope>,
     },
+    /// What a peer answered to a frame of ours in its acknowledgement. Nothing of it is
+    /// acknowledged or kept by the peer; whoever waits for an answer that is lost gives up in time.
+    /// Comes before the word that the frame is delivered.
+    Answered(Vec<Envelope>),
     /// Something happened on chain.
     Chain(ChainEvent),
     /// A peer has committed all our messages up to this one.

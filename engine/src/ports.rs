@@ -46,8 +46,9 @@ pub trait Transport {
     /// called again for the same id after a restart.
     fn send(&mut self, to: Address, id: MessageId, message: Vec<u8>);
 
-    /// Tells a peer that its frame is committed here.
-    fn acknowledge(&mut self, token: FrameToken);
+    /// Tells a peer that its frame is committed here. The answers go with the acknowledgement, or
+    /// are lost with it.
+    fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>);
 
     /// Tells of a peer's misbehaviour.
     fn report(&mut self, peer: Address, offence: Offence);

@@ -147,9 +147,10 @@ impl ports::Transport for PeerTransport {
         }
     }
 
-    fn acknowledge(&mut self, token: FrameToken) {
+    fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>) {
+        let answers = answers.into_iter().map(Into::into).collect();
         if let Some(frame) = self.frames.remove(&token)
-            && self.p2p.ack(frame).is_err()
+            && self.p2p.answer(frame, answers).is_err()
         {
             debug!("frame not acknowledged: the network has stopped");
         }

@@ -64,6 +64,11 @@ pub(crate) async fn run(
                 });
                 continue;
             }
+            // Refusals only: they carry no signature, and there is one for a message at most.
+            Event::Answered { by, answers } => {
+                let envelopes = open(by, &answers, &p2p, &metrics);
+                Job::Input(Box::new(Input::Answered(envelopes)))
+            }
             Event::Delivered { to, up_to } => {
                 deliveries.delivered(to, MessageId(up_to));
                 Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))

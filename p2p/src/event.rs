@@ -23,6 +23,14 @@ pub enum Event {
         /// Never empty. The slices share one buffer, so keeping one keeps the whole frame.
         messages: Vec<Bytes>,
     },
+    /// What the peer answers to a frame of ours. The answers came with the word that it is
+    /// committed, which follows; they come once or never.
+    Answered {
+        /// The owner of the key at the far end of the connection.
+        by: Address,
+        /// Never empty. The slices share one buffer.
+        answers: Vec<Bytes>,
+    },
     /// The peer has committed every message with an id of at most `up_to` that it did not
     /// refuse.
     Delivered {

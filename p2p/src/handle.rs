@@ -18,7 +18,10 @@ use crate::{
     event_loop::EventLoop,
     identity::Identity,
     limits::EVENT_QUEUE,
-    messages::{MAX_MESSAGE_BYTES, codec::Response},
+    messages::{
+        MAX_MESSAGE_BYTES,
+        codec::{self, Response},
+    },
     metrics::Metrics,
 };
 
@@ -150,7 +153,16 @@ impl P2pHandle {
 
     /// Tells the sender of a frame that all of it is durable here. Call it after the commit.
     pub fn ack(&self, token: FrameToken) -> Result<(), Stopped> {
-        self.command(Command::Settle(token, Response::Committed))
+        self.answer(token, Vec::new())
+    }
+
+    /// Like [`P2pHandle::ack`], with answers that the sender hears as [`Event::Answered`]. Nobody
+    /// keeps them: they are lost when the acknowledgement is, and left out when they are together
+    /// larger than [`MAX_ANSWERS_BYTES`](crate::messages::MAX_ANSWERS_BYTES).
+    pub fn answer(&self, token: FrameToken, answers: Vec<Bytes>) -> Result<(), Stopped> {
+        let fits = codec::fits_an_answer(&answers);
+        let answers = if fits { answers } else { Vec::new() };
+        self.command(Command::Settle(token, Response::Committed(answers)))
     }
 
     /// Tells the sender of a frame that it will never be taken; the sender drops its

@@ -10,7 +10,8 @@ use crate::event::Event;
 ///
 /// What does not fit in the bounded channel waits here. That stays small although it has no
 /// bound of its own: a peer has at most one frame in it, an unheard `PeerUp` and `PeerDown`
-/// cancel out, and deliveries in a row become one.
+/// cancel out, and deliveries in a row become one. Answers come only to frames that the node has
+/// filled, and a node that hears nothing fills no more of them than its outbox holds.
 pub(crate) struct Outbox {
     channel: mpsc::Sender<Event>,
     waiting: VecDeque<Event>,
@@ -61,6 +62,8 @@ impl Outbox {
                     Event::Delivered { to: peer, .. } | Event::Refused { to: peer, .. } => {
                         *peer == to
                     }
+                    // What was answered is heard before its frame is called delivered.
+                    Event::Answered { by, .. } => *by == to,
                     Event::Frame { .. } | Event::PeerUp(_) | Event::PeerDown(_) => false,
                 });
                 match newest {
@@ -71,6 +74,7 @@ impl Outbox {
             event @ (Event::PeerUp(_)
             | Event::PeerDown(_)
             | Event::Frame { .. }
+            | Event::Answered { .. }
             | Event::Refused { .. }) => self.waiting.push_back(event),
         }
     }

@@ -3,7 +3,7 @@
 use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
 use crate::draft::Draft;
 use crate::effect::Update;
-use crate::ledger::CallState;
+use crate::ledger::{CallState, Change};
 use crate::objectives::{ExitReason, answer_challenge, enter_payment_exit};
 use crate::types::ChannelId;
 
@@ -62,7 +62,7 @@ fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
         // What the newest state guarantees goes on from here.
         let targets = ledger.targets();
         targets.into_iter().for_each(|target| draft.touch(target));
-        changes.iter().for_each(|change| draft.touch(change.target()));
+        changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
         if challenged {
             answer_challenge(draft, channel);
         }

@@ -6,7 +6,8 @@ use crate::ledger::{
     Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
 use crate::objectives::{
-    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, share, start_direct_defund,
+    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, propose, share,
+    start_direct_defund,
 };
 use crate::payment::{FinalState, PaymentPhase, is_complete};
 use crate::state::FixedPart;
@@ -23,7 +24,7 @@ pub(super) fn open(
     seal: Seal,
 ) {
     let id = fixed.channel_id();
-    if draft.is_known(id) {
+    if draft.is_taken(id) {
         return;
     }
     let objective = ObjectiveId::DirectFund(id);
@@ -35,7 +36,7 @@ pub(super) fn open(
         return draft.report(from, Offence::BadSignature);
     }
     if let Err(reason) = judge(draft, &ledger) {
-        return draft.send(from, &Message::Decline { objective, reason });
+        return draft.answer(&Message::Decline { objective, reason });
     }
     let mine = Seal::sign(ledger.prefund_hash(), draft.signer);
     ledger.prefund = [Some(seal.signature), Some(mine.signature)];
@@ -167,7 +168,7 @@ pub(super) struct Proposal {
 }
 
 /// The leader proposes; it is answered at once, so no proposal waits behind another (gap L5).
-pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, proposal: &Proposal) {
+pub(super) fn proposed(draft: &mut Draft<'_>, from: Address, id: ChannelId, proposal: &Proposal) {
     let Some(ledger) = shared(draft, from, id) else { return };
     if ledger.me != Side::Follower {
         return draft.report(from, Offence::NotAllowed);
@@ -178,9 +179,11 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
     if !proposal.seal.proves(proposal.seal.hash, from) {
         return draft.report(from, Offence::BadSignature);
     }
-    let before = ledger.was_refused(proposal.turn);
-    let answer = match before.map_or_else(|| expected(draft, id, proposal), Err) {
+    let refused = ledger.was_refused(proposal.turn);
+    let answer = match expected(draft, id, proposal) {
         Err(reason) => Err(reason),
+        // It comes once more, and would be agreed to by now: the refusal that went out stands.
+        Ok(()) if refused => return,
         Ok(()) => {
             let signer = draft.signer;
             let Some(ledger) = draft.ledger_mut(id) else { return };
@@ -193,11 +196,11 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
         Ok(signature) => {
             let seal = Seal::new(proposal.seal.hash, signature, draft.me());
             draft.send(from, &Message::Countersign { ledger: id, turn, seal });
-            draft.touch(proposal.change.target());
+            proposal.change.target().into_iter().for_each(|target| draft.touch(target));
         }
         Err(reason) => {
             if let Some(ledger) = draft.ledger_mut(id) {
-                ledger.refuse(turn, reason);
+                ledger.refuse(turn);
             }
             draft.send(from, &Message::Refuse { ledger: id, turn, reason });
         }
@@ -210,7 +213,8 @@ fn expected(
     ledger: ChannelId,
     proposal: &Proposal,
 ) -> Result<(), RefusalReason> {
-    let target = proposal.change.target();
+    // That nothing changes calls for nothing.
+    let Some(target) = proposal.change.target() else { return Ok(()) };
     let channel = draft.payment(target).ok_or(RefusalReason::NotExpected)?;
     if channel.left != Some(ledger) && channel.right != Some(ledger) {
         return Err(RefusalReason::NotExpected);
@@ -222,6 +226,7 @@ fn expected(
         Change::Remove { left_amount, .. } => {
             expected_remove(draft, ledger, target, left_amount, &proposal.evidence)
         }
+        Change::Keep => Ok(()),
     }
 }
 
@@ -276,10 +281,10 @@ fn expected_remove(
             }
         }
     }
-    match share(draft, target, ledger_id) {
-        Some(share) if share == paid => Ok(()),
-        Some(_) => Err(RefusalReason::NotExpected),
-        None => Err(RefusalReason::Undecided),
+    if share(draft, target, ledger_id) == Some(paid) {
+        Ok(())
+    } else {
+        Err(RefusalReason::NotExpected)
     }
 }
 
@@ -298,10 +303,11 @@ pub(super) fn countersign(
         return draft.report(from, Offence::BadSignature);
     }
     let Some(ledger) = draft.ledger_mut(id) else { return };
+    let withdrawn = ledger.withdrawn.clone();
     let changes = ledger.countersigned(turn, seal.hash, seal.signature);
-    for change in changes {
-        draft.touch(change.target());
-    }
+    // What was refused before it may be done with.
+    withdrawn.iter().for_each(|(_, target)| draft.touch(*target));
+    changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
 }
 
 /// The follower does not agree: what was refused is given up, what was built on it is proposed
@@ -327,7 +333,16 @@ pub(super) fn refuse(
             // get the same answer; with the next block it may be another.
             Change::Remove { target, .. } if position == 0 => draft.defer(target, true),
             Change::Add { target, .. } | Change::Remove { target, .. } => draft.touch(target),
+            // Refused as everything is now: asked again with the next refusal.
+            Change::Keep if position == 0 => return,
+            Change::Keep => {}
         }
+    }
+    draft.settle();
+    // The follower has our signature on what it refuses. Once a later state is agreed, nobody can
+    // show it any more, and what it would have guaranteed is done with.
+    if draft.ledger(id).is_some_and(Ledger::has_loose_ends) {
+        let _ = propose(draft, id, Change::Keep, Evidence::default());
     }
 }
 
@@ -340,10 +355,9 @@ fn refuse_addition(draft: &mut Draft<'_>, target: ChannelId, reason: RefusalReas
         RefusalReason::InsufficientFunds => DeclineReason::InsufficientFunds,
         RefusalReason::TooManyGuarantees => DeclineReason::Busy,
         RefusalReason::NotUsable => DeclineReason::LedgerNotUsable,
-        RefusalReason::NotExpected
-        | RefusalReason::Evidence
-        | RefusalReason::Invalid
-        | RefusalReason::Undecided => DeclineReason::State,
+        RefusalReason::NotExpected | RefusalReason::Evidence | RefusalReason::Invalid => {
+            DeclineReason::State
+        }
     };
     let me = draft.me();
     cancel(draft, target, me, reason);

@@ -1,9 +1,9 @@
 //! What peers say. A message that does not fit is dropped and counted; none stops the node (C1).
 
-use super::{ledger, outbox, payment, voucher};
+use super::{ledger, payment, voucher};
 use crate::draft::Draft;
 use crate::guard::{TowerRefusal, accept_receipt, accept_refusal, accept_terms};
-use crate::types::{Address, ChannelId, ObjectiveId};
+use crate::types::{ChannelId, ObjectiveId};
 use crate::wire::{Envelope, Message};
 
 pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
@@ -20,7 +20,7 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
         }
         Message::Propose { ledger, turn, parent, change, seal, evidence } => {
             let proposal = ledger::Proposal { turn, parent, change, seal, evidence };
-            ledger::propose(draft, from, ledger, &proposal);
+            ledger::proposed(draft, from, ledger, &proposal);
         }
         Message::Countersign { ledger, turn, seal } => {
             ledger::countersign(draft, from, ledger, turn, seal);
@@ -42,8 +42,8 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
         Message::Guarded { receipt, signer } => accept_receipt(draft, from, *receipt, signer),
         Message::GuardRefused { channel, reason } => accept_refusal(draft, from, channel, reason),
         // Where a tower serves, its messages do not come this far.
-        Message::TowerHello { .. } => refuse_to_guard(draft, from, None),
-        Message::Guard { guard } => refuse_to_guard(draft, from, Some(guard.channel())),
+        Message::TowerHello { .. } => refuse_to_guard(draft, None),
+        Message::Guard { guard } => refuse_to_guard(draft, Some(guard.channel())),
         Message::Unguard { .. } => {}
         Message::Decline { objective, reason } => match objective {
             ObjectiveId::DirectFund(id) => ledger::declined(draft, from, id, reason),
@@ -57,7 +57,7 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
     }
 }
 
-fn refuse_to_guard(draft: &mut Draft<'_>, from: Address, channel: Option<ChannelId>) {
+fn refuse_to_guard(draft: &mut Draft<'_>, channel: Option<ChannelId>) {
     let reason = TowerRefusal::NotServing;
-    outbox::answer(draft, from, &Message::GuardRefused { channel, reason });
+    draft.answer(&Message::GuardRefused { channel, reason });
 }

@@ -28,7 +28,14 @@ pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
                 message::handle(draft, envelope);
                 draft.settle();
             }
-            draft.emit(Effect::Ack(token));
+            let answers = draft.take_answers();
+            draft.emit(Effect::Ack(token, answers));
+        }
+        Input::Answered(envelopes) => {
+            for envelope in envelopes.into_iter().filter(|said| said.message.is_answer()) {
+                message::handle(draft, envelope);
+                draft.settle();
+            }
         }
         Input::Chain(event) => chain::handle(draft, event),
         Input::Delivered(peer, up_to) => outbox::delivered(draft, peer, up_to),

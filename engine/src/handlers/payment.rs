@@ -26,24 +26,23 @@ pub(super) fn open(
         return draft.report(from, Offence::NotAllowed);
     };
     if draft.payment(id).is_none() {
-        if draft.is_known(id) {
+        if draft.is_taken(id) {
             return;
         }
-        match admit(draft, fixed, asset, capacity) {
-            Ok(Some(channel)) => {
-                let hash = channel.prefund_hash();
-                if !payer.proves(hash, channel.payer()) || !seal.proves(hash, from) {
-                    return draft.report(from, Offence::BadSignature);
-                }
-                let mine = Seal::sign(hash, draft.signer);
-                join(draft, channel, payer, mine);
-            }
-            Ok(None) => return draft.report(from, Offence::NotAllowed),
-            Err((others, reason)) => {
-                let objective = ObjectiveId::VirtualFund(id);
-                return draft.send_all(others, &Message::Decline { objective, reason });
-            }
+        let Some(mut channel) = place(draft, fixed, asset, capacity) else {
+            return draft.report(from, Offence::NotAllowed);
+        };
+        // Before anything is said or written: words that nobody has signed cost nothing to make.
+        let hash = channel.prefund_hash();
+        if !payer.proves(hash, channel.payer()) || !seal.proves(hash, from) {
+            return draft.report(from, Offence::BadSignature);
         }
+        if let Err(reason) = judge(draft, &mut channel) {
+            let objective = ObjectiveId::VirtualFund(id);
+            return draft.answer(&Message::Decline { objective, reason });
+        }
+        let mine = Seal::sign(hash, draft.signer);
+        join(draft, channel, payer, mine);
     }
     let Some(channel) = draft.payment(id) else { return };
     if !seal.proves(channel.prefund_hash(), from) {
@@ -57,32 +56,21 @@ pub(super) fn open(
     }
 }
 
-/// Whom to tell that a channel is not wanted, and why.
-type Refusal = (Vec<Address>, DeclineReason);
-
-/// Judges a channel that others want: nothing when this node has no place in it.
-fn admit(
+/// The channel that others want, unless this node has no place in it.
+fn place(
     draft: &Draft<'_>,
     fixed: FixedPart,
     asset: Asset,
     capacity: Amount,
-) -> Result<Option<PaymentChannel>, Refusal> {
-    let count = fixed.participants.len();
-    let Some(me) = fixed.index_of(draft.me()).filter(|me| *me > 0) else { return Ok(None) };
+) -> Option<PaymentChannel> {
+    let me = fixed.index_of(draft.me()).filter(|me| *me > 0)?;
     let repeated = fixed.participants.iter().enumerate().any(|(index, address)| {
         address.is_zero() || fixed.participants.iter().take(index).any(|other| other == address)
     });
-    let Some(me) = u8::try_from(me).ok().filter(|_| !repeated) else { return Ok(None) };
-    let mut channel = PaymentChannel::new(fixed, asset, capacity, me);
-    let others: Vec<Address> = channel.others().collect();
-    if count > draft.policy.max_participants {
-        // Whoever sends to everyone on an endless list is used to flood them: tell nobody.
-        return Ok(None);
-    }
-    match judge(draft, &mut channel) {
-        Ok(()) => Ok(Some(channel)),
-        Err(reason) => Err((others, reason)),
-    }
+    // Whoever sends to everyone on an endless list is used to flood them.
+    let crowded = fixed.participants.len() > draft.policy.max_participants;
+    let me = u8::try_from(me).ok().filter(|_| !repeated && !crowded)?;
+    Some(PaymentChannel::new(fixed, asset, capacity, me))
 }
 
 /// Checks everything before anything is signed (gaps S4, S5, S6), and finds the two ledgers.

@@ -116,7 +116,7 @@ fn open_ledger(
     draft.check_reserve(1, 0)?;
     let mut ledger = Ledger::new(fixed.clone(), asset, Side::Leader, mine, theirs);
     let id = ledger.id;
-    if draft.is_known(id) {
+    if draft.is_taken(id) {
         return Err(RequestError::ChannelIdTaken(id));
     }
     let seal = Seal::sign(ledger.prefund_hash(), draft.signer);
@@ -185,7 +185,7 @@ fn open_payment(
     draft.check_reserve(0, 1)?;
     let mut channel = PaymentChannel::new(fixed, asset, capacity, 0);
     let id = channel.id;
-    if draft.is_known(id) {
+    if draft.is_taken(id) {
         return Err(RequestError::ChannelIdTaken(id));
     }
     channel.right = Some(hop);

@@ -65,14 +65,17 @@ pub enum Change {
         /// What the left side gets; the rest goes to the right side.
         left_amount: Amount,
     },
+    /// Changes nothing but the turn, so that no refused proposal counts any more.
+    Keep,
 }
 
 impl Change {
     /// The payment channel that the change is about.
     #[must_use]
-    pub const fn target(&self) -> ChannelId {
+    pub const fn target(&self) -> Option<ChannelId> {
         match self {
-            Self::Add { target, .. } | Self::Remove { target, .. } => *target,
+            Self::Add { target, .. } | Self::Remove { target, .. } => Some(*target),
+            Self::Keep => None,
         }
     }
 }
@@ -157,6 +160,7 @@ impl Balances {
                 self.add(*target, *guarantee, *left_deposit)?;
             }
             Change::Remove { target, left_amount } => self.remove(*target, *left_amount)?,
+            Change::Keep => {}
         }
         self.turn = turn;
         Ok(())

@@ -138,7 +138,7 @@ impl Ledger {
     #[must_use]
     pub fn targets(&self) -> Vec<ChannelId> {
         let agreed = self.agreed.guarantees.keys().copied();
-        let pending = self.pending.iter().map(|pending| pending.change.target());
+        let pending = self.pending.iter().filter_map(|pending| pending.change.target());
         let withdrawn = self.withdrawn.iter().map(|(_, target)| *target);
         let mut targets: Vec<ChannelId> = agreed.chain(pending).chain(withdrawn).collect();
         targets.sort_unstable();
@@ -155,14 +155,15 @@ impl Ledger {
     }
 
     /// True when money of the ledger hangs on the payment channel, as far as is known: on chain
-    /// once the outcome is final there, else in what has been signed.
+    /// once the outcome is final there, reclaimed or not, else in what has been signed.
     #[must_use]
     pub fn guarantees(&self, target: ChannelId, time: u64) -> bool {
-        let status = self.status();
-        if !status.is_finalized(time) {
-            return self.may_guarantee(target);
+        match self.registered_exit().filter(|_| self.status().is_finalized(time)) {
+            Some(exit) => {
+                exit.allocations.iter().any(|some| guarantee_target(some) == Some(target))
+            }
+            None => self.may_guarantee(target),
         }
-        self.finalized_targets().contains(&target)
     }
 
     fn registered_exit(&self) -> Option<&SingleAssetExit> {

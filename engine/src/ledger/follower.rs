@@ -27,9 +27,6 @@ pub enum RefusalReason {
     /// The change does not apply to the agreed content.
     #[error("the change does not apply")]
     Invalid,
-    /// How the payment channel ends is not certain yet.
-    #[error("how the payment channel ends is not certain yet")]
-    Undecided,
 }
 
 impl Ledger {
@@ -45,17 +42,16 @@ impl Ledger {
         turn.0 > self.agreed.turn.0.saturating_add(MAX_TURN_GAP)
     }
 
-    /// The answer that a proposal has got before. One proposal gets one answer: the leader drops
-    /// what is refused, so that to sign it later would leave the two with different states.
+    /// True when a proposal of that turn was refused before.
     #[must_use]
-    pub fn was_refused(&self, turn: TurnNumber) -> Option<RefusalReason> {
-        self.refused.filter(|(refused, _)| turn <= *refused).map(|(_, reason)| reason)
+    pub fn was_refused(&self, turn: TurnNumber) -> bool {
+        self.refused.is_some_and(|refused| turn <= refused)
     }
 
     /// Remembers a refusal.
-    pub fn refuse(&mut self, turn: TurnNumber, reason: RefusalReason) {
-        if !self.is_too_far(turn) && self.refused.is_none_or(|(refused, _)| refused < turn) {
-            self.refused = Some((turn, reason));
+    pub fn refuse(&mut self, turn: TurnNumber) {
+        if !self.is_too_far(turn) {
+            self.refused = self.refused.max(Some(turn));
         }
     }
 
@@ -72,7 +68,7 @@ impl Ledger {
         leader: Signature,
         signer: &dyn Signer,
     ) -> Result<Signature, RefusalReason> {
-        if !self.is_usable() || turn <= self.signed_turn {
+        if !self.is_usable() || turn <= self.signed_turn || self.was_refused(turn) {
             return Err(RefusalReason::NotUsable);
         }
         let next = match self.agreed.apply(change, turn) {

@@ -51,7 +51,7 @@ impl Ledger {
     /// True when a change for `target` waits for its answer.
     #[must_use]
     pub fn has_pending(&self, target: ChannelId) -> bool {
-        self.pending.iter().any(|pending| pending.change.target() == target)
+        self.pending.iter().any(|pending| pending.change.target() == Some(target))
     }
 
     /// Signs a change on top of all pending ones and queues it.
@@ -85,6 +85,13 @@ impl Ledger {
         self.pending.push(pending.clone());
         self.signed_turn = turn;
         Ok(pending)
+    }
+
+    /// True when the follower has refused what it may still sign and show, and nothing that waits
+    /// for its answer would put an end to that.
+    #[must_use]
+    pub fn has_loose_ends(&self) -> bool {
+        !self.withdrawn.is_empty() && self.pending.is_empty() && self.is_usable()
     }
 
     /// Takes the follower's signature: this proposal and all before it are agreed. Returns the

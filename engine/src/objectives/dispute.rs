@@ -13,7 +13,7 @@ use crate::chain::{ChainCall, Challenge, Urgency};
 use crate::draft::Draft;
 use crate::effect::Update;
 use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, WithdrawalTurn};
-use crate::payment::{End, PaymentChannel, PaymentPhase, Resolution, Role, is_complete, paid_by};
+use crate::payment::{End, PaymentChannel, PaymentPhase, Resolution, is_complete, paid_by};
 use crate::policy::{StaleAnswer, gas};
 use crate::types::{Amount, Asset, ChannelId, ObjectiveId};
 
@@ -183,15 +183,7 @@ fn may_challenge(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
 /// What the user asked for is done whatever it costs.
 fn is_worth_enforcing(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
     channel.phase == PaymentPhase::Exiting(ExitReason::Requested)
-        || worth(draft, channel.asset, at_stake(draft, channel), gas::PAYMENT)
-}
-
-/// What this node can lose of a payment channel that ends otherwise than it should.
-fn at_stake(draft: &Draft<'_>, channel: &PaymentChannel) -> Amount {
-    match channel.role() {
-        Role::Payee => draft.paid(channel.id).map(|paid| paid.total).unwrap_or_default(),
-        Role::Payer | Role::Relay => channel.capacity,
-    }
+        || worth(draft, channel.asset, channel.capacity, gas::PAYMENT)
 }
 
 /// True when `amount` is more than what enforcing it costs.
@@ -254,9 +246,7 @@ fn is_coming(draft: &Draft<'_>, id: ChannelId) -> bool {
 
 /// True when a payment channel that nobody brings to the chain now may still be worth it one day.
 fn may_come(draft: &Draft<'_>, id: ChannelId) -> bool {
-    draft
-        .payment(id)
-        .is_some_and(|channel| !draft.policy.is_dust(channel.asset, at_stake(draft, channel)))
+    draft.payment(id).is_some_and(|channel| !draft.policy.is_dust(channel.asset, channel.capacity))
 }
 
 /// Not now: what the chain holds for this node is looked at again with every block.
@@ -368,13 +358,13 @@ fn enforce(draft: &mut Draft<'_>, id: ChannelId, hops: &[ChannelId]) {
         (None, Some(_)) => None,
         (None, None) => payment_challenge(draft, id).map(registration),
     };
-    let waits = call.is_none() && carrier.is_none();
-    draft.defer(id, waits);
+    // Not worth it now: nothing runs out, and it is looked at again with every block.
+    draft.defer(id, call.is_none() && carrier.is_none());
     draft.wait_for(objective, WaitingFor::Challenge);
     match (call, carrier) {
         (Some(call), _) => draft.submit(call),
         (None, Some(ledger)) => draft.touch(ledger),
-        (None, None) => {}
+        (None, None) => draft.complete(objective),
     }
 }
 

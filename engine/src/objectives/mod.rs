@@ -29,7 +29,7 @@ pub(crate) use dispute::{
 };
 pub(crate) use release::{left_side, share};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
-pub(crate) use virtual_fund::{cancel, crank as crank_virtual_fund, crank_cancelled};
+pub(crate) use virtual_fund::{cancel, crank as crank_virtual_fund, crank_cancelled, propose};
 
 use crate::types::{Address, ChannelId, ObjectiveId, Timestamp};
 

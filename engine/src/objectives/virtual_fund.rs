@@ -97,7 +97,7 @@ pub(super) fn evidence(
 }
 
 /// Signs a proposal and sends it to the follower.
-pub(super) fn propose(
+pub(crate) fn propose(
     draft: &mut Draft<'_>,
     hop: ChannelId,
     change: Change,

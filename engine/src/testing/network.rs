@@ -62,6 +62,8 @@ pub enum Incoming {
         peer: Address,
         /// The last message of the frame.
         up_to: MessageId,
+        /// What the peer answers to it.
+        answers: Vec<Vec<u8>>,
     },
 }
 
@@ -74,6 +76,7 @@ enum Packet {
         from: Address,
         to: Address,
         token: FrameToken,
+        answers: Vec<Vec<u8>>,
     },
 }
 
@@ -180,10 +183,10 @@ impl Network {
         self.put(at, Packet::Forged(Arrival { from, to, token, messages }));
     }
 
-    /// Sends word that a frame is committed.
-    pub fn acknowledge(&mut self, now: Timestamp, frame: &Arrival) {
+    /// Sends word that a frame is committed, with the answers to it.
+    pub fn acknowledge(&mut self, now: Timestamp, frame: &Arrival, answers: Vec<Vec<u8>>) {
         let Arrival { from, to, token, .. } = *frame;
-        self.emit(now, &Packet::Ack { from: to, to: from, token });
+        self.emit(now, &Packet::Ack { from: to, to: from, token, answers });
     }
 
     /// When something is due next.
@@ -210,8 +213,8 @@ impl Network {
                     incoming.push(Incoming::Frame(arrival));
                 }
                 Packet::Ack { from, to, .. } if !self.connected(from, to) => {}
-                Packet::Ack { from, to, token } => {
-                    incoming.extend(self.delivered(now, to, from, token));
+                Packet::Ack { from, to, token, answers } => {
+                    incoming.extend(self.delivered(now, to, from, token, answers));
                 }
             }
         }
@@ -264,12 +267,13 @@ impl Network {
         sender: Address,
         peer: Address,
         token: FrameToken,
+        answers: Vec<Vec<u8>>,
     ) -> Option<Incoming> {
         let queue = self.queues.get_mut(&(sender, peer))?;
         let flight = queue.flight.take_if(|flight| flight.token == token)?;
         let (up_to, _) = queue.waiting.drain(..flight.count).next_back()?;
         self.transmit(now, sender, peer);
-        Some(Incoming::Delivered { sender, peer, up_to })
+        Some(Incoming::Delivered { sender, peer, up_to, answers })
     }
 
     fn emit(&mut self, now: Timestamp, packet: &Packet) {
@@ -316,7 +320,7 @@ mod tests {
             for incoming in network.arrive(now) {
                 if let Incoming::Frame(arrival) = incoming {
                     received.extend(arrival.messages.clone());
-                    network.acknowledge(now, &arrival);
+                    network.acknowledge(now, &arrival, Vec::new());
                 }
             }
         }

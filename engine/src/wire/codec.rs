@@ -15,6 +15,9 @@ const VERSION: u8 = 1;
 /// below 4 KiB.
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
+/// Most bytes of all answers in one acknowledgement: more than a thousand refusals.
+pub const MAX_ANSWER_BYTES: usize = 64 * 1024;
+
 /// Why bytes of a peer are not a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WireError {

@@ -250,6 +250,13 @@ impl Message {
         matches!(self, Self::TowerHello { .. } | Self::Guard { .. } | Self::Unguard { .. })
     }
 
+    /// True for what may come as an answer within an acknowledgement: refusals, which change
+    /// nothing but what waits for them.
+    #[must_use]
+    pub const fn is_answer(&self) -> bool {
+        matches!(self, Self::Decline { .. } | Self::GuardRefused { .. })
+    }
+
     /// The channel that this message would bring into being.
     #[must_use]
     pub fn opens(&self) -> Option<ChannelId> {

@@ -9,6 +9,6 @@ mod codec;
 mod message;
 mod verify;
 
-pub use codec::{MAX_MESSAGE_BYTES, WireError, encode};
+pub use codec::{MAX_ANSWER_BYTES, MAX_MESSAGE_BYTES, WireError, encode};
 pub use message::{Evidence, Message, Seal};
 pub use verify::{Envelope, open};

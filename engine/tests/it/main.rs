@@ -11,6 +11,7 @@ mod exits;
 mod funding;
 mod gaps;
 mod ledger;
+mod openings;
 mod payments;
 mod reorgs;
 mod requests;

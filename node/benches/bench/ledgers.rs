@@ -134,7 +134,7 @@ impl Builder {
                     }
                     Effect::Reply(_, response) => answer = Some(response.expect("taken")),
                     Effect::Report(peer, offence) => panic!("{peer} is reported: {offence:?}"),
-                    Effect::Ack(_) | Effect::Notify(_) => {}
+                    Effect::Ack(..) | Effect::Notify(_) => {}
                 }
             }
         }

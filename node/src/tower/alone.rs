@@ -194,6 +194,8 @@ async fn listen(
                     return;
                 }
             }
+            // A tower asks nobody for anything.
+            Event::Answered { .. } => {}
             Event::PeerUp(peer) => debug!(%peer, "peer connected"),
             Event::PeerDown(peer) => debug!(%peer, "peer disconnected"),
         }

@@ -194,9 +194,12 @@ impl EventLoop {
         let now = Instant::now();
         let Some(peer) = self.peers.get_mut(&to) else { return };
         match response {
-            Response::Committed => {
+            Response::Committed(answers) => {
                 self.metrics.frames_delivered.increment();
                 if let Some(up_to) = peer.delivery.handle_ack(attempt) {
+                    if !answers.is_empty() {
+                        self.events.push(Event::Answered { by: to, answers });
+                    }
                     self.events.push(Event::Delivered { to, up_to });
                 }
             }

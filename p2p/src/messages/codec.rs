@@ -6,10 +6,11 @@ use alloy_primitives::bytes::{Buf, Bytes};
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use libp2p::{StreamProtocol, request_response};
 
-use super::{MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
+use super::{MAX_ANSWERS_BYTES, MAX_FRAME_BYTES, MAX_FRAME_MESSAGES};
 
 /// The first byte of every frame and response.
 const VERSION: u8 = 1;
+/// Bytes of a response before its answers.
 const RESPONSE_BYTES: usize = 3;
 /// Enough for most frames of a quiet channel without growing.
 const INITIAL_BUFFER: usize = 4096;
@@ -25,10 +26,10 @@ pub(crate) enum Request {
 }
 
 /// What goes back for a frame.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Response {
-    /// Every message is durable at the receiver.
-    Committed,
+    /// Every message is durable at the receiver, which has something to say to some of them.
+    Committed(Vec<Bytes>),
     /// The receiver is still at work on the last frame; come again.
     Busy,
     /// The receiver will never take this frame.
@@ -90,6 +91,38 @@ pub(crate) fn encode(messages: &[Bytes]) -> Vec<u8> {
         frame.extend_from_slice(message);
     }
     frame
+}
+
+/// True when answers fit into a response.
+pub(crate) fn fits_an_answer(answers: &[Bytes]) -> bool {
+    let body = answers.iter().map(|answer| framed_len(answer.len()));
+    answers.len() <= MAX_FRAME_MESSAGES
+        && body.fold(header_len(answers.len()), usize::saturating_add) <= MAX_ANSWERS_BYTES
+}
+
+fn encode_response(response: &Response) -> Vec<u8> {
+    match response {
+        Response::Committed(answers) if answers.is_empty() => vec![VERSION, 0, 0],
+        Response::Committed(answers) => [vec![VERSION, 0, 0], encode(answers)].concat(),
+        Response::Busy => vec![VERSION, 1, 0],
+        Response::Refused(reason) => vec![VERSION, 2, *reason],
+    }
+}
+
+fn decode_response(mut bytes: Bytes) -> Option<Response> {
+    if bytes.len() < RESPONSE_BYTES {
+        return None;
+    }
+    let head = bytes.split_to(RESPONSE_BYTES);
+    match (&head[..], bytes.is_empty()) {
+        ([VERSION, 0, 0], true) => Some(Response::Committed(Vec::new())),
+        ([VERSION, 0, 0], false) if bytes.len() <= MAX_ANSWERS_BYTES => {
+            decode(bytes).ok().map(Response::Committed)
+        }
+        ([VERSION, 1, 0], true) => Some(Response::Busy),
+        ([VERSION, 2, reason], true) => Some(Response::Refused(*reason)),
+        _ => None,
+    }
 }
 
 /// Splits a frame into slices of its buffer; allocates only the table of slices.
@@ -180,13 +213,10 @@ impl request_response::Codec for FrameCodec {
         T: AsyncRead + Unpin + Send,
     {
         let mut buffer = Vec::with_capacity(RESPONSE_BYTES + 1);
-        io.take(RESPONSE_BYTES as u64 + 1).read_to_end(&mut buffer).await?;
-        match buffer[..] {
-            [VERSION, 0, 0] => Ok(Response::Committed),
-            [VERSION, 1, 0] => Ok(Response::Busy),
-            [VERSION, 2, reason] => Ok(Response::Refused(reason)),
-            _ => Err(io::Error::new(io::ErrorKind::InvalidData, "not a response to a frame")),
-        }
+        let most = (RESPONSE_BYTES + MAX_ANSWERS_BYTES) as u64;
+        io.take(most + 1).read_to_end(&mut buffer).await?;
+        let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not a response to a frame");
+        decode_response(buffer.into()).ok_or_else(invalid)
     }
 
     async fn write_request<T>(
@@ -213,12 +243,7 @@ impl request_response::Codec for FrameCodec {
     where
         T: AsyncWrite + Unpin + Send,
     {
-        let (status, reason) = match response {
-            Response::Committed => (0, 0),
-            Response::Busy => (1, 0),
-            Response::Refused(reason) => (2, reason),
-        };
-        io.write_all(&[VERSION, status, reason]).await
+        io.write_all(&encode_response(&response)).await
     }
 }
 
@@ -322,15 +347,31 @@ mod tests {
         assert_eq!(stream.position(), MAX_FRAME_BYTES as u64 + 1);
     }
 
+    #[test]
+    fn answers_that_do_not_fit_are_known_before_they_leave() {
+        let answer = |length: usize| Bytes::from(vec![7; length]);
+        let most = MAX_ANSWERS_BYTES - header_len(1) - 3;
+        assert!(fits_an_answer(&[answer(most)]) && fits_an_answer(&[]));
+        assert!(!fits_an_answer(&[answer(most + 1)]));
+        assert!(!fits_an_answer(&vec![answer(1); MAX_FRAME_MESSAGES + 1]));
+    }
+
     #[tokio::test]
     async fn responses_are_strict() {
-        for response in [Response::Committed, Response::Busy, Response::Refused(9)] {
+        let answered = Response::Committed(vec![Bytes::from_static(b"no"); 4_096]);
+        for response in
+            [Response::Committed(Vec::new()), answered, Response::Busy, Response::Refused(9)]
+        {
             let mut stream = Cursor::new(Vec::new());
-            FrameCodec.write_response(&PROTOCOL, &mut stream, response).await.unwrap();
+            FrameCodec.write_response(&PROTOCOL, &mut stream, response.clone()).await.unwrap();
             let mut stream = Cursor::new(stream.into_inner());
             assert_eq!(FrameCodec.read_response(&PROTOCOL, &mut stream).await.unwrap(), response);
         }
-        for bytes in [&b""[..], &[1, 0], &[1, 0, 1], &[1, 3, 0], &[2, 0, 0], &[1, 0, 0, 0]] {
+        let broken = [&b""[..], &[1, 0], &[1, 0, 1], &[1, 3, 0], &[2, 0, 0], &[1, 0, 0, 0]];
+        // Answers that are none, and answers to what was not committed.
+        let answers = [&[1, 0, 0, 1, 0][..], &[1, 0, 0, 1, 1, 1], &[1, 1, 0, 1, 1, 1, 7]];
+        let endless = [&[1, 0, 0][..], &[1; MAX_ANSWERS_BYTES + 1]].concat();
+        for bytes in broken.into_iter().chain(answers).chain([&endless[..]]) {
             let mut stream = Cursor::new(bytes);
             assert!(FrameCodec.read_response(&PROTOCOL, &mut stream).await.is_err());
         }

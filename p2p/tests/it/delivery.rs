@@ -2,6 +2,18 @@ use p2p::{Address, Bytes, Event, P2pConfig, SendError, messages::MAX_MESSAGE_BYT
 
 use crate::support::{QUIC, TCP, TestNode, config, until, within};
 
+#[tokio::test]
+async fn a_frame_is_answered_in_its_acknowledgement() {
+    let (mut alice, mut bob) = (TestNode::tcp(1).await, TestNode::tcp(2).await);
+    alice.meet(&bob).await;
+    alice.handle.send(bob.address(), 7, &b"may I"[..]).unwrap();
+    let frame = bob.frame().await;
+    let answers = vec![Bytes::from_static(b"no"), Bytes::from_static(b"never")];
+    bob.handle.answer(frame.token, answers.clone()).unwrap();
+    assert_eq!(alice.answered().await, (bob.address(), answers));
+    assert_eq!(alice.delivered().await, (bob.address(), 7));
+}
+
 async fn delivers_both_ways(listen: &str) {
     let mut alice = TestNode::start(1, config(listen)).await;
     let mut bob = TestNode::start(2, config(listen)).await;

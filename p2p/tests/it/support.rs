@@ -128,6 +128,13 @@ impl TestNode {
         }
     }
 
+    pub(crate) async fn answered(&mut self) -> (Address, Vec<p2p::Bytes>) {
+        match self.next_word().await {
+            Event::Answered { by, answers } => (by, answers),
+            other => panic!("expected answers, heard {other:?}"),
+        }
+    }
+
     pub(crate) async fn peer_up(&mut self, peer: Address) {
         while self.next().await != Event::PeerUp(peer) {}
     }

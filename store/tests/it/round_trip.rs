@@ -69,7 +69,7 @@ impl Transport for Ports {
     }
 
     /// A frame is acknowledged as soon as its turn is over, see [`Pair::deliver`].
-    fn acknowledge(&mut self, _: FrameToken) {}
+    fn acknowledge(&mut self, _: FrameToken, _: Vec<Vec<u8>>) {}
 
     fn report(&mut self, peer: Address, offence: Offence) {
         panic!("{peer} misbehaves: {offence:?}");

@@ -434,8 +434,12 @@ impl World {
                     self.nodes[party.0].arrivals.insert(token, arrival);
                     self.put(party, Input::Frame { token, envelopes });
                 }
-                Incoming::Delivered { sender, peer, up_to } => {
+                Incoming::Delivered { sender, peer, up_to, answers } => {
                     if let Some(party) = self.find(sender) {
+                        if !answers.is_empty() {
+                            let answers = open_answers(peer, &answers);
+                            self.put(party, Input::Answered(answers));
+                        }
                         self.put(party, Input::Delivered(peer, up_to));
                     }
                 }
@@ -450,7 +454,7 @@ impl World {
             let envelope = wire::open(arrival.from, message).expect("nodes send messages");
             heard.push((from, envelope.message));
         }
-        self.network.acknowledge(self.now, arrival);
+        self.network.acknowledge(self.now, arrival, Vec::new());
     }
 
     fn after_block(&mut self) {
@@ -581,9 +585,13 @@ impl World {
                         self.put(party, Input::Settled(id, receipt));
                     }
                 }
-                Out::Ack(token) => {
+                Out::Ack(token, answers) => {
                     if let Some(arrival) = self.nodes[party.0].arrivals.remove(&token) {
-                        self.network.acknowledge(self.now, &arrival);
+                        if let Some(heard) = self.puppets.get_mut(&arrival.from) {
+                            let said = open_answers(from, &answers);
+                            heard.extend(said.into_iter().map(|said| (party, said.message)));
+                        }
+                        self.network.acknowledge(self.now, &arrival, answers);
                     }
                 }
                 Out::Notify(update) => self.nodes[party.0].updates.push(update),
@@ -674,6 +682,12 @@ impl World {
             })
             .collect()
     }
+}
+
+/// Nodes answer with messages.
+fn open_answers(from: Address, answers: &[Vec<u8>]) -> Vec<wire::Envelope> {
+    let open = |answer: &Vec<u8>| wire::open(from, answer).expect("nodes answer with messages");
+    answers.iter().map(open).collect()
 }
 
 /// True when a node goes on only with the next blocks, or withdraws unless its peer does.

@@ -27,7 +27,7 @@ pub(crate) enum Out {
     Commit,
     Send(Address, MessageId, Vec<u8>),
     Submit(CallId, ChainCall),
-    Ack(FrameToken),
+    Ack(FrameToken, Vec<Vec<u8>>),
     Reply(RequestId, Result<Response, RequestError>),
     Notify(Update),
     Report(Address, Offence),
@@ -52,8 +52,8 @@ impl Transport for Trace {
         self.push(Out::Send(to, id, message));
     }
 
-    fn acknowledge(&mut self, token: FrameToken) {
-        self.push(Out::Ack(token));
+    fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>) {
+        self.push(Out::Ack(token, answers));
     }
 
     fn report(&mut self, peer: Address, offence: Offence) {
