@@ -61,6 +61,7 @@ impl RandomWorld {
         // Judged at the end, more strictly than a world judges itself.
         world.forbid_blame();
         world.leave_unfinished();
+        world.judge_worth_late();
         let stranger = Stranger::arrive(&mut world);
         let dues = Dues::new(world.parties().count());
         Self { world, scope, tally: Tally::default(), dues, stranger }

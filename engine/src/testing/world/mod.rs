@@ -268,6 +268,11 @@ impl World {
         self.forbids_blame = true;
     }
 
+    /// What disputes bring is judged by the test, when they are over.
+    pub(super) fn judge_worth_late(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.memory.be_patient());
+    }
+
     /// An address that the test plays itself: it takes and acknowledges everything.
     pub fn add_puppet(&mut self, address: Address) {
         self.puppets.insert(address, Vec::new());

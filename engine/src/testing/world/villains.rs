@@ -83,24 +83,25 @@ impl World {
     pub(super) fn let_villain_out(&mut self, party: Party, out: Out) -> Option<Out> {
         let from = self.address(party);
         let ring = self.ring.as_mut()?;
-        match &out {
-            Out::Send(to, id, message) => match ring.says(self.now, from, *to, message) {
-                Fate::Sent => Some(out),
+        match out {
+            Out::Send(to, id, message) => match ring.says(self.now, from, to, &message) {
+                Fate::Sent => Some(Out::Send(to, id, message)),
                 Fate::Kept => {
                     // To its own node it says that the message has arrived.
-                    let delivered = Input::Delivered(*to, *id);
+                    let delivered = Input::Delivered(to, id);
                     self.put(party, delivered);
                     None
                 }
             },
             Out::Submit(id, _) if !ring.submits(from) => {
                 let reason = "withheld by its owner".to_owned();
-                let input = Input::Settled(*id, Receipt::Reverted { reason });
+                let input = Input::Settled(id, Receipt::Reverted { reason });
                 self.put(party, input);
                 None
             }
-            Out::Ack(_) if !ring.acknowledges(from) => None,
-            _ => Some(out),
+            Out::Ack(..) if !ring.acknowledges(from) => None,
+            Out::Ack(token, answers) => Some(Out::Ack(token, ring.answers(from, answers))),
+            other => Some(other),
         }
     }
 }

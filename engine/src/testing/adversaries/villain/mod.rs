@@ -203,6 +203,21 @@ impl Ring {
         self.member(address).is_none_or(|member| !member.mood.unsociable)
     }
 
+    /// What a villain answers within an acknowledgement.
+    pub(crate) fn answers(&mut self, from: Address, mut answers: Vec<Vec<u8>>) -> Vec<Vec<u8>> {
+        let reacts = self.member(from).map_or(0, |member| member.mood.reacts);
+        if self.repented || !self.random.chance(reacts / 5) {
+            return answers;
+        }
+        if self.random.chance(50) {
+            answers.clear();
+        }
+        if let Some(answer) = self.answer_of_chance(from) {
+            answers.push(wire::encode(&answer));
+        }
+        answers
+    }
+
     /// One thing of chance.
     pub(crate) fn act(&mut self, now: Timestamp, chain: &FakeChain, honest: &[Address]) {
         if self.repented {

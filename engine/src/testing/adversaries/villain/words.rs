@@ -89,6 +89,9 @@ impl Ring {
             };
             return Some(Change::Remove { target, left_amount });
         }
+        if self.random.chance(5) {
+            return Some(Change::Keep);
+        }
         let channels: Vec<ChannelId> = self.library.payments.keys().copied().collect();
         if channels.is_empty() {
             return None;
@@ -108,7 +111,8 @@ impl Ring {
     }
 
     fn evidence(&mut self, change: &Change) -> Evidence {
-        let Some(book) = self.library.payments.get(&change.target()) else {
+        let target = change.target().and_then(|target| self.library.payments.get(&target));
+        let Some(book) = target else {
             return Evidence::default();
         };
         let right = match change {
@@ -116,6 +120,7 @@ impl Ring {
             Change::Remove { left_amount, .. } => {
                 book.channel.final_hash(book.capacity.saturating_sub(*left_amount))
             }
+            Change::Keep => return Evidence::default(),
         };
         let hash = match self.random.below(10) {
             0 => book.channel.postfund_hash(),
@@ -240,6 +245,21 @@ impl Ring {
             payer: Seal::new(hash, payer, book.channel.payer()),
             seal: self.seal(villain, hash),
         })
+    }
+
+    /// A refusal that goes with an acknowledgement.
+    pub(super) fn answer_of_chance(&mut self, villain: Address) -> Option<Message> {
+        let books: Vec<&PaymentBook> = self
+            .library
+            .payments
+            .values()
+            .filter(|book| book.fixed.index_of(villain).is_some())
+            .collect();
+        if books.is_empty() {
+            return None;
+        }
+        let book = (*self.random.pick(&books)).clone();
+        Some(self.decline_payment(&book))
     }
 
     /// A voucher at any time, also during challenges, also above the capacity.
