@@ -137,8 +137,8 @@ impl Default for FeeBounds {
 pub struct DeadlineBounds {
     /// Most wei per gas that is ever offered; below the ordinary bound that one counts.
     pub max_fee_per_gas: u128,
-    /// How long before the deadline everything is offered at the latest. Sooner when half of
-    /// what was left is gone sooner.
+    /// How long before the deadline everything is offered, where there is so much time: sooner
+    /// when half of what was left is gone sooner, and not before a quarter of it is.
     pub margin: Duration,
 }
 

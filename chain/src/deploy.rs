@@ -17,6 +17,7 @@ use crate::bindings::virtual_payment_app::VirtualPaymentApp;
 use crate::config::AccountKey;
 use crate::endpoint::Endpoint;
 use crate::error::ChainError;
+use crate::refusal::Refusal;
 
 /// Thirty blocks of Ethereum. A deployment that is not mined by then was priced too low.
 const MINED_WITHIN: Duration = Duration::from_secs(360);
@@ -89,7 +90,11 @@ pub async fn deploy(
         .connect_provider(rpc.provider().clone());
     let mut put = async |contract: &'static str, code: Bytes| {
         let request = TransactionRequest::default().with_deploy_code(code);
-        let refused = |message: String| ChainError::Refused { request: contract, message };
+        let refused = |message: String| ChainError::Refused {
+            request: contract,
+            kind: Refusal::Unclear,
+            message,
+        };
         let pending = provider
             .send_transaction(request)
             .await

@@ -5,6 +5,7 @@ use std::time::Duration;
 use engine::types::{Address, BlockNumber, CallId};
 
 use crate::journal::JournalError;
+use crate::refusal::Refusal;
 
 /// Why something could not be done with the chain.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +103,8 @@ pub enum ChainError {
     Refused {
         /// Which request.
         request: &'static str,
+        /// What kind of refusal it is.
+        kind: Refusal,
         /// The endpoint's words.
         message: String,
     },

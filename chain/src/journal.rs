@@ -59,7 +59,7 @@ pub enum JournalError {
 pub(crate) struct Record {
     /// Token whose allowance the call uses; such calls go one after another.
     pub(crate) token: Option<Address>,
-    /// Transactions in the order of their nonces: approvals, then the call itself.
+    /// Approvals, the call itself, and what fills nonces before them.
     pub(crate) txs: Vec<SentTx>,
     /// The final answer. Kept with the transactions, because a deep reorganisation can take
     /// even these back.
@@ -86,6 +86,8 @@ pub(crate) enum Purpose {
     Approve,
     /// The call itself.
     Call,
+    /// Nothing but its nonce, so that what is behind it can be mined.
+    Fill,
 }
 
 /// One signed form of a transaction.
@@ -103,12 +105,19 @@ pub(crate) enum Settled {
     Succeeded(u64),
     /// Refused by a contract.
     Reverted(String),
+    /// No transaction can hold it: what it needs, and what there may be.
+    TooLarge(u64, u64),
 }
 
 impl Record {
     /// The call's own transaction, once there is one.
     pub(crate) fn call_tx(&self) -> Option<&SentTx> {
         self.txs.iter().find(|tx| tx.purpose == Purpose::Call)
+    }
+
+    /// How many approvals were sent.
+    pub(crate) fn approvals(&self) -> usize {
+        self.txs.iter().filter(|tx| tx.purpose == Purpose::Approve).count()
     }
 
     /// The nonces in use.

@@ -51,6 +51,8 @@ pub struct Metrics {
     pub calls_succeeded: Counter,
     /// Calls that a contract refused.
     pub calls_reverted: Counter,
+    /// Calls that no transaction could hold.
+    pub calls_too_large: Counter,
     /// Settled calls whose transaction a reorganisation took back.
     pub calls_reopened: Counter,
 }

@@ -9,6 +9,7 @@ use tracing::{debug, warn};
 
 use crate::error::ChainError;
 use crate::quorum::{self, Decision, Vote};
+use crate::refusal::Refusal;
 use crate::rpc::Rpc;
 
 /// A transaction that one endpoint takes is on its way; slow ones must not hold up the next.
@@ -33,6 +34,24 @@ pub(crate) struct Answer {
     pub(crate) decision: Decision,
     /// Who says otherwise or nothing, in words for the operator.
     pub(crate) against: String,
+}
+
+/// What became of a transaction at another endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    Taken,
+    Refused,
+    Silence,
+}
+
+impl Share {
+    const fn of(sent: &Result<(), ChainError>) -> Self {
+        match sent {
+            Ok(()) | Err(ChainError::Refused { kind: Refusal::AlreadyKnown, .. }) => Self::Taken,
+            Err(ChainError::Refused { .. }) => Self::Refused,
+            Err(_) => Self::Silence,
+        }
+    }
 }
 
 impl Panel {
@@ -89,19 +108,29 @@ impl Panel {
     /// chain, must not be the only one to know it.
     ///
     /// # Errors
-    /// The leader's answer, where nobody takes the transaction.
+    /// The leader's answer, where nobody takes the transaction. Its kind is [`Refusal::Unclear`]
+    /// unless everybody refuses: who did not answer may have taken it.
     pub(crate) async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
         let others = join_all(self.witnesses.iter().map(|witness| witness.send(raw)));
         let (led, others) = tokio::join!(self.leader.send(raw), timeout(SEND_PATIENCE, others));
-        let taken = others.unwrap_or_default().iter().any(Result::is_ok);
-        match led {
+        let Err(error) = led else { return Ok(()) };
+        let shares: Vec<Share> = match &others {
+            Ok(others) => others.iter().map(Share::of).collect(),
+            Err(_) => vec![Share::Silence; self.witnesses.len()],
+        };
+        if shares.contains(&Share::Taken) {
             // It is on its way, whatever the leader says: forgetting it would use its nonce twice.
-            Err(error) if taken => {
-                warn!(endpoint = self.leader.shown(), %error, "sent over other endpoints only");
-                Ok(())
-            }
-            led => led,
+            warn!(endpoint = self.leader.shown(), %error, "sent over other endpoints only");
+            return Ok(());
         }
+        Err(match error {
+            ChainError::Refused { request, message, kind }
+                if kind.is_definite() && shares.contains(&Share::Silence) =>
+            {
+                ChainError::Refused { request, message, kind: Refusal::Unclear }
+            }
+            error => error,
+        })
     }
 
     /// True when both are the same connections.

@@ -1,6 +1,5 @@
 //! Typed requests to the endpoint, each with a time limit and an error that says what failed.
 
-use std::borrow::Cow;
 use std::future::IntoFuture;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,6 +15,7 @@ use engine::types::BlockNumber;
 use futures::stream::{BoxStream, StreamExt};
 
 use crate::error::ChainError;
+use crate::refusal::Refusal;
 use crate::submitter::settle::Inclusion;
 
 /// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
@@ -27,6 +27,8 @@ pub(crate) struct Header {
     pub(crate) block: BlockRef,
     pub(crate) parent: B256,
     pub(crate) base_fee: Option<u64>,
+    /// Gas of all its transactions together, at most.
+    pub(crate) gas_limit: u64,
     /// Contains the address of every log of the block, and some others by chance.
     pub(crate) bloom: Bloom,
 }
@@ -103,6 +105,7 @@ impl Rpc {
         let header = self.header_at(BlockNumberOrTag::Latest).await?;
         header.ok_or_else(|| ChainError::Refused {
             request: "eth_getBlockByNumber",
+            kind: Refusal::Unclear,
             message: "there is no latest block".to_owned(),
         })
     }
@@ -124,6 +127,7 @@ impl Rpc {
             },
             parent: block.header.parent_hash,
             base_fee: block.header.base_fee_per_gas,
+            gas_limit: block.header.gas_limit,
             bloom: block.header.logs_bloom,
         }))
     }
@@ -247,7 +251,8 @@ impl Rpc {
                     let reason = revert_reason(&data, &message);
                     return ChainError::Reverted { request, reason };
                 }
-                ChainError::Refused { request, message }
+                let kind = Refusal::of(payload.code, &payload.message);
+                ChainError::Refused { request, kind, message }
             }
             other => ChainError::Unreachable {
                 request,
@@ -287,65 +292,9 @@ fn with_causes(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// How an endpoint refuses a transaction. JSON-RPC has no codes for these: nodes differ only in
-/// their words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum SendRefusal {
-    /// It has it already, which is what we want.
-    AlreadyKnown,
-    /// The nonce is used up.
-    NonceTooLow,
-    /// Another transaction with this nonce pays as much or more.
-    ReplacementUnderpriced,
-    /// It offers less than the chain or the endpoint asks.
-    FeeTooLow,
-    /// The account cannot pay.
-    InsufficientFunds,
-    /// Anything else.
-    Other,
-}
-
-impl SendRefusal {
-    pub(crate) fn of(message: &str) -> Self {
-        let message: Cow<'_, str> = message.to_ascii_lowercase().into();
-        let says = |words: &[&str]| words.iter().any(|word| message.contains(word));
-        if says(&["already known", "already imported", "alreadyknown", "known transaction"]) {
-            Self::AlreadyKnown
-        } else if says(&["nonce too low", "nonce is too low", "oldnonce", "invalid nonce"]) {
-            Self::NonceTooLow
-        } else if says(&["replacement", "fee too low to replace", "could not replace"]) {
-            Self::ReplacementUnderpriced
-        } else if says(&["underpriced", "less than block base fee", "fee too low"]) {
-            Self::FeeTooLow
-        } else if says(&["insufficient funds", "insufficient balance"]) {
-            Self::InsufficientFunds
-        } else {
-            Self::Other
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn understands_the_words_of_different_nodes() {
-        for (message, refusal) in [
-            ("already known", SendRefusal::AlreadyKnown),
-            ("ALREADY_EXISTS: already known", SendRefusal::AlreadyKnown),
-            ("transaction already imported", SendRefusal::AlreadyKnown),
-            ("nonce too low: next nonce 5, tx nonce 4", SendRefusal::NonceTooLow),
-            ("replacement transaction underpriced", SendRefusal::ReplacementUnderpriced),
-            ("transaction underpriced", SendRefusal::FeeTooLow),
-            ("max fee per gas less than block base fee", SendRefusal::FeeTooLow),
-            ("insufficient funds for gas * price + value", SendRefusal::InsufficientFunds),
-            ("Insufficient funds for gas * price + value", SendRefusal::InsufficientFunds),
-            ("exceeds block gas limit", SendRefusal::Other),
-        ] {
-            assert_eq!(SendRefusal::of(message), refusal, "{message}");
-        }
-    }
 
     #[test]
     fn prefers_the_contracts_words() {

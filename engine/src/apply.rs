@@ -7,7 +7,7 @@ use crate::guard::{Guarding, Tower};
 use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, WithdrawalTurn};
 use crate::objectives::Objective;
 use crate::payment::{PaymentChannel, PaymentPhase};
-use crate::step::{ChainCursor, Paid, Write};
+use crate::step::{Buried, ChainCursor, Paid, Write};
 use crate::types::{
     Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
 };
@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) ledgers: BTreeMap<ChannelId, Ledger>,
     pub(crate) payments: BTreeMap<ChannelId, PaymentChannel>,
     pub(crate) paid: BTreeMap<ChannelId, Paid>,
+    /// Closed channels that the chain can still bring back.
+    pub(crate) buried: BTreeMap<ChannelId, Buried>,
     pub(crate) objectives: BTreeMap<ObjectiveId, Objective>,
     pub(crate) outbox: BTreeMap<Address, Backlog>,
     pub(crate) calls: BTreeMap<CallId, ChainCall>,
@@ -35,6 +37,10 @@ pub(crate) struct State {
     pub(crate) awaiting_block: BTreeSet<(BlockNumber, ChannelId)>,
     /// Index: when which challenge runs out, in seconds of the chain's clock.
     pub(crate) finalizing: BTreeSet<(u64, ChannelId)>,
+    /// Index: channels with something that is not worth its price, looked at with every block.
+    pub(crate) deferred: BTreeSet<ChannelId>,
+    /// Index: from which block on which closed channel may be forgotten.
+    pub(crate) burials: BTreeSet<(BlockNumber, ChannelId)>,
     /// Index: how many ledgers are opening.
     pub(crate) opening: usize,
     /// Index: how many payment channels wait for funds.
@@ -57,10 +63,24 @@ struct Waits {
     block: Option<BlockNumber>,
     expiry: Option<u64>,
     patience: Option<Timestamp>,
+    deferred: bool,
 }
 
 impl Waits {
-    const fn of(call: CallState, mode: ChannelMode, patience: Option<Timestamp>) -> Self {
+    const fn of_ledger(ledger: &Ledger) -> Self {
+        Self::of(ledger.call, ledger.status().mode, ledger.patience, ledger.deferred)
+    }
+
+    const fn of_payment(channel: &PaymentChannel) -> Self {
+        Self::of(channel.call, channel.status().mode, channel.patience, channel.deferred)
+    }
+
+    const fn of(
+        call: CallState,
+        mode: ChannelMode,
+        patience: Option<Timestamp>,
+        deferred: bool,
+    ) -> Self {
         let block = match call {
             CallState::Until(block) => Some(block),
             CallState::None | CallState::InFlight(_) => None,
@@ -69,7 +89,7 @@ impl Waits {
             ChannelMode::Challenge { finalizes_at } => Some(finalizes_at),
             ChannelMode::Open | ChannelMode::Concluded => None,
         };
-        Self { block, expiry, patience }
+        Self { block, expiry, patience, deferred }
     }
 }
 
@@ -92,6 +112,7 @@ impl State {
             Write::Ledger(id, row) => self.apply_ledger(*id, row.as_deref()),
             Write::Payment(id, row) => self.apply_payment(*id, row.as_deref()),
             Write::Paid(id, row) => set(&mut self.paid, *id, *row),
+            Write::Buried(id, row) => self.apply_buried(*id, row.as_deref()),
             Write::Objective(id, row) => self.apply_objective(*id, *row),
             Write::Message(to, id, row) => self.apply_message(*to, *id, row.is_some()),
             Write::Call(id, row) => set(&mut self.calls, *id, row.clone()),
@@ -108,11 +129,12 @@ impl State {
 
     fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
         if let Some(old) = self.ledgers.remove(&id) {
-            // Another ledger with the same peer may have taken the place in the same batch.
-            if self.by_peer.get(&(old.peer(), old.asset)) == Some(&id) {
-                self.by_peer.remove(&(old.peer(), old.asset));
+            let key = (old.peer(), old.asset);
+            // One that begins in the step that ends this one has taken the place.
+            if self.by_peer.get(&key) == Some(&id) {
+                self.by_peer.remove(&key);
             }
-            self.stop_waiting(id, &Waits::of(old.call, old.status().mode, old.patience));
+            self.stop_waiting(id, &Waits::of_ledger(&old));
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
             }
@@ -122,7 +144,7 @@ impl State {
         }
         let Some(new) = row else { return };
         self.by_peer.insert((new.peer(), new.asset), id);
-        self.start_waiting(id, &Waits::of(new.call, new.status().mode, new.patience));
+        self.start_waiting(id, &Waits::of_ledger(new));
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));
         }
@@ -134,13 +156,13 @@ impl State {
 
     fn apply_payment(&mut self, id: ChannelId, row: Option<&PaymentChannel>) {
         if let Some(old) = self.payments.remove(&id) {
-            self.stop_waiting(id, &Waits::of(old.call, old.status().mode, old.patience));
+            self.stop_waiting(id, &Waits::of_payment(&old));
             if old.phase == PaymentPhase::Funding {
                 self.funding = self.funding.saturating_sub(1);
             }
         }
         let Some(new) = row else { return };
-        self.start_waiting(id, &Waits::of(new.call, new.status().mode, new.patience));
+        self.start_waiting(id, &Waits::of_payment(new));
         if new.phase == PaymentPhase::Funding {
             self.funding = self.funding.saturating_add(1);
         }
@@ -151,12 +173,24 @@ impl State {
         self.awaiting_block.extend(waits.block.map(|block| (block, id)));
         self.finalizing.extend(waits.expiry.map(|expiry| (expiry, id)));
         self.deadlines.extend(waits.patience.map(|until| (until, Due::Patience(id))));
+        self.deferred.extend(waits.deferred.then_some(id));
     }
 
     fn stop_waiting(&mut self, id: ChannelId, waits: &Waits) {
         waits.block.map(|block| self.awaiting_block.remove(&(block, id)));
         waits.expiry.map(|expiry| self.finalizing.remove(&(expiry, id)));
         waits.patience.map(|until| self.deadlines.remove(&(until, Due::Patience(id))));
+        self.deferred.remove(&id);
+    }
+
+    fn apply_buried(&mut self, id: ChannelId, row: Option<&Buried>) {
+        if let Some(old) = self.buried.remove(&id) {
+            self.burials.remove(&(old.until, id));
+        }
+        if let Some(new) = row {
+            self.burials.insert((new.until, id));
+            self.buried.insert(id, new.clone());
+        }
     }
 
     fn apply_objective(&mut self, id: ObjectiveId, row: Option<Objective>) {

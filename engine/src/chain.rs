@@ -112,8 +112,8 @@ pub enum ChainFact {
         /// The final state.
         candidate: Box<SupportedState>,
     },
-    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. Left out where
-    /// the outcome holds a single one.
+    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. May be left out
+    /// where the asset holds a single one, whose target has a single asset.
     GuaranteeReclaimed {
         /// The payment channel that it was given for.
         target: ChannelId,
@@ -132,7 +132,7 @@ pub enum ChainFact {
         asset_index: u64,
     },
     /// Says which allocations the [`ChainFact::AllocationUpdated`] that comes next has paid. Left
-    /// out where the outcome holds no guarantee, and where everybody is paid.
+    /// out where they are those of [`crate::outcome::inferred_payout`].
     AllocationsPaid {
         /// Index of the asset in the outcome.
         asset_index: u64,
@@ -305,6 +305,14 @@ pub enum Receipt {
     Reverted {
         /// The contract's reason, for people.
         reason: String,
+    },
+    /// Larger than a transaction may be, so that it was never mined and no nonce is spent on it; a
+    /// call that does less may fit. Both numbers are gas, or bytes where those run out first.
+    TooLarge {
+        /// What it needs at least; always more than `cap`.
+        needed: u64,
+        /// What a transaction may have.
+        cap: u64,
     },
 }
 

@@ -5,23 +5,25 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::apply::State;
-use crate::chain::{ChainCall, GasReport};
+use crate::chain::{BlockRef, ChainCall, ChainFact, GasReport};
 use crate::crypto::Signer;
 use crate::effect::{Effect, Offence, Update};
 use crate::error::RequestError;
 use crate::guard::{self, Guarding, Tower};
-use crate::ledger::{CallState, Ledger, LedgerPhase};
+use crate::ledger::{CallState, Ledger, LedgerPhase, SETTLED_DEPTH};
 use crate::objectives::{
     DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_checkpoint,
     crank_direct_defund, crank_direct_fund, crank_ledger_exit, crank_payment_exit,
-    crank_virtual_defund, crank_virtual_fund, restore_deposit,
+    crank_virtual_defund, crank_virtual_fund, restore_deposit, start_direct_defund,
 };
 use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::policy::Policy;
 use crate::query::{LedgerView, PaymentView};
 use crate::state::Deployment;
-use crate::step::{ArchivedChannel, ChainCursor, Paid, Step, Write};
-use crate::types::{Address, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
+use crate::step::{ArchivedChannel, Buried, ChainCursor, Paid, Step, Write};
+use crate::types::{
+    Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+};
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
@@ -39,6 +41,7 @@ pub(crate) struct Draft<'a> {
     ledgers: BTreeMap<ChannelId, Option<Box<Ledger>>>,
     payments: BTreeMap<ChannelId, Option<Box<PaymentChannel>>>,
     paid: BTreeMap<ChannelId, Option<Paid>>,
+    buried: BTreeMap<ChannelId, Option<Box<Buried>>>,
     objectives: BTreeMap<ObjectiveId, Option<Objective>>,
     towers: BTreeMap<Address, Option<Tower>>,
     guards: BTreeMap<(Address, ChannelId), Option<Box<Guarding>>>,
@@ -76,6 +79,7 @@ impl<'a> Draft<'a> {
             ledgers: BTreeMap::new(),
             payments: BTreeMap::new(),
             paid: BTreeMap::new(),
+            buried: BTreeMap::new(),
             objectives: BTreeMap::new(),
             towers: BTreeMap::new(),
             guards: BTreeMap::new(),
@@ -307,14 +311,116 @@ impl<'a> Draft<'a> {
         self.cursor = Some(cursor);
     }
 
-    /// Moves a ledger out of the working set.
+    /// Moves a ledger out of the working set. Payment channels that it may have guaranteed look at
+    /// what is left of them.
     pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
         let Some(ledger) = self.ledger(id).cloned() else { return };
         self.ledgers.insert(id, None);
         self.ended.insert(id);
+        self.touched.extend(ledger.targets());
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
-        let row = Box::new(ArchivedChannel::Ledger(ledger));
-        self.appended.push(Write::ArchivedChannel(id, row));
+        let followed = !ledger.onchain.is_blank();
+        self.archive(id, ArchivedChannel::Ledger(ledger), followed);
+    }
+
+    fn archive(&mut self, id: ChannelId, channel: ArchivedChannel, followed: bool) {
+        if followed {
+            let until = BlockNumber(self.cursor().number().0.saturating_add(SETTLED_DEPTH));
+            self.buried.insert(id, Some(Box::new(Buried { channel: channel.clone(), until })));
+        }
+        self.appended.push(Write::ArchivedChannel(id, Box::new(channel)));
+    }
+
+    fn buried_mut(&mut self, id: ChannelId) -> Option<&mut Buried> {
+        if !self.buried.contains_key(&id) {
+            let stored = self.state.buried.get(&id)?.clone();
+            self.buried.insert(id, Some(Box::new(stored)));
+        }
+        self.buried.get_mut(&id)?.as_deref_mut()
+    }
+
+    /// Follows what happens to a closed channel, to know what a reorganisation takes back.
+    pub(crate) fn record_buried(&mut self, block: &BlockRef, id: ChannelId, fact: &ChainFact) {
+        let Some(buried) = self.buried_mut(id) else { return };
+        match &mut buried.channel {
+            ArchivedChannel::Ledger(ledger) => {
+                ledger.onchain.record(block, fact.clone(), ledger.asset);
+            }
+            ArchivedChannel::Payment(channel, _) => {
+                channel.onchain.record(block, fact.clone(), channel.asset);
+            }
+        }
+    }
+
+    /// Forgets the closed channels whose end no reorganisation reaches any more.
+    pub(crate) fn forget_buried(&mut self, block: BlockNumber) {
+        let last = ChannelId([0xff; 32].into());
+        let deep: Vec<ChannelId> =
+            self.state.burials.range(..=(block, last)).map(|(_, id)| *id).collect();
+        for id in deep {
+            self.buried.insert(id, None);
+        }
+    }
+
+    /// Takes back what happened above `ancestor`. A closed channel that loses its end goes on where
+    /// it was: nobody else would pay out again what was paid once.
+    pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
+        let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
+        for id in ids {
+            let Some(mut buried) = self.state.buried.get(&id).cloned() else { continue };
+            let changed = match &mut buried.channel {
+                ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
+                ArchivedChannel::Payment(channel, _) => {
+                    channel.onchain.roll_back(ancestor, channel.asset)
+                }
+            };
+            if !changed {
+                continue;
+            }
+            self.buried.insert(id, None);
+            match buried.channel {
+                ArchivedChannel::Ledger(ledger) => self.revive_ledger(ledger),
+                ArchivedChannel::Payment(channel, paid) => {
+                    let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
+                    self.insert_payment(channel);
+                    if let Some(paid) = paid {
+                        self.set_paid(id, paid);
+                    }
+                    if exiting {
+                        self.start_exit(ObjectiveId::Exit(id));
+                    }
+                }
+            }
+        }
+    }
+
+    fn revive_ledger(&mut self, ledger: Ledger) {
+        let (id, exiting) = (ledger.id, ledger.is_exiting());
+        self.insert_ledger(ledger);
+        if exiting {
+            self.start_exit(ObjectiveId::Exit(id));
+        } else {
+            start_direct_defund(self, id);
+        }
+    }
+
+    /// Says whether a channel has something left to do that is not worth its price now.
+    pub(crate) fn defer(&mut self, id: ChannelId, deferred: bool) {
+        if self.ledger(id).is_some_and(|ledger| ledger.deferred != deferred) {
+            self.ledgers
+                .entry(id)
+                .or_insert_with(|| self.state.ledgers.get(&id).cloned().map(Box::new));
+            if let Some(Some(ledger)) = self.ledgers.get_mut(&id) {
+                ledger.deferred = deferred;
+            }
+        } else if self.payment(id).is_some_and(|channel| channel.deferred != deferred) {
+            self.payments
+                .entry(id)
+                .or_insert_with(|| self.state.payments.get(&id).cloned().map(Box::new));
+            if let Some(Some(channel)) = self.payments.get_mut(&id) {
+                channel.deferred = deferred;
+            }
+        }
     }
 
     /// Moves a payment channel out of the working set.
@@ -325,8 +431,8 @@ impl<'a> Draft<'a> {
         self.paid.insert(id, None);
         self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
-        let row = Box::new(ArchivedChannel::Payment(channel, paid));
-        self.appended.push(Write::ArchivedChannel(id, row));
+        let followed = !channel.onchain.is_blank();
+        self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
     }
 
     // Objectives.
@@ -497,6 +603,7 @@ impl<'a> Draft<'a> {
         writes.extend(self.ledgers.into_iter().map(|(id, row)| Write::Ledger(id, row)));
         writes.extend(self.payments.into_iter().map(|(id, row)| Write::Payment(id, row)));
         writes.extend(self.paid.into_iter().map(|(id, row)| Write::Paid(id, row)));
+        writes.extend(self.buried.into_iter().map(|(id, row)| Write::Buried(id, row)));
         writes.extend(self.objectives.into_iter().map(|(id, row)| Write::Objective(id, row)));
         writes.extend(self.towers.into_iter().map(|(tower, row)| Write::Tower(tower, row)));
         let guards = self.guards.into_iter();

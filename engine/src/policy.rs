@@ -13,6 +13,44 @@ pub mod gas {
     pub const PAYMENT: u64 = 200_000;
     /// Payout of a ledger.
     pub const SETTLE: u64 = 120_000;
+    /// More for each guarantee in a ledger that is challenged.
+    const LISTED: u64 = 10_000;
+    /// More for each guarantee in a ledger that is settled.
+    const CARRIED: u64 = 6_000;
+    /// More for each guarantee that a settlement reclaims.
+    const RECLAIM: u64 = 25_000;
+    /// What one transaction may use: Ethereum allows 16,777,216 since EIP-7825.
+    const AT_ONCE: u64 = 12_000_000;
+
+    /// Challenge of a ledger with so many guarantees.
+    #[must_use]
+    pub fn challenge(guarantees: usize) -> u64 {
+        LEDGER.saturating_add(times(guarantees, LISTED))
+    }
+
+    /// One settlement of a ledger with so many guarantees that reclaims some of them.
+    #[must_use]
+    pub fn settle(guarantees: usize, reclaims: usize) -> u64 {
+        SETTLE.saturating_add(times(guarantees, CARRIED)).saturating_add(times(reclaims, RECLAIM))
+    }
+
+    /// Guarantees that fit into one settlement.
+    #[must_use]
+    pub fn reclaims_at_once(guarantees: usize) -> usize {
+        let room = AT_ONCE.saturating_sub(settle(guarantees, 0)).checked_div(RECLAIM);
+        usize::try_from(room.unwrap_or_default()).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// All settlements that it takes to reclaim so many.
+    #[must_use]
+    pub fn settle_all(guarantees: usize, reclaims: usize) -> u64 {
+        let calls = reclaims.div_ceil(reclaims_at_once(guarantees)).max(1);
+        times(calls, settle(guarantees, 0)).saturating_add(times(reclaims, RECLAIM))
+    }
+
+    fn times(count: usize, gas: u64) -> u64 {
+        u64::try_from(count).unwrap_or(u64::MAX).saturating_mul(gas)
+    }
 }
 
 /// How a stale challenge of an open ledger is answered.
@@ -104,8 +142,13 @@ impl Policy {
     /// True when enforcing `amount` saves more than `cost`, which is in the chain's coin.
     #[must_use]
     pub fn is_worth(&self, asset: Asset, amount: Amount, cost: Amount) -> bool {
-        let dust = self.dust.get(&asset).copied().unwrap_or_default();
-        amount > dust && (!asset.is_native() || amount > cost)
+        !self.is_dust(asset, amount) && (!asset.is_native() || amount > cost)
+    }
+
+    /// True when `amount` is never worth a transaction, whatever gas costs.
+    #[must_use]
+    pub fn is_dust(&self, asset: Asset, amount: Amount) -> bool {
+        amount <= self.dust.get(&asset).copied().unwrap_or_default()
     }
 
     /// True when this node deposits `amount` because a peer asks.

@@ -44,6 +44,8 @@ pub enum Write {
     Cursor(ChainCursor),
     /// A closed channel, kept for good: its id never comes back.
     ArchivedChannel(ChannelId, Box<ArchivedChannel>),
+    /// A closed channel that the chain can still bring back.
+    Buried(ChannelId, Option<Box<Buried>>),
     /// An ended objective.
     ArchivedObjective(ObjectiveId, Objective),
     /// A watchtower of this node.
@@ -73,6 +75,8 @@ pub enum Row {
     Cursor,
     /// See [`Write::ArchivedChannel`].
     ArchivedChannel(ChannelId),
+    /// See [`Write::Buried`].
+    Buried(ChannelId),
     /// See [`Write::ArchivedObjective`].
     ArchivedObjective(ObjectiveId),
     /// See [`Write::Tower`].
@@ -95,6 +99,7 @@ impl Write {
             Self::NextCall(_) => Row::NextCall,
             Self::Cursor(_) => Row::Cursor,
             Self::ArchivedChannel(id, _) => Row::ArchivedChannel(*id),
+            Self::Buried(id, _) => Row::Buried(*id),
             Self::ArchivedObjective(id, _) => Row::ArchivedObjective(*id),
             Self::Tower(tower, _) => Row::Tower(*tower),
             Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
@@ -182,4 +187,15 @@ pub enum ArchivedChannel {
     Ledger(Ledger),
     /// A payment channel.
     Payment(PaymentChannel, Option<Paid>),
+}
+
+/// A closed channel whose money left it on chain. A reorganisation deeper than the confirmations may
+/// take that back, so the chain is followed until its end lies so deep that none reaches it; until
+/// then it can go on where it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Buried {
+    /// The channel as it ended.
+    pub channel: ArchivedChannel,
+    /// From this block on it may be forgotten.
+    pub until: BlockNumber,
 }

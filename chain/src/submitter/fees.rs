@@ -12,7 +12,7 @@
 //!  asked ┤╱
 //!        └┬───────────┬───────────┬────── chain time
 //!       seen     half of what   deadline
-//!                was left, and the margin at the latest
+//!                was left, or less to leave the margin, but never less than a quarter
 //! ```
 
 use std::time::Duration;
@@ -224,19 +224,15 @@ impl Schedule {
     }
 }
 
-/// How far the climb is at `now`: it ends when half of what was left is gone, and the margin
-/// before the deadline at the latest.
+/// How far the climb is at `now`. It ends when half of what was left is gone, and sooner where less
+/// than the margin would remain; but it takes a quarter of what was left, however short that was:
+/// where everything is short, everything would cost the most from the start.
 fn climb(run: Run, margin: Duration, now: u64) -> (u128, u128) {
-    let half = run.seen.saturating_add(run.deadline.saturating_sub(run.seen) / 2);
-    let end = half.min(run.deadline.saturating_sub(margin.as_secs()));
-    if now >= end {
-        return (1, 1);
-    }
-    let whole = end.saturating_sub(run.seen);
-    let gone = now.saturating_sub(run.seen).min(whole);
-    // The end is above the present, and what was seen is not, unless a reorganisation moved the
-    // clock back; then nothing is gone.
-    (gone.into(), u128::from(whole).max(1))
+    let left = run.deadline.saturating_sub(run.seen);
+    let spare = left.saturating_sub(margin.as_secs());
+    let whole = (left / 2).min(spare).max(left / 4);
+    let gone = now.saturating_sub(run.seen);
+    if gone >= whole { (1, 1) } else { (gone.into(), whole.into()) }
 }
 
 /// The point between two fees, rounded up so that the end is reached.
@@ -347,8 +343,18 @@ mod tests {
         let at = |now| Schedule::new(policy(BOUNDS), market(100, 7), Some(run), now);
         assert!(at(10_300).first().unwrap().max < 50_000);
         assert_eq!(at(10_400).first().unwrap().max, 50_000);
-        let late = Run { seen: 10_900, deadline: 11_000 };
-        let late = Schedule::new(policy(BOUNDS), market(100, 7), Some(late), 10_900);
+    }
+
+    #[test]
+    fn climb_within_the_margin_starts_low_and_is_over_in_time() {
+        for left in [4, 12, 60, 300, 600] {
+            let run = Run { seen: 10_000, deadline: 10_000 + left };
+            let at = |now| Schedule::new(policy(BOUNDS), market(100, 7), Some(run), now);
+            assert_eq!(at(10_000).first().unwrap().max, 207, "{left} s");
+            assert_eq!(at(10_000 + left / 4).first().unwrap().max, 50_000, "{left} s");
+        }
+        let nothing = Run { seen: 10_000, deadline: 10_000 };
+        let late = Schedule::new(policy(BOUNDS), market(100, 7), Some(nothing), 10_000);
         assert_eq!(late.first().unwrap().max, 50_000);
     }
 
@@ -448,9 +454,10 @@ mod tests {
         for seed in 0..300 {
             let (run, policy, sent) = climbed(seed);
             let bound = policy.ordinary.max_fee_per_gas.max(policy.deadlines.max_fee_per_gas);
-            let half = run.seen + (run.deadline - run.seen) / 2;
-            let end = half.min(run.deadline.saturating_sub(policy.deadlines.margin.as_secs()));
-            let offered = sent.iter().rfind(|(at, _)| *at < end.max(run.seen) + 12);
+            let left = run.deadline - run.seen;
+            let spare = left.saturating_sub(policy.deadlines.margin.as_secs());
+            let end = run.seen + (left / 2).min(spare).max(left / 4);
+            let offered = sent.iter().rfind(|(at, _)| *at < end + 12);
             assert_eq!(offered.map(|(_, fees)| fees.max), Some(bound), "seed {seed}");
         }
     }

@@ -9,7 +9,7 @@ use tracing::{debug, warn};
 use super::fees::Fees;
 use super::request::Request;
 use super::send::{affordable, cost};
-use super::settle::{Inclusion, Replacement, Sighting, Verdict, verdict};
+use super::settle::{Inclusion, Replacement, Sighting, Standing, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
@@ -30,8 +30,8 @@ impl Submitter {
             let verdict = self.look(panel, view, &tx).await?;
             match verdict {
                 Verdict::Wait => {}
-                Verdict::Resend => self.resend(panel, &tx).await?,
-                Verdict::Bump => self.bump(panel, view, id, &tx).await?,
+                Verdict::Resend => self.resend(panel, id, &tx, Standing::Lost).await?,
+                Verdict::Bump(standing) => self.bump(panel, view, id, &tx, standing).await?,
                 Verdict::Lost => self.drop_tx(id, tx.nonce).await?,
                 Verdict::Shallow(_) => {}
                 Verdict::Deep(inclusion) => self.conclude(panel, id, &tx, inclusion).await?,
@@ -41,7 +41,7 @@ impl Submitter {
                 Verdict::Shallow(Inclusion { success: true, .. })
                     | Verdict::Deep(Inclusion { success: true, .. })
             );
-            approved &= mined || tx.purpose == Purpose::Call;
+            approved &= mined || tx.purpose != Purpose::Approve;
         }
         if let Some(entry) = self.calls.get_mut(&id) {
             entry.approved = approved;
@@ -111,7 +111,7 @@ impl Submitter {
             return Ok(());
         }
         match (inclusion.success, tx.purpose) {
-            (true, Purpose::Approve) => Ok(()),
+            (true, Purpose::Approve) | (_, Purpose::Fill) => Ok(()),
             (true, Purpose::Call) => self.settle(id, Settled::Succeeded(inclusion.block)).await,
             // The call was sent on another allowance; it ends by itself.
             (false, Purpose::Approve) if self.calls.get(&id).is_some_and(Entry::is_sent) => Ok(()),
@@ -171,12 +171,18 @@ impl Submitter {
         Ok(format!("transaction reverted in block {}", inclusion.block))
     }
 
-    /// The endpoint has lost a transaction: hands it over again, byte for byte.
-    async fn resend(&mut self, panel: &Panel, tx: &SentTx) -> Result<(), ChainError> {
+    /// Hands a transaction over again, byte for byte.
+    async fn resend(
+        &mut self,
+        panel: &Panel,
+        id: CallId,
+        tx: &SentTx,
+        standing: Standing,
+    ) -> Result<(), ChainError> {
         let Some(attempt) = tx.attempts.last() else { return Ok(()) };
-        debug!(nonce = tx.nonce, hash = %attempt.hash, "sending a lost transaction again");
+        debug!(nonce = tx.nonce, hash = %attempt.hash, ?standing, "sending a transaction again");
         self.metrics.transactions_resent.increment();
-        self.hand_over(panel, tx, *attempt).await
+        self.send_again(panel, id, tx, *attempt, standing).await
     }
 
     /// Offers more for a transaction that waits too long.
@@ -186,6 +192,7 @@ impl Submitter {
         view: &View,
         id: CallId,
         tx: &SentTx,
+        standing: Standing,
     ) -> Result<(), ChainError> {
         let Some(last) = tx.attempts.last() else { return Ok(()) };
         let previous = Fees::of(last);
@@ -198,14 +205,14 @@ impl Submitter {
                     last.hash,
                     self.account()
                 ));
-                return self.resend(panel, tx).await;
+                return self.resend(panel, id, tx, standing).await;
             }
         };
         let have = panel.leader.balance(self.account()).await?;
         let most = affordable(have, tx.value, tx.gas);
         let Some(fees) = schedule.afford_bump(previous, fees, most) else {
             self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
-            return self.resend(panel, tx).await;
+            return self.resend(panel, id, tx, standing).await;
         };
         let (attempt, _) = self.sign(tx, fees)?;
         let mut tx = tx.clone();
@@ -215,7 +222,7 @@ impl Submitter {
         self.sent.insert(tx.nonce, Instant::now());
         self.metrics.transactions_bumped.increment();
         debug!(nonce = tx.nonce, hash = %attempt.hash, max_fee = fees.max, "offering a higher fee");
-        self.hand_over(panel, &tx, attempt).await
+        self.send_again(panel, id, &tx, attempt, standing).await
     }
 
     fn replace(&mut self, id: CallId, tx: &SentTx) {
@@ -227,10 +234,11 @@ impl Submitter {
         }
     }
 
-    /// Forgets a transaction that can never be mined; the call gets another one.
+    /// Forgets a transaction that will not be mined; its nonce is free, and the call gets another
+    /// one.
     pub(super) async fn drop_tx(&mut self, id: CallId, nonce: u64) -> Result<(), ChainError> {
         if let Some(entry) = self.calls.get_mut(&id) {
-            debug!(call = id.0, nonce, "this nonce is used by another transaction");
+            debug!(call = id.0, nonce, "this transaction gives its nonce up");
             entry.record.txs.retain(|tx| tx.nonce != nonce);
         }
         self.save(id).await
@@ -240,24 +248,57 @@ impl Submitter {
     /// settled. The engine learns what changed from the blocks; here the transaction only has
     /// to get back into one.
     pub(super) async fn reopen(&mut self, panel: &Panel) -> Result<(), ChainError> {
-        let settled: Vec<(CallId, SentTx)> = self
-            .calls
-            .iter()
-            .filter(|(_, entry)| entry.is_settled())
-            .filter_map(|(id, entry)| Some((*id, entry.record.call_tx()?.clone())))
-            .collect();
-        for (id, tx) in settled {
-            if self.is_mined(panel, &tx).await? {
+        let settled = self.calls.iter().filter(|(_, entry)| entry.is_settled());
+        let settled: Vec<CallId> = settled.map(|(id, _)| *id).collect();
+        for id in settled {
+            self.reopen_one(panel, id).await?;
+        }
+        Ok(())
+    }
+
+    /// The same where only the account's count of mined transactions tells of the reorganisation:
+    /// one that the watcher has not told of. A settled call that keeps a nonce which is not used
+    /// holds up everything behind it.
+    pub(super) async fn reopen_unmined(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+    ) -> Result<(), ChainError> {
+        let head = view.head.block.number.0;
+        let unmined = self.calls.iter().filter(|(_, entry)| {
+            let is_below = match &entry.record.settled {
+                // An endpoint that is behind is no reorganisation.
+                Some(Settled::Succeeded(block)) => *block <= head,
+                Some(Settled::Reverted(_) | Settled::TooLarge(..)) => true,
+                None => false,
+            };
+            is_below && entry.record.nonces().any(|nonce| nonce >= view.mined)
+        });
+        let unmined: Vec<CallId> = unmined.map(|(id, _)| *id).collect();
+        for id in unmined {
+            self.reopen_one(panel, id).await?;
+            let Some(entry) = self.calls.get_mut(&id).filter(|entry| !entry.is_sent()) else {
                 continue;
-            }
-            warn!(call = id.0, "a reorganisation took a confirmed transaction back");
-            self.metrics.calls_reopened.increment();
-            if let Some(entry) = self.calls.get_mut(&id) {
-                entry.record.settled = None;
-            }
+            };
+            // Nobody needs what was sent for a call that has ended without its own transaction.
+            entry.record.txs.retain(|tx| tx.nonce < view.mined);
             self.save(id).await?;
         }
         Ok(())
+    }
+
+    async fn reopen_one(&mut self, panel: &Panel, id: CallId) -> Result<(), ChainError> {
+        let call = self.calls.get(&id).and_then(|entry| entry.record.call_tx().cloned());
+        let Some(tx) = call else { return Ok(()) };
+        if self.is_mined(panel, &tx).await? {
+            return Ok(());
+        }
+        warn!(call = id.0, "a reorganisation took a confirmed transaction back");
+        self.metrics.calls_reopened.increment();
+        if let Some(entry) = self.calls.get_mut(&id) {
+            entry.record.settled = None;
+        }
+        self.save(id).await
     }
 
     async fn is_mined(&self, panel: &Panel, tx: &SentTx) -> Result<bool, ChainError> {

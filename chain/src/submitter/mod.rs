@@ -6,10 +6,12 @@
 pub(crate) mod fees;
 mod follow;
 mod nonce;
+mod offer;
 mod queue;
 mod request;
 pub(crate) mod send;
 pub(crate) mod settle;
+mod size;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
@@ -30,6 +32,7 @@ use crate::event::Event;
 use crate::journal::{self, Journal, JournalError, Record, Settled};
 use crate::metrics::Metrics;
 use crate::panel::Panel;
+use crate::refusal::Refusal;
 use crate::rpc::Header;
 use crate::status::{CallStatus, ChainStatus};
 use fees::{Market, Policy, Run, Schedule};
@@ -56,6 +59,8 @@ pub(crate) struct Submitter {
     nonces: Nonces,
     /// When the newest attempt of each nonce left, in this process.
     sent: BTreeMap<u64, Instant>,
+    /// How often the newest attempt of each nonce was refused since somebody had it.
+    refused: BTreeMap<u64, u32>,
     /// Reorganisations of the watcher after which settled calls were checked.
     reorgs: u64,
     /// Why the first waiting call waits.
@@ -82,6 +87,8 @@ struct Entry {
     seen: Option<u64>,
     /// All approvals are mined.
     approved: bool,
+    /// It gave its nonce up in this round, and must not take it back before others could.
+    stands_back: bool,
     /// The engine was told how it ended.
     announced: bool,
 }
@@ -142,6 +149,7 @@ impl Submitter {
             calls,
             nonces: Nonces::default(),
             sent: BTreeMap::new(),
+            refused: BTreeMap::new(),
             reorgs: 0,
             problem: None,
         })
@@ -199,31 +207,38 @@ impl Submitter {
         let view = self.view(panel, mined).await?;
         self.nonces.settle(mined);
         self.sent = self.sent.split_off(&mined);
+        self.refused = self.refused.split_off(&mined);
+        self.reopen_unmined(panel, &view).await?;
         for id in self.in_flight() {
-            self.follow(panel, &view, id).await?;
+            let followed = self.follow(panel, &view, id).await;
+            self.go_on(followed)?;
         }
-        for (id, urgency) in queue::order(self.unsent()) {
-            if !queue::has_room(self.in_flight().len(), urgency) && !self.has_started(id) {
+        for (id, urgency) in queue::order(view.head.block.timestamp, self.unsent()) {
+            if !queue::has_room(self.unmined(mined), urgency) && !self.has_started(id) {
                 continue;
             }
             match self.advance(panel, &view, id).await {
-                Ok(()) => {}
                 Err(ChainError::Reverted { reason, .. }) => {
                     self.settle(id, Settled::Reverted(reason)).await?;
                 }
-                // What is refused to one call must not stop the others.
-                Err(error @ ChainError::Refused { .. }) => self.report(error.to_string()),
-                Err(error) => return Err(error),
+                advanced => self.go_on(advanced)?,
             }
         }
-        if let Some(hole) = self.nonces.holes(mined, &self.nonces_in_use()).first() {
-            self.report(format!(
-                "no transaction of account {} uses nonce {hole}, and those behind it wait; the \
-                 next call will use it",
-                self.account()
-            ));
-        }
+        let filled = self.fill(panel, &view).await;
+        self.go_on(filled)?;
+        self.calls.values_mut().for_each(|entry| entry.stands_back = false);
         Ok(())
+    }
+
+    /// What is refused to one call must not stop the others, unless they would be refused too.
+    fn go_on(&mut self, done: Result<(), ChainError>) -> Result<(), ChainError> {
+        match done {
+            Err(error @ ChainError::Refused { kind, .. }) if kind != Refusal::Busy => {
+                self.report(error.to_string());
+                Ok(())
+            }
+            done => done,
+        }
     }
 
     /// What the round goes by. Calls that are new start their run here.
@@ -303,9 +318,14 @@ impl Submitter {
         ids.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// Calls without their own transaction.
+    /// Transactions that wait to be mined.
+    fn unmined(&self, mined: u64) -> usize {
+        self.nonces_in_use().range(mined..).count()
+    }
+
+    /// Calls that need their own transaction.
     fn unsent(&self) -> Vec<(CallId, Urgency)> {
-        let unsent = self.open().filter(|(_, entry)| !entry.is_sent());
+        let unsent = self.open().filter(|(_, entry)| !entry.is_sent() && !entry.stands_back);
         unsent.map(|(id, entry)| (id, entry.urgency())).collect()
     }
 
@@ -366,6 +386,10 @@ impl Submitter {
                 warn!(call = id.0, reason, "a contract refused a chain call");
                 self.metrics.calls_reverted.increment();
             }
+            Settled::TooLarge(needed, cap) => {
+                warn!(call = id.0, needed, cap, "no transaction can hold a chain call");
+                self.metrics.calls_too_large.increment();
+            }
         }
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.settled = Some(settled);
@@ -383,6 +407,9 @@ impl Submitter {
         let receipt = match &entry.record.settled {
             Some(Settled::Succeeded(block)) => Receipt::Succeeded { block: BlockNumber(*block) },
             Some(Settled::Reverted(reason)) => Receipt::Reverted { reason: reason.clone() },
+            Some(Settled::TooLarge(needed, cap)) => {
+                Receipt::TooLarge { needed: *needed, cap: *cap }
+            }
             None => return,
         };
         entry.announced = true;

@@ -1,33 +1,72 @@
 //! Which call goes next when many compete for one account (sans-IO, threat C5).
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
 use engine::chain::Urgency;
 use engine::types::CallId;
 
 use super::fees::Run;
 
-/// Calls in flight at once. Nodes guarantee an account sixteen transactions in their pools; what
-/// is beyond may be dropped when the chain is full, which is when it matters.
+/// Transactions that wait to be mined at once. Nodes guarantee an account sixteen in their pools;
+/// what is beyond may be dropped when the chain is full, which is when it matters.
 const SLOTS: usize = 16;
 
 /// Of these, the ones that only calls with a deadline may take: a hundred deposits must not
 /// stand between a challenge and its answer.
 const RESERVED: usize = 4;
 
-/// The order of calls that are not sent yet: what runs out first, then what more is lost with,
-/// then as the engine asked.
-pub(crate) fn order(mut waiting: Vec<(CallId, Urgency)>) -> Vec<(CallId, Urgency)> {
+/// Seconds in which all places are mined once: two blocks of Ethereum, since the first may be
+/// missed.
+const PACE: u64 = 24;
+
+/// The order at chain time `now` of calls that are not sent yet: what runs out first, of the calls
+/// that can be in time. Where not all can, those with less at risk make room, and come after; then
+/// what nothing presses. Of equals, what more is lost with goes first, then as the engine asked.
+pub(crate) fn order(now: u64, waiting: Vec<(CallId, Urgency)>) -> Vec<(CallId, Urgency)> {
+    let plan = plan(now, &waiting);
+    let mut waiting = waiting;
     waiting.sort_by_key(|(id, urgency)| {
-        (urgency.deadline.unwrap_or(u64::MAX), Reverse(urgency.at_risk), *id)
+        let at_risk = Reverse(urgency.at_risk);
+        match urgency.deadline {
+            Some(deadline) if plan.contains(id) => (0, deadline, at_risk, *id),
+            // Too late by the plan, which may be wrong: the chain may be faster.
+            Some(_) => (1, 0, at_risk, *id),
+            None => (2, 0, at_risk, *id),
+        }
     });
     waiting
 }
 
-/// True when one more call may be sent beside those in flight.
-pub(crate) const fn has_room(in_flight: usize, urgency: Urgency) -> bool {
+/// The calls that can be in time together. Places are given away from the greatest loss down, each
+/// as late as it may be: no other choice saves more.
+fn plan(now: u64, waiting: &[(CallId, Urgency)]) -> BTreeSet<CallId> {
+    let mut pressing: Vec<(Reverse<_>, u64, CallId)> = waiting
+        .iter()
+        .filter_map(|(id, urgency)| Some((Reverse(urgency.at_risk), urgency.deadline?, *id)))
+        .filter(|(_, deadline, _)| *deadline > now)
+        .collect();
+    pressing.sort_unstable();
+    let turns = pressing.len().div_ceil(SLOTS);
+    let mut taken = vec![0_usize; turns];
+    let mut plan = BTreeSet::new();
+    for (_, deadline, id) in pressing {
+        // The first turn starts now, and a turn must be over in time; little time is still some.
+        let whole = (deadline.saturating_sub(now) / PACE).max(1);
+        let within = usize::try_from(whole).unwrap_or(usize::MAX).min(turns);
+        if let Some(taken) = taken.iter_mut().take(within).rfind(|taken| **taken < SLOTS) {
+            *taken = taken.saturating_add(1);
+            plan.insert(id);
+        }
+    }
+    plan
+}
+
+/// True when one more call may be sent beside what waits to be mined. What is mined, though not
+/// confirmed, is in no pool and takes no place: a crowd goes on with each block.
+pub(crate) const fn has_room(unmined: usize, urgency: Urgency) -> bool {
     let reserved = if urgency.deadline.is_some() { 0 } else { RESERVED };
-    in_flight.saturating_add(reserved) < SLOTS
+    unmined.saturating_add(reserved) < SLOTS
 }
 
 /// What presses each nonce: its own call and all behind it, since a nonce is mined only after
@@ -62,7 +101,7 @@ mod tests {
 
     fn ordered(waiting: &[(u64, Urgency)]) -> Vec<u64> {
         let waiting = waiting.iter().map(|(id, urgency)| (CallId(*id), *urgency)).collect();
-        order(waiting).into_iter().map(|(id, _)| id.0).collect()
+        order(0, waiting).into_iter().map(|(id, _)| id.0).collect()
     }
 
     #[test]
@@ -90,9 +129,61 @@ mod tests {
     }
 
     #[test]
+    fn cheap_calls_make_room_where_not_all_can_be_in_time() {
+        // Twice as many as there are places in the time of all, and one of them matters.
+        let last = 2 * SLOTS as u64;
+        let mut waiting: Vec<_> = (0..last).map(|id| (id, urgency(Some(20), 1))).collect();
+        waiting.push((last, urgency(Some(24), 1_000)));
+        let ordered = ordered(&waiting);
+        let place = ordered.iter().position(|id| *id == last).unwrap();
+        assert!(place < SLOTS, "goes with the first, not after all that run out sooner: {place}");
+        assert_eq!(ordered.len(), waiting.len(), "nothing is given up");
+    }
+
+    #[test]
+    fn no_call_that_matters_more_is_late_for_one_that_matters_less() {
+        // A thousand within the time for less than half of them; deadlines against the losses.
+        let waiting: Vec<_> = (0..1_000)
+            .map(|id| (id, urgency(Some(24 * (1 + id % 30)), 1 + id * 7 % 501)))
+            .collect();
+        let ordered = ordered(&waiting);
+        let mut saved = 0;
+        for (place, id) in ordered.iter().enumerate() {
+            let turn_ends = PACE * (1 + (place / SLOTS) as u64);
+            let (_, urgency) = &waiting[usize::try_from(*id).unwrap()];
+            saved += usize::from(turn_ends <= urgency.deadline.unwrap());
+        }
+        // Every turn is full of what is in time.
+        assert_eq!(saved, 30 * SLOTS);
+        let lost = &ordered[saved..];
+        let risk = |id: &u64| waiting[usize::try_from(*id).unwrap()].1.at_risk;
+        assert!(lost.iter().map(risk).max() <= ordered[..saved].iter().map(risk).max());
+        assert!(lost.windows(2).all(|pair| risk(&pair[0]) >= risk(&pair[1])));
+        let total = |ids: &[u64]| ids.iter().map(|id| 1 + id * 7 % 501).sum::<u64>();
+        let mut by_deadline: Vec<u64> = (0..1_000).collect();
+        by_deadline.sort_by_key(|id| (id % 30, *id));
+        let mut in_time = Vec::new();
+        for (place, id) in by_deadline.iter().enumerate() {
+            if (place / SLOTS) as u64 <= id % 30 {
+                in_time.push(*id);
+            }
+        }
+        assert!(
+            total(&ordered[..saved]) > total(&in_time),
+            "more is saved than by deadlines alone"
+        );
+    }
+
+    #[test]
+    fn what_is_too_late_goes_before_what_nothing_presses() {
+        let waiting = [(1, urgency(None, 900)), (2, urgency(Some(0), 1)), (3, urgency(Some(9), 1))];
+        assert_eq!(ordered(&waiting), [3, 2, 1]);
+    }
+
+    #[test]
     fn crowd_of_cheap_calls_leaves_room_for_an_urgent_one() {
         let cheap = urgency(None, 1);
-        let sent = (0..100).take_while(|in_flight| has_room(*in_flight, cheap)).count();
+        let sent = (0..100).take_while(|unmined| has_room(*unmined, cheap)).count();
         assert_eq!(sent, SLOTS - RESERVED);
         assert!(has_room(sent, urgency(Some(1), 0)));
         assert!(!has_room(SLOTS, urgency(Some(1), 0)));

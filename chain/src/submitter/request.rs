@@ -107,6 +107,11 @@ impl Request {
         Self { to: token, value: U256::ZERO, data: Bytes(data.abi_encode()), takes: None }
     }
 
+    /// Does nothing, and uses a nonce up.
+    pub(crate) fn nothing(account: Address) -> Self {
+        Self { to: account, value: U256::ZERO, data: Bytes::default(), takes: None }
+    }
+
     /// For an estimate or a repetition; without fees, which would make it fail for the balance.
     pub(crate) fn for_call(&self, from: Address) -> TransactionRequest {
         TransactionRequest::default()

@@ -10,24 +10,23 @@ use alloy::primitives::{Address, TxKind, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::types::{Bytes, CallId};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::fees::{Fees, Market};
 use super::request::Request;
+use super::size::{self, Excess};
 use super::{Submitter, View};
 use crate::bindings::Erc20;
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
 use crate::panel::Panel;
 use crate::quorum::Vote;
-use crate::rpc::{Header, Rpc, SendRefusal};
+use crate::refusal::Refusal;
+use crate::rpc::{Header, Rpc};
 
 /// One to reset an old allowance, one to grant, one for an allowance that was used by somebody
 /// else meanwhile. A token that needs more is not one.
 const MAX_APPROVALS: usize = 3;
-
-/// The contract's state may change between the estimate and the block.
-const GAS_MARGIN_PERCENT: u64 = 30;
 
 /// Where an endpoint suggests nothing: one gwei gets into a block of Ethereum.
 const DEFAULT_PRIORITY_FEE: u128 = 1_000_000_000;
@@ -49,6 +48,9 @@ impl Submitter {
             Ok(request) => request,
             Err(error) => return self.settle(id, Settled::Reverted(error.to_string())).await,
         };
+        if let Err(excess) = size::check_bytes(request.data.0.len()) {
+            return self.settle(id, excess.into()).await;
+        }
         if let Some((token, amount)) = request.takes {
             if self.is_token_busy(id, token) || !self.holds(panel, token, amount).await? {
                 return Ok(());
@@ -61,6 +63,7 @@ impl Submitter {
         match self.estimate(panel, view, &request).await? {
             Estimate::Gas(gas) => self.launch(panel, view, id, Purpose::Call, request, gas).await,
             Estimate::Reverts(reason) => self.settle(id, Settled::Reverted(reason)).await,
+            Estimate::TooLarge(excess) => self.settle(id, excess.into()).await,
             Estimate::Unclear => Ok(()),
         }
     }
@@ -83,7 +86,7 @@ impl Submitter {
         amount: U256,
         allowance: U256,
     ) -> Result<(), ChainError> {
-        let approvals = self.calls.get(&id).map_or(0, |entry| entry.record.txs.len());
+        let approvals = self.calls.get(&id).map_or(0, |entry| entry.record.approvals());
         if approvals >= MAX_APPROVALS {
             let reason = format!("token {token} grants no allowance of {amount}");
             return self.settle(id, Settled::Reverted(reason)).await;
@@ -105,6 +108,11 @@ impl Submitter {
             }
             Estimate::Reverts(reason) => {
                 let reason = format!("token {token} refuses to approve: {reason}");
+                self.settle(id, Settled::Reverted(reason)).await
+            }
+            // No smaller call would change that.
+            Estimate::TooLarge(excess) => {
+                let reason = format!("token {token} takes {} gas to approve", excess.needed);
                 self.settle(id, Settled::Reverted(reason)).await
             }
             Estimate::Unclear => Ok(()),
@@ -136,8 +144,8 @@ impl Submitter {
     }
 
     /// What a request would use. The contract's refusal is an answer: no nonce and no gas is
-    /// spent on it.
-    async fn estimate(
+    /// spent on it. Neither on what no transaction can hold.
+    pub(super) async fn estimate(
         &mut self,
         panel: &Panel,
         view: &View,
@@ -148,14 +156,51 @@ impl Submitter {
             self.report_poverty(request.value, have);
             return Ok(Estimate::Unclear);
         }
+        let cap = size::gas_cap(view.head.gas_limit);
         match panel.leader.estimate(request.for_call(self.account())).await {
-            Ok(gas) => {
-                let margin = gas.saturating_mul(GAS_MARGIN_PERCENT) / 100;
-                Ok(Estimate::Gas(gas.saturating_add(margin)))
-            }
+            Ok(gas) => match size::gas_limit(gas, cap) {
+                Ok(limit) => Ok(Estimate::Gas(limit)),
+                Err(excess) => Ok(self.confirm_excess(panel, request, excess).await),
+            },
             Err(ChainError::Reverted { .. }) => self.confirm_refusal(panel, view, request).await,
+            Err(ChainError::Refused { kind: Refusal::TooLarge, .. }) => {
+                // Some endpoints try no more gas than the account can pay for.
+                if affordable(have, request.value, cap) < view.market.base {
+                    let need = request.value.saturating_add(cost(cap, view.market.base));
+                    self.report_poverty(need, have);
+                    return Ok(Estimate::Unclear);
+                }
+                Ok(self.confirm_excess(panel, request, Excess::over(cap)).await)
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// That a call is too large is final too, and the other endpoints must not say otherwise: one
+    /// that exaggerates would keep everything from being sent.
+    async fn confirm_excess(
+        &mut self,
+        panel: &Panel,
+        request: &Request,
+        excess: Excess,
+    ) -> Estimate {
+        let call = request.for_call(self.account());
+        let answer = panel
+            .confirm(|rpc| {
+                let call = call.clone();
+                async move { exceeds(&rpc, call).await }
+            })
+            .await;
+        if answer.decision.holds() {
+            return Estimate::TooLarge(excess);
+        }
+        self.report(format!(
+            "{} says that a call needs {} gas, which {}",
+            panel.leader.shown(),
+            excess.needed,
+            answer.against
+        ));
+        Estimate::Unclear
     }
 
     /// A refusal is final, so that it must not come from a state that is older than what the
@@ -201,7 +246,7 @@ impl Submitter {
     }
 
     /// Chooses nonce and fees, writes everything down, and only then sends.
-    async fn launch(
+    pub(super) async fn launch(
         &mut self,
         panel: &Panel,
         view: &View,
@@ -232,75 +277,12 @@ impl Submitter {
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.token = entry.record.token.or_else(|| takes.map(|(token, _)| token));
         entry.record.txs.push(tx.clone());
-        entry.approved = false;
+        entry.approved &= purpose == Purpose::Fill;
         self.save(id).await?;
+        self.refused.remove(&nonce);
         self.sent.insert(nonce, Instant::now());
         info!(call = id.0, nonce, ?purpose, hash = %attempt.hash, "sending a transaction");
         self.send_first(panel, id, &tx, attempt).await
-    }
-
-    /// Sends a transaction for the first time. A refusal now is known to be one, so that the
-    /// nonce is free again and nothing can wait behind it.
-    async fn send_first(
-        &mut self,
-        panel: &Panel,
-        id: CallId,
-        tx: &SentTx,
-        attempt: Attempt,
-    ) -> Result<(), ChainError> {
-        match self.offer(panel, tx, attempt).await? {
-            None | Some((SendRefusal::AlreadyKnown | SendRefusal::Other, _)) => Ok(()),
-            Some((SendRefusal::ReplacementUnderpriced, _)) => {
-                // Somebody else uses our key; leave that transaction alone.
-                self.nonces.occupied(tx.nonce);
-                self.drop_tx(id, tx.nonce).await
-            }
-            Some((
-                SendRefusal::NonceTooLow | SendRefusal::FeeTooLow | SendRefusal::InsufficientFunds,
-                _,
-            )) => self.drop_tx(id, tx.nonce).await,
-        }
-    }
-
-    /// Sends a transaction that may have been sent before. Whatever the endpoint says, the next
-    /// look decides.
-    pub(super) async fn hand_over(
-        &mut self,
-        panel: &Panel,
-        tx: &SentTx,
-        attempt: Attempt,
-    ) -> Result<(), ChainError> {
-        self.offer(panel, tx, attempt).await.map(|_refusal| ())
-    }
-
-    /// Hands one form of a transaction to the endpoint; a refusal is reported and returned.
-    async fn offer(
-        &mut self,
-        panel: &Panel,
-        tx: &SentTx,
-        attempt: Attempt,
-    ) -> Result<Option<(SendRefusal, String)>, ChainError> {
-        let fees = Fees { max: attempt.max_fee, priority: attempt.priority_fee };
-        let (_, raw) = self.sign(tx, fees)?;
-        self.metrics.transactions_sent.increment();
-        let message = match panel.send(&raw).await {
-            Ok(()) => return Ok(None),
-            Err(ChainError::Refused { message, .. }) => message,
-            Err(error) => return Err(error),
-        };
-        let refusal = SendRefusal::of(&message);
-        debug!(nonce = tx.nonce, hash = %attempt.hash, %message, ?refusal, "transaction refused");
-        match refusal {
-            SendRefusal::AlreadyKnown | SendRefusal::NonceTooLow => {}
-            SendRefusal::InsufficientFunds => {
-                let have = panel.leader.balance(self.account()).await?;
-                self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
-            }
-            SendRefusal::ReplacementUnderpriced | SendRefusal::FeeTooLow | SendRefusal::Other => {
-                self.report(format!("the endpoint refuses a transaction: {message}"));
-            }
-        }
-        Ok(Some((refusal, message)))
     }
 
     /// The signed bytes of a transaction. Signing is deterministic: the same fees give the same
@@ -351,6 +333,17 @@ async fn refuses(
     }
 }
 
+/// Whether another endpoint also says that a call is too large, by the block that it sees.
+async fn exceeds(rpc: &Rpc, call: TransactionRequest) -> Result<Vote, ChainError> {
+    let cap = size::gas_cap(rpc.head().await?.gas_limit);
+    match rpc.estimate(call).await {
+        Ok(gas) if gas > cap => Ok(Vote::Agrees),
+        Err(ChainError::Refused { kind: Refusal::TooLarge, .. }) => Ok(Vote::Agrees),
+        Ok(_) | Err(ChainError::Reverted { .. }) => Ok(Vote::Differs),
+        Err(error) => Err(error),
+    }
+}
+
 /// What the chain asks per gas.
 pub(crate) async fn market(rpc: &Rpc, head: Header) -> Result<Market, ChainError> {
     let priority = match rpc.priority_fee().await {
@@ -362,11 +355,13 @@ pub(crate) async fn market(rpc: &Rpc, head: Header) -> Result<Market, ChainError
 }
 
 /// What an estimate says.
-enum Estimate {
+pub(super) enum Estimate {
     /// Gas limit to use, margin included.
     Gas(u64),
     /// The contract refuses.
     Reverts(String),
+    /// No transaction can hold it.
+    TooLarge(Excess),
     /// Nothing final: the account cannot pay, which is reported, or the state just changed.
     Unclear,
 }

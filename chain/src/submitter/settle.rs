@@ -39,6 +39,15 @@ pub(crate) enum Replacement {
     Early,
 }
 
+/// Whether the endpoint has a transaction that is in no block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// It has, in one form at least.
+    Pooled,
+    /// It has none of its forms.
+    Lost,
+}
+
 /// What to do about a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -51,7 +60,7 @@ pub(crate) enum Verdict {
     /// Hand the same bytes to the endpoint again: it has lost them (gap C14).
     Resend,
     /// Offer a higher fee.
-    Bump,
+    Bump(Standing),
     /// It can never be mined; send the call under a new nonce.
     Lost,
 }
@@ -68,8 +77,9 @@ pub(crate) fn verdict(
             Some(depth) if depth >= confirmations => Verdict::Deep(inclusion),
             Some(_) | None => Verdict::Shallow(inclusion),
         },
+        Sighting::Pooled if due == Replacement::Due => Verdict::Bump(Standing::Pooled),
         // An endpoint also drops what pays too little, so that a lost one may need more too.
-        Sighting::Pooled | Sighting::Unknown if due == Replacement::Due => Verdict::Bump,
+        Sighting::Unknown if due == Replacement::Due => Verdict::Bump(Standing::Lost),
         Sighting::Pooled | Sighting::NonceUsed { confirmed: false } => Verdict::Wait,
         Sighting::Unknown => Verdict::Resend,
         Sighting::NonceUsed { confirmed: true } => Verdict::Lost,
@@ -113,13 +123,13 @@ mod tests {
     #[test]
     fn pays_more_only_when_it_is_due() {
         assert_eq!(after(Sighting::Pooled, Early), Verdict::Wait);
-        assert_eq!(after(Sighting::Pooled, Due), Verdict::Bump);
+        assert_eq!(after(Sighting::Pooled, Due), Verdict::Bump(Standing::Pooled));
     }
 
     #[test]
     fn dropped_transaction_goes_out_again() {
         assert_eq!(after(Sighting::Unknown, Early), Verdict::Resend);
-        assert_eq!(after(Sighting::Unknown, Due), Verdict::Bump);
+        assert_eq!(after(Sighting::Unknown, Due), Verdict::Bump(Standing::Lost));
     }
 
     #[test]

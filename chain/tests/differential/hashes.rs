@@ -43,12 +43,8 @@ fn a_challenge_is_stored_under_the_same_hashes() {
         };
         let done = evm.execute(generate::account(0), U256::ZERO, call.abi_encode());
         assert!(done.is_ok(), "case {case}: {done:?} to {state:?}");
-        let status = ChannelStatus {
-            turn: state.turn,
-            finalizes_at: 1_700_000_000 + u64::from(fixed.challenge_duration),
-            state_hash,
-            outcome_hash: state.outcome.hash(),
-        };
+        let finalizes_at = 1_700_000_000 + u64::from(fixed.challenge_duration);
+        let status = ChannelStatus::challenged(&state, channel, finalizes_at);
         let stored = evm.ask(&NitroAdjudicator::statusOfCall(channel.0)).unwrap();
         assert_eq!(stored, status.word(), "case {case}: {state:?}");
     }

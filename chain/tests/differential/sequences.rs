@@ -18,7 +18,7 @@ use engine::outcome::{
     transfer_effects,
 };
 use engine::state::{FixedPart, SupportedState, VariablePart, challenge_hash};
-use engine::testing::{Adjudicator, ContractCall, Random};
+use engine::testing::{Adjudicator, AssetReclaim, ContractCall, Random};
 use engine::types::{Amount, Asset, B256, Bytes, ChannelId, TurnNumber};
 use engine::vouchers::Voucher;
 
@@ -315,6 +315,7 @@ impl Pair {
                 let (outcome, state_hash) = self.known(at);
                 match self.reclaims(&outcome).into_iter().next() {
                     Some(reclaim) => {
+                        let reclaim = reclaim.into();
                         ContractCall::Reclaim { channel, outcome, state_hash, reclaim }
                     }
                     None => ContractCall::TransferAll { channel, outcome, state_hash },
@@ -359,9 +360,11 @@ impl Pair {
             }
             ContractCall::Reclaim { channel, outcome, reclaim, .. } => {
                 let mut outcome = outcome.clone();
-                let target = &reclaim.target_outcome.0[0].allocations;
-                let index = usize::try_from(reclaim.index).unwrap();
-                let source = &mut outcome.0[0].allocations;
+                let [at, from, index] =
+                    [reclaim.asset_index, reclaim.target_asset_index, reclaim.reclaim.index]
+                        .map(|index| usize::try_from(index).unwrap());
+                let target = &reclaim.reclaim.target_outcome.0[from].allocations;
+                let source = &mut outcome.0[at].allocations;
                 *source = reclaim_effects(source, target, index).unwrap();
                 Some((*channel, outcome))
             }
@@ -408,8 +411,7 @@ impl Pair {
         for channel in &self.channels {
             let id = channel.id();
             let stored = self.evm.ask(&NitroAdjudicator::statusOfCall(id.0)).unwrap();
-            let status = self.fake.status(id).map(|status| status.word()).unwrap_or_default();
-            assert_eq!(status, stored, "status of {id:?} after {call:?}");
+            assert_eq!(self.fake.status_word(id), stored, "status of {id:?} after {call:?}");
             let held = self
                 .evm
                 .ask(&NitroAdjudicator::holdingsCall { _0: self.asset.0, _1: id.0 })
@@ -481,6 +483,9 @@ fn encode(call: &ContractCall) -> (U256, Vec<u8>) {
             };
             (value(asset, amount), call.abi_encode())
         }
+        ContractCall::DepositBatch { asset, entries } => {
+            unimplemented!("{asset} {entries:?}")
+        }
         ContractCall::Challenge(challenge) => {
             let Challenge { fixed, proof, candidate, challenger } = challenge;
             let call = NitroAdjudicator::challengeCall {
@@ -515,14 +520,17 @@ fn encode(call: &ContractCall) -> (U256, Vec<u8>) {
                     sourceChannelId: channel.0,
                     sourceStateHash: *state_hash,
                     sourceOutcomeBytes: outcome.encode().into(),
-                    sourceAssetIndex: U256::ZERO,
-                    indexOfTargetInSource: U256::from(reclaim.index),
-                    targetStateHash: reclaim.target_state,
-                    targetOutcomeBytes: reclaim.target_outcome.encode().into(),
-                    targetAssetIndex: U256::ZERO,
+                    sourceAssetIndex: U256::from(reclaim.asset_index),
+                    indexOfTargetInSource: U256::from(reclaim.reclaim.index),
+                    targetStateHash: reclaim.reclaim.target_state,
+                    targetOutcomeBytes: reclaim.reclaim.target_outcome.encode().into(),
+                    targetAssetIndex: U256::from(reclaim.target_asset_index),
                 },
             };
             (U256::ZERO, call.abi_encode())
+        }
+        ContractCall::Settle { channel, outcome, state_hash, reclaims } => {
+            (U256::ZERO, encode_settle(*channel, outcome, *state_hash, reclaims))
         }
     }
 }
@@ -576,23 +584,33 @@ fn encode_ours(call: &ChainCall) -> (U256, Vec<u8>) {
             .abi_encode()
         }
         ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency: _ } => {
-            let entry = |reclaim: &Reclaim| NitroAdjudicator::Reclaim {
-                sourceAssetIndex: U256::ZERO,
-                indexOfTargetInSource: U256::from(reclaim.index),
-                targetStateHash: reclaim.target_state,
-                targetOutcome: exits_of(&reclaim.target_outcome),
-                targetAssetIndex: U256::ZERO,
-            };
-            NitroAdjudicator::settleCall {
-                channelId: channel.0,
-                outcome: exits_of(outcome),
-                stateHash: *state_hash,
-                reclaims: reclaims.iter().map(entry).collect(),
-            }
-            .abi_encode()
+            let reclaims: Vec<_> = reclaims.iter().cloned().map(AssetReclaim::from).collect();
+            encode_settle(*channel, outcome, *state_hash, &reclaims)
         }
     };
     (U256::ZERO, data)
+}
+
+fn encode_settle(
+    channel: ChannelId,
+    outcome: &Outcome,
+    state_hash: B256,
+    reclaims: &[AssetReclaim],
+) -> Vec<u8> {
+    let entry = |reclaim: &AssetReclaim| NitroAdjudicator::Reclaim {
+        sourceAssetIndex: U256::from(reclaim.asset_index),
+        indexOfTargetInSource: U256::from(reclaim.reclaim.index),
+        targetStateHash: reclaim.reclaim.target_state,
+        targetOutcome: exits_of(&reclaim.reclaim.target_outcome),
+        targetAssetIndex: U256::from(reclaim.target_asset_index),
+    };
+    NitroAdjudicator::settleCall {
+        channelId: channel.0,
+        outcome: exits_of(outcome),
+        stateHash: state_hash,
+        reclaims: reclaims.iter().map(entry).collect(),
+    }
+    .abi_encode()
 }
 
 const fn name(fact: &ChainFact) -> &'static str {
@@ -604,6 +622,10 @@ const fn name(fact: &ChainFact) -> &'static str {
         ChainFact::Checkpointed { .. } => "checkpoint",
         ChainFact::Concluded { .. } => "conclusion",
         ChainFact::Reclaimed { .. } => "reclaim",
+        ChainFact::StateCheckpointed { .. } => "checkpointed state",
+        ChainFact::StateConcluded { .. } => "concluded state",
+        ChainFact::GuaranteeReclaimed { .. } => "reclaimed guarantee",
+        ChainFact::AllocationsPaid { .. } => "paid allocations",
     }
 }
 
@@ -653,6 +675,10 @@ pub(crate) fn log_data(log: &ChannelLog) -> LogData {
             let index = U256::from(*asset_index);
             NitroAdjudicator::Reclaimed { channelId: id, assetIndex: index }.encode_log_data()
         }
+        ChainFact::StateCheckpointed { .. }
+        | ChainFact::StateConcluded { .. }
+        | ChainFact::GuaranteeReclaimed { .. }
+        | ChainFact::AllocationsPaid { .. } => LogData::empty(),
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at its first surprise")]
 
 mod calls;
+mod crowd;
 mod deployment;
 mod endpoint;
 mod refusals;
@@ -13,4 +14,5 @@ mod restart;
 mod several;
 mod stuck;
 mod support;
+mod too_large;
 mod unreliable;

@@ -3,6 +3,7 @@
 use chain::ChainConfig;
 use engine::chain::{Block, BlockRef, Receipt};
 use engine::types::{Amount, Asset, B256, BlockNumber, CallId};
+use serde_json::json;
 
 use crate::support::{MemoryJournal, Service, World, channel, deposit, within};
 
@@ -56,6 +57,23 @@ async fn confirmed_deposit_is_taken_back_and_mined_again() {
     assert_eq!(service.handle.metrics().calls_reopened.get(), 1);
     let held = service.handle.holdings(Asset::NATIVE, channel(1)).await.unwrap();
     assert_eq!(held, Amount::from(5u64));
+}
+
+#[tokio::test]
+async fn approval_of_an_ended_call_that_is_taken_back_holds_up_nobody() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    world.give_tokens(service.handle.account(), 5).await;
+    world.mine(5).await;
+    // Its approval is mined; then the contract refuses the deposit.
+    service.handle.submit(CallId(1), deposit(channel(1), world.token(), 9, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Reverted { .. }));
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 1);
+    world.reorganise(2).await;
+    world.set("anvil_dropAllTransactions", json!([])).await;
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 0);
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
 }
 
 #[tokio::test]

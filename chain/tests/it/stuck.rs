@@ -176,6 +176,9 @@ async fn deadline_call_offers_no_more_than_the_account_has() {
     world.set_balance(account, 5_000_000 * u128::from(GWEI)).await;
     service.handle.submit(CallId(1), by(settle, now + 100, 9)).unwrap();
     service.until_in_flight(1).await;
+    // The climb is over, and the account cannot follow it.
+    pass(&world, 10 * GWEI, now + 50).await;
+    service.until_problem(&[&account.to_string(), "send it coins"]).await;
     let low = offers(&world).await[0];
     assert!(low < u128::from(100 * GWEI), "{low}");
     // The account gets coins, and the call what they pay for.
@@ -202,9 +205,12 @@ async fn deposit_in_front_of_a_deadline_call_is_raised_with_it() {
     service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
     service.until_in_flight(1).await;
     let now = chain_time(&world).await;
-    // Nothing is left but the margin.
-    service.handle.submit(CallId(2), by(settle, now + 100, 9)).unwrap();
+    // Less is left than the margin, of which a quarter is for the climb.
+    service.handle.submit(CallId(2), by(settle, now + 80, 9)).unwrap();
     service.until_in_flight(2).await;
+    let low = offers(&world).await;
+    assert!(low.iter().all(|fee| *fee < u128::from(10 * GWEI)), "{low:?}");
+    pass(&world, 100 * GWEI, now + 20).await;
     within("both offers", async {
         while offers(&world).await != [u128::from(900 * GWEI); 2] {
             tokio::task::yield_now().await;
@@ -213,6 +219,13 @@ async fn deposit_in_front_of_a_deadline_call_is_raised_with_it() {
     .await;
     world.mine(1).await;
     assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+}
+
+/// Moves the chain's clock with a block that first offers are too low for.
+async fn pass(world: &World, fee: u64, time: u64) {
+    world.set_base_fee(fee).await;
+    world.set("evm_setNextBlockTimestamp", json!([time])).await;
+    world.mine(1).await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
 use crate::draft::Draft;
 use crate::effect::Update;
-use crate::ledger::CallState;
+use crate::ledger::{CallState, Change};
 use crate::objectives::{ExitReason, answer_challenge, enter_payment_exit};
 use crate::types::ChannelId;
 
@@ -37,31 +37,40 @@ fn apply(draft: &mut Draft<'_>, block: Block) {
 /// Channels of others share the adjudicator: their logs are none of our business (gap C11).
 fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
     let ChannelLog { channel, fact } = log;
+    draft.record_buried(block, channel, &fact);
     if !draft.is_known(channel) {
         return;
     }
-    let challenge = match &fact {
-        ChainFact::ChallengeRegistered { finalizes_at, candidate, .. } => {
+    let challenged = match &fact {
+        ChainFact::ChallengeRegistered { finalizes_at, .. } => {
             draft.notify(Update::Challenged { channel, finalizes_at: *finalizes_at });
-            Some(candidate.clone())
+            true
         }
-        _ => None,
+        _ => false,
     };
     if draft.ledger(channel).is_some()
         && let Some(ledger) = draft.ledger_mut(channel)
     {
-        if let Some(shown) = &challenge {
-            ledger.adopt(shown);
-        }
+        let changes = match &fact {
+            ChainFact::ChallengeRegistered { candidate, .. }
+            | ChainFact::StateCheckpointed { candidate, .. }
+            | ChainFact::StateConcluded { candidate, .. } => ledger.adopt(candidate),
+            _ => Vec::new(),
+        };
         let asset = ledger.asset;
         ledger.onchain.record(block, fact, asset);
-        if challenge.is_some() {
+        // What the newest state guarantees goes on from here.
+        let targets = ledger.targets();
+        targets.into_iter().for_each(|target| draft.touch(target));
+        changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
+        if challenged {
             answer_challenge(draft, channel);
         }
     } else if let Some(payment) = draft.payment_mut(channel) {
+        payment.adopt(&fact);
         let asset = payment.asset;
         payment.onchain.record(block, fact, asset);
-        if challenge.is_some() {
+        if challenged {
             enter_payment_exit(draft, channel, ExitReason::Challenged);
         }
     }
@@ -86,6 +95,10 @@ fn release_calls(draft: &mut Draft<'_>, block: &BlockRef) {
         let hops: Vec<ChannelId> = hops.into_iter().flatten().collect();
         hops.into_iter().for_each(|hop| draft.touch(hop));
     }
+    // Gas may be cheaper by now, or a peer of another mind.
+    let deferred: Vec<ChannelId> = draft.state().deferred.iter().copied().collect();
+    deferred.into_iter().for_each(|id| draft.touch(id));
+    draft.forget_buried(block.number);
 }
 
 /// Takes back what happened above `ancestor`. A deposit that is gone is made again by the crank;
@@ -96,10 +109,9 @@ fn roll_back(draft: &mut Draft<'_>, ancestor: BlockRef) {
     draft.set_cursor(cursor);
     let ledgers: Vec<ChannelId> = draft.state().ledgers.keys().copied().collect();
     for id in ledgers {
-        let Some(mut onchain) = draft.ledger(id).map(|ledger| ledger.onchain.clone()) else {
-            continue;
-        };
-        if onchain.roll_back(ancestor.number)
+        let Some(ledger) = draft.ledger(id) else { continue };
+        let (mut onchain, asset) = (ledger.onchain.clone(), ledger.asset);
+        if onchain.roll_back(ancestor.number, asset)
             && let Some(ledger) = draft.ledger_mut(id)
         {
             ledger.onchain = onchain;
@@ -107,13 +119,13 @@ fn roll_back(draft: &mut Draft<'_>, ancestor: BlockRef) {
     }
     let payments: Vec<ChannelId> = draft.state().payments.keys().copied().collect();
     for id in payments {
-        let Some(mut onchain) = draft.payment(id).map(|channel| channel.onchain.clone()) else {
-            continue;
-        };
-        if onchain.roll_back(ancestor.number)
+        let Some(channel) = draft.payment(id) else { continue };
+        let (mut onchain, asset) = (channel.onchain.clone(), channel.asset);
+        if onchain.roll_back(ancestor.number, asset)
             && let Some(channel) = draft.payment_mut(id)
         {
             channel.onchain = onchain;
         }
     }
+    draft.roll_back_buried(ancestor.number);
 }

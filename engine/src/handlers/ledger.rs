@@ -6,7 +6,7 @@ use crate::ledger::{
     Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
 use crate::objectives::{
-    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, may_release_left,
+    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, propose, share,
     start_direct_defund,
 };
 use crate::payment::{FinalState, PaymentPhase, is_complete};
@@ -107,7 +107,8 @@ pub(super) fn postfund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal
 
 /// The peer gives the opening up. Also counts when this side has done so as well.
 pub(super) fn declined(draft: &mut Draft<'_>, from: Address, id: ChannelId, reason: DeclineReason) {
-    if shared(draft, from, id).is_some_and(|ledger| !ledger.has_opened()) {
+    let opening = |ledger: &Ledger| !ledger.has_opened() && !ledger.is_exiting();
+    if shared(draft, from, id).is_some_and(opening) {
         direct_fund_declined(draft, id, from, reason);
     }
 }
@@ -125,11 +126,13 @@ pub(super) fn close(
     if ledger.status().mode != ChannelMode::Open {
         return;
     }
-    if !ledger.agreed.guarantees.is_empty() {
+    if !ledger.is_exiting() && !ledger.agreed.guarantees.is_empty() {
         let reason = DeclineReason::GuaranteesRunning;
         return draft.send(from, &Message::Decline { objective, reason });
     }
-    if turn <= ledger.agreed.turn || !seal.proves(ledger.final_state(turn).hash(id), from) {
+    let hash = ledger.final_state(turn).hash(id);
+    let turn_fits = turn > ledger.agreed.turn && !ledger.is_too_far(turn);
+    if !turn_fits || !seal.proves(hash, from) {
         draft.report(from, Offence::BadSignature);
         let reason = DeclineReason::State;
         return draft.send(from, &Message::Decline { objective, reason });
@@ -142,8 +145,8 @@ pub(super) fn close(
     if let Some(ledger) = draft.ledger_mut(id) {
         let mut closing = ledger
             .closing
-            .filter(|closing| closing.turn == turn)
-            .unwrap_or(Closing { turn, signatures: [None; 2] });
+            .filter(|closing| closing.hash == hash)
+            .unwrap_or(Closing { turn, hash, signatures: [None; 2] });
         if let Some(entry) = closing.signatures.get_mut(theirs) {
             *entry = Some(seal.signature);
         }
@@ -165,7 +168,7 @@ pub(super) struct Proposal {
 }
 
 /// The leader proposes; it is answered at once, so no proposal waits behind another (gap L5).
-pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, proposal: &Proposal) {
+pub(super) fn proposed(draft: &mut Draft<'_>, from: Address, id: ChannelId, proposal: &Proposal) {
     let Some(ledger) = shared(draft, from, id) else { return };
     if ledger.me != Side::Follower {
         return draft.report(from, Offence::NotAllowed);
@@ -176,8 +179,11 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
     if !proposal.seal.proves(proposal.seal.hash, from) {
         return draft.report(from, Offence::BadSignature);
     }
+    let refused = ledger.was_refused(proposal.turn);
     let answer = match expected(draft, id, proposal) {
         Err(reason) => Err(reason),
+        // It comes once more, and would be agreed to by now: the refusal that went out stands.
+        Ok(()) if refused => return,
         Ok(()) => {
             let signer = draft.signer;
             let Some(ledger) = draft.ledger_mut(id) else { return };
@@ -190,9 +196,14 @@ pub(super) fn propose(draft: &mut Draft<'_>, from: Address, id: ChannelId, propo
         Ok(signature) => {
             let seal = Seal::new(proposal.seal.hash, signature, draft.me());
             draft.send(from, &Message::Countersign { ledger: id, turn, seal });
-            draft.touch(proposal.change.target());
+            proposal.change.target().into_iter().for_each(|target| draft.touch(target));
         }
-        Err(reason) => draft.send(from, &Message::Refuse { ledger: id, turn, reason }),
+        Err(reason) => {
+            if let Some(ledger) = draft.ledger_mut(id) {
+                ledger.refuse(turn);
+            }
+            draft.send(from, &Message::Refuse { ledger: id, turn, reason });
+        }
     }
 }
 
@@ -202,7 +213,8 @@ fn expected(
     ledger: ChannelId,
     proposal: &Proposal,
 ) -> Result<(), RefusalReason> {
-    let target = proposal.change.target();
+    // That nothing changes calls for nothing.
+    let Some(target) = proposal.change.target() else { return Ok(()) };
     let channel = draft.payment(target).ok_or(RefusalReason::NotExpected)?;
     if channel.left != Some(ledger) && channel.right != Some(ledger) {
         return Err(RefusalReason::NotExpected);
@@ -214,6 +226,7 @@ fn expected(
         Change::Remove { left_amount, .. } => {
             expected_remove(draft, ledger, target, left_amount, &proposal.evidence)
         }
+        Change::Keep => Ok(()),
     }
 }
 
@@ -256,11 +269,9 @@ fn expected_remove(
     left_amount: Amount,
     evidence: &Evidence,
 ) -> Result<(), RefusalReason> {
-    let Some((channel, ledger)) = draft.payment(target).zip(draft.ledger(ledger_id)) else {
-        return Err(RefusalReason::NotExpected);
-    };
+    let Some(channel) = draft.payment(target) else { return Err(RefusalReason::NotExpected) };
     let paid = channel.capacity.checked_sub(left_amount).ok_or(RefusalReason::NotExpected)?;
-    // Everyone's signature, ours among them, decides whatever else was said before.
+    // Everyone's signature, ours among them, counts whatever else was said before.
     if evidence.proves(channel.final_hash(paid), &channel.fixed.participants) {
         let signatures = evidence.signatures.iter().copied().map(Some).collect();
         if let Some(channel) = draft.payment_mut(target) {
@@ -269,20 +280,8 @@ fn expected_remove(
                 channel.phase = PaymentPhase::Closing;
             }
         }
-        return Ok(());
     }
-    // The chain has decided.
-    if channel.resolution(draft.chain_time()).is_some_and(|resolution| resolution.paid == paid) {
-        return Ok(());
-    }
-    if !paid.is_zero() {
-        return Err(RefusalReason::Evidence);
-    }
-    // The channel never opened. On our right everything comes back to us; on our left it must be
-    // safe to let go.
-    let given_up = matches!(channel.phase, PaymentPhase::Cancelled(_) | PaymentPhase::Closing);
-    let ours = given_up && left_side(channel, ledger) == ledger.me;
-    if ours || (left_side(channel, ledger) != ledger.me && may_release_left(draft, target)) {
+    if share(draft, target, ledger_id) == Some(paid) {
         Ok(())
     } else {
         Err(RefusalReason::NotExpected)
@@ -304,10 +303,11 @@ pub(super) fn countersign(
         return draft.report(from, Offence::BadSignature);
     }
     let Some(ledger) = draft.ledger_mut(id) else { return };
+    let withdrawn = ledger.withdrawn.clone();
     let changes = ledger.countersigned(turn, seal.hash, seal.signature);
-    for change in changes {
-        draft.touch(change.target());
-    }
+    // What was refused before it may be done with.
+    withdrawn.iter().for_each(|(_, target)| draft.touch(*target));
+    changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
 }
 
 /// The follower does not agree: what was refused is given up, what was built on it is proposed
@@ -329,11 +329,20 @@ pub(super) fn refuse(
             Change::Add { target, .. } if position == 0 => {
                 refuse_addition(draft, target, reason);
             }
-            // A removal that is refused leaves the guarantee as it is; asking again at once would
-            // get the same answer.
-            Change::Remove { .. } if position == 0 => {}
+            // A removal that is refused leaves the guarantee as it is. Asking again at once would
+            // get the same answer; with the next block it may be another.
+            Change::Remove { target, .. } if position == 0 => draft.defer(target, true),
             Change::Add { target, .. } | Change::Remove { target, .. } => draft.touch(target),
+            // Refused as everything is now: asked again with the next refusal.
+            Change::Keep if position == 0 => return,
+            Change::Keep => {}
         }
+    }
+    draft.settle();
+    // The follower has our signature on what it refuses. Once a later state is agreed, nobody can
+    // show it any more, and what it would have guaranteed is done with.
+    if draft.ledger(id).is_some_and(Ledger::has_loose_ends) {
+        let _ = propose(draft, id, Change::Keep, Evidence::default());
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
         }
         Message::Propose { ledger, turn, parent, change, seal, evidence } => {
             let proposal = ledger::Proposal { turn, parent, change, seal, evidence };
-            ledger::propose(draft, from, ledger, &proposal);
+            ledger::proposed(draft, from, ledger, &proposal);
         }
         Message::Countersign { ledger, turn, seal } => {
             ledger::countersign(draft, from, ledger, turn, seal);

@@ -39,20 +39,23 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
             // What the call did must be seen before the chain is judged again.
             Receipt::Succeeded { block } if *block > seen => CallState::Until(*block),
             Receipt::Succeeded { .. } => CallState::None,
-            Receipt::Reverted { .. } if outdated(call, holdings) => CallState::None,
+            Receipt::Reverted { .. } | Receipt::TooLarge { .. } if outdated(call, holdings) => {
+                CallState::None
+            }
             // Same call, same answer until the chain has moved.
-            Receipt::Reverted { .. } => CallState::Until(BlockNumber(seen.0.saturating_add(1))),
+            Receipt::Reverted { .. } | Receipt::TooLarge { .. } => {
+                CallState::Until(BlockNumber(seen.0.saturating_add(1)))
+            }
         };
         draft.set_call(channel, next);
     }
-    let disputed = matches!(call, ChainCall::Challenge { .. } | ChainCall::Settle { .. });
-    if disputed
-        && matches!(receipt, Receipt::Reverted { .. })
-        && let Some(first) = call.channels().first()
+    let refused = matches!(receipt, Receipt::Reverted { .. } | Receipt::TooLarge { .. });
+    let counts = !matches!(call, ChainCall::Deposit { .. });
+    if let Some(first) = call.channels().first().filter(|_| counts)
         && draft.ledger(*first).is_some()
         && let Some(ledger) = draft.ledger_mut(*first)
     {
-        ledger.refused_calls = ledger.refused_calls.wrapping_add(1);
+        ledger.refused_calls = if refused { ledger.refused_calls.saturating_add(1) } else { 0 };
     }
 }
 

@@ -248,7 +248,7 @@ fn close_payment(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, Reque
 
 fn exit_ledger(draft: &mut Draft<'_>, id: ChannelId) -> Result<Response, RequestError> {
     let ledger = draft.ledger(id).ok_or(RequestError::UnknownLedger(id))?;
-    if matches!(ledger.phase, LedgerPhase::Exiting(_)) {
+    if ledger.is_exiting() {
         return Err(RequestError::AlreadyExiting(id));
     }
     if ledger.supported_turn().is_none() || ledger.status().holdings.is_zero() {

@@ -107,10 +107,11 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
             }
         }
         // It was on its way when the dispute began, and can still be redeemed with the others.
-        PaymentPhase::Exiting(_) if channel.may_redeem_more() => {
+        PaymentPhase::Exiting(_) if channel.may_redeem_more(draft.chain_time()) => {
             if credit(draft, voucher, signer).is_err() {
                 draft.report(from, Offence::BadVoucher);
             }
+            draft.touch(voucher.channel);
         }
         // Too late, and the payer gets it back: no offence.
         PaymentPhase::Exiting(_) => {}

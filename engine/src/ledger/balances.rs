@@ -65,14 +65,17 @@ pub enum Change {
         /// What the left side gets; the rest goes to the right side.
         left_amount: Amount,
     },
+    /// Changes nothing but the turn, so that no refused proposal counts any more.
+    Keep,
 }
 
 impl Change {
     /// The payment channel that the change is about.
     #[must_use]
-    pub const fn target(&self) -> ChannelId {
+    pub const fn target(&self) -> Option<ChannelId> {
         match self {
-            Self::Add { target, .. } | Self::Remove { target, .. } => *target,
+            Self::Add { target, .. } | Self::Remove { target, .. } => Some(*target),
+            Self::Keep => None,
         }
     }
 }
@@ -143,14 +146,24 @@ impl Balances {
     /// See [`ChangeError`]; `self` is unchanged in every case.
     pub fn apply(&self, change: &Change, turn: TurnNumber) -> Result<Self, ChangeError> {
         let mut next = self.clone();
-        next.turn = turn;
+        next.apply_in_place(change, turn)?;
+        Ok(next)
+    }
+
+    /// Like [`Balances::apply`], on these balances themselves.
+    ///
+    /// # Errors
+    /// See [`ChangeError`]; nothing has changed then.
+    pub fn apply_in_place(&mut self, change: &Change, turn: TurnNumber) -> Result<(), ChangeError> {
         match change {
             Change::Add { target, guarantee, left_deposit } => {
-                next.add(*target, *guarantee, *left_deposit)?;
+                self.add(*target, *guarantee, *left_deposit)?;
             }
-            Change::Remove { target, left_amount } => next.remove(*target, *left_amount)?,
+            Change::Remove { target, left_amount } => self.remove(*target, *left_amount)?,
+            Change::Keep => {}
         }
-        Ok(next)
+        self.turn = turn;
+        Ok(())
     }
 
     fn add(

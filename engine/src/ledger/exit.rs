@@ -1,30 +1,29 @@
 //! What a ledger is worth on chain, without the peer.
 
-use super::{ChannelMode, Ledger, Move, OnChainStatus};
+use super::{Balances, Change, Guarantee, Ledger, Move, Side};
 use crate::chain::{ChainCall, Challenge, Reclaim, Urgency};
 use crate::crypto::{Signature, Signer};
 use crate::outcome::{
-    Allocation, AllocationKind, Outcome, SingleAssetExit, reclaim_effects, settle_effects,
-    transfer_effects,
+    Allocation, AllocationKind, SingleAssetExit, guarantee_sides, inferred_payout,
+    reclaim_in_place, settle_effects,
 };
 use crate::payment::Resolution;
-use crate::state::{SupportedState, challenge_hash};
+use crate::policy::gas;
+use crate::state::{SupportedState, VariablePart, challenge_hash};
 use crate::types::{Amount, B256, ChannelId, Destination, TurnNumber};
 
-/// Outcomes that are told apart at most. A cheater can make the outcome on chain ambiguous only by
-/// paying some of two allocations, each of which ends with the first payment.
-const MAX_OUTCOMES: usize = 64;
-
-/// Guarantees that one settlement reclaims at most, so that it fits any block.
-const MAX_RECLAIMS: usize = 32;
+/// How the payment channels that a ledger guarantees ended, as far as the chain has decided.
+pub type Resolutions<'a> = &'a dyn Fn(ChannelId) -> Option<Resolution>;
 
 /// What can be done about a finalized ledger.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settlement {
     /// The call that reclaims what can be reclaimed and pays what can be paid.
     pub call: ChainCall,
-    /// What the call brings to this node.
+    /// What the call, and those that follow when one is not enough, bring to this node.
     pub gain: Amount,
+    /// Gas that they cost.
+    pub gas: u64,
 }
 
 impl Ledger {
@@ -59,139 +58,196 @@ impl Ledger {
         Some(Challenge { fixed: self.fixed.clone(), proof: Vec::new(), candidate, challenger })
     }
 
-    /// Takes a state that the peer has shown on chain. The follower may hold a state that this
-    /// leader has proposed and whose countersignature never came: it counts as agreed then.
-    pub fn adopt(&mut self, shown: &SupportedState) {
-        let hash = shown.state.hash(self.id);
-        let theirs = self.peer();
-        let signature =
-            shown.signatures.iter().find(|signature| signature.recover(hash) == Ok(theirs));
-        if let Some(signature) = signature {
-            self.countersigned(shown.state.turn, hash, *signature);
+    /// Takes a state that somebody has shown on chain. Whatever both have signed is agreed, however
+    /// this node comes to know of it: a peer that keeps its own signature to itself takes nobody
+    /// hostage by showing the state. Returns the changes that are agreed by it.
+    pub fn adopt(&mut self, shown: &SupportedState) -> Vec<Change> {
+        let Some(signatures) = self.signed_by_both(shown) else { return Vec::new() };
+        let (state, hash) = (&shown.state, shown.state.hash(self.id));
+        let both = signatures.map(Some);
+        if state.is_final {
+            self.adopt_final(state, signatures);
+            return Vec::new();
+        }
+        if state.turn == TurnNumber::PREFUND && !self.has_opened() && hash == self.prefund_hash() {
+            self.prefund = both;
+        }
+        if state.turn == self.agreed.turn && hash == self.agreed_hash() {
+            self.signatures = both;
+        }
+        let theirs = signatures.get(self.me.other().index()).copied();
+        if let Some(signature) = theirs
+            && self.pending.iter().any(|pending| pending.hash == hash)
+        {
+            return self.countersigned(state.turn, hash, signature);
+        }
+        if state.turn > self.agreed.turn
+            && let Some(balances) = self.balances_of(state)
+        {
+            self.pending.clear();
+            self.agree(balances, both);
+        }
+        Vec::new()
+    }
+
+    fn adopt_final(&mut self, state: &VariablePart, signatures: [Signature; 2]) {
+        let hash = state.hash(self.id);
+        if hash == self.final_state(state.turn).hash(self.id) {
+            let signatures = signatures.map(Some);
+            self.closing = Some(super::Closing { turn: state.turn, hash, signatures });
         }
     }
 
-    /// The payment channels that the newest agreed or proposed content guarantees.
+    /// The signatures of leader and follower, if both have signed.
+    fn signed_by_both(&self, shown: &SupportedState) -> Option<[Signature; 2]> {
+        let hash = shown.state.hash(self.id);
+        let by = |side| {
+            let signer = self.participant(side);
+            shown.signatures.iter().copied().find(|sig| sig.recover(hash) == Ok(signer))
+        };
+        Some([by(Side::Leader)?, by(Side::Follower)?])
+    }
+
+    /// The content that a state of this ledger stands for; none when it is not one that honest
+    /// nodes make, or not about the same money.
+    fn balances_of(&self, state: &VariablePart) -> Option<Balances> {
+        let [leader, follower] = self.destinations();
+        let exit = state.outcome.0.first()?;
+        let [first, second, guarantees @ ..] = exit.allocations.as_slice() else { return None };
+        let mut balances = Balances {
+            turn: state.turn,
+            leader: first.amount,
+            follower: second.amount,
+            guarantees: std::collections::BTreeMap::new(),
+        };
+        for allocation in guarantees {
+            let left = match guarantee_sides(allocation)? {
+                (left, right) if (left, right) == (leader, follower) => Side::Leader,
+                (left, right) if (left, right) == (follower, leader) => Side::Follower,
+                _ => return None,
+            };
+            let guarantee = Guarantee { amount: allocation.amount, left };
+            balances.guarantees.insert(guarantee_target(allocation)?, guarantee);
+        }
+        let same = self.state(&balances, state.is_final) == *state;
+        (same && balances.total() == self.agreed.total()).then_some(balances)
+    }
+
+    /// The payment channels that any state guarantees which may still become final: the agreed one,
+    /// and everything newer that this node has signed.
     #[must_use]
     pub fn targets(&self) -> Vec<ChannelId> {
         let agreed = self.agreed.guarantees.keys().copied();
-        let pending = self.pending.iter().map(|pending| pending.change.target());
-        let mut targets: Vec<ChannelId> = agreed.chain(pending).collect();
+        let pending = self.pending.iter().filter_map(|pending| pending.change.target());
+        let withdrawn = self.withdrawn.iter().map(|(_, target)| *target);
+        let mut targets: Vec<ChannelId> = agreed.chain(pending).chain(withdrawn).collect();
         targets.sort_unstable();
         targets.dedup();
         targets
     }
 
+    /// True when a state that may still become final may guarantee the payment channel.
+    #[must_use]
+    pub fn may_guarantee(&self, target: ChannelId) -> bool {
+        self.agreed.guarantees.contains_key(&target)
+            || self.has_pending(target)
+            || self.withdrawn.iter().any(|(_, withdrawn)| *withdrawn == target)
+    }
+
     /// True when money of the ledger hangs on the payment channel, as far as is known: on chain
-    /// once the outcome is final there, else in what is agreed or proposed.
+    /// once the outcome is final there, reclaimed or not, else in what has been signed.
     #[must_use]
     pub fn guarantees(&self, target: ChannelId, time: u64) -> bool {
-        let status = self.status();
-        match self.finalized_outcome(&status).filter(|_| status.is_finalized(time)) {
-            Some(outcome) => outcome
-                .0
-                .iter()
-                .flat_map(|exit| &exit.allocations)
-                .any(|allocation| guarantee_target(allocation) == Some(target)),
-            None => self.agreed.guarantees.contains_key(&target) || self.has_pending(target),
-        }
-    }
-
-    /// The outcome that the ledger was, or will be, finalized with on chain.
-    fn finalized_outcome(&self, status: &OnChainStatus) -> Option<Outcome> {
-        match status.mode {
-            ChannelMode::Open => None,
-            ChannelMode::Challenge { .. } => {
-                status.challenged.as_ref().map(|state| state.outcome.clone())
+        match self.registered_exit().filter(|_| self.status().is_finalized(time)) {
+            Some(exit) => {
+                exit.allocations.iter().any(|some| guarantee_target(some) == Some(target))
             }
-            // Every final state that this node has signed has the agreed outcome (gap S2).
-            ChannelMode::Concluded => Some(self.state(&self.agreed, true).outcome),
+            None => self.may_guarantee(target),
         }
     }
 
-    /// State hash that the ledger was finalized with; zero when it was concluded.
-    fn finalized_state(&self, status: &OnChainStatus) -> B256 {
-        let state = status.challenged.as_ref();
-        state.map_or(B256::ZERO, |state| state.hash(self.id))
+    fn registered_exit(&self) -> Option<&SingleAssetExit> {
+        self.status().registered.as_ref()?.outcome.0.first()
     }
 
-    /// The payment channels that the outcome on chain guarantees.
+    /// The payment channels that the outcome on chain guarantees, and that were not reclaimed.
     #[must_use]
     pub fn finalized_targets(&self) -> Vec<ChannelId> {
-        let outcome = self.finalized_outcome(&self.status()).unwrap_or_default();
-        outcome.0.iter().flat_map(|exit| &exit.allocations).filter_map(guarantee_target).collect()
+        let Some(exit) = self.registered_exit() else { return Vec::new() };
+        let mut allocations = exit.allocations.clone();
+        for change in &self.status().moves {
+            let Move::Reclaim { which } = change else { continue };
+            let only = || allocations.iter().position(|some| guarantee_target(some).is_some());
+            let index = which.and_then(|(index, _)| usize::try_from(index).ok()).or_else(only);
+            if let Some(index) = index.filter(|index| *index < allocations.len()) {
+                allocations.remove(index);
+            }
+        }
+        allocations.iter().filter_map(guarantee_target).collect()
+    }
+
+    /// True when nothing is left that the outcome on chain allocates: all money is out.
+    #[must_use]
+    pub fn is_paid_out(&self, resolutions: Resolutions<'_>) -> bool {
+        let status = self.status();
+        let left = self.left(resolutions);
+        status.forgotten || (!left.is_empty() && left.iter().all(|some| some.amount.is_zero()))
     }
 
     /// True when the outcome on chain still owes this node something.
     #[must_use]
-    pub fn has_unpaid(&self, time: u64) -> bool {
-        let status = self.status();
-        status.is_finalized(time)
-            && self.outcomes(&|_| None).first().is_some_and(|exit| {
-                let mine = exit.total_for(self.participant(self.me).into());
-                mine.is_none_or(|mine| !mine.is_zero())
-            })
+    pub fn has_unpaid(&self, resolutions: Resolutions<'_>) -> bool {
+        let mine: Destination = self.participant(self.me).into();
+        let left = self.left(resolutions);
+        left.iter().any(|some| some.destination == mine && !some.amount.is_zero())
     }
 
-    /// Outcomes that the adjudicator may hold for this ledger now, most likely first.
-    ///
-    /// Its logs say how much was paid, not to whom, and that a guarantee was reclaimed, not which
-    /// (weakness W16). All that fit are listed; a settlement that assumes a wrong one is refused
-    /// and costs nothing, and the next one is tried. So nobody can lock the rest by paying or
-    /// reclaiming in an unusual order.
+    /// What the outcome on chain still has to pay, replayed from the logs by the rules that the
+    /// contract's interface states: nothing is guessed, whatever strangers pay and reclaim.
     #[must_use]
-    pub fn outcomes(
-        &self,
-        resolution: &dyn Fn(ChannelId) -> Option<Resolution>,
-    ) -> Vec<SingleAssetExit> {
-        let status = self.status();
-        let first =
-            self.finalized_outcome(&status).and_then(|outcome| outcome.0.into_iter().next());
-        let mut outcomes: Vec<SingleAssetExit> = first.into_iter().collect();
-        for change in &status.moves {
-            let mut next: Vec<SingleAssetExit> = Vec::new();
-            for exit in &outcomes {
-                for allocations in moved(&exit.allocations, *change, resolution) {
-                    let exit = SingleAssetExit { allocations, ..exit.clone() };
-                    if !next.contains(&exit) && next.len() < MAX_OUTCOMES {
-                        next.push(exit);
+    pub fn left(&self, resolutions: Resolutions<'_>) -> Vec<Allocation> {
+        let registered = self.registered_exit();
+        let mut left = registered.map(|exit| exit.allocations.clone()).unwrap_or_default();
+        for change in &self.status().moves {
+            match change {
+                Move::Payout { initial, paid, amounts } => match amounts {
+                    Some(amounts) => take_off(&mut left, amounts),
+                    None => {
+                        let amounts = inferred_payout(*initial, *paid, &left);
+                        take_off(&mut left, &amounts);
                     }
-                }
-            }
-            if !next.is_empty() {
-                outcomes = next;
+                },
+                Move::Reclaim { which } => reclaim(&mut left, *which, resolutions),
             }
         }
-        outcomes
+        left
     }
 
     /// The next settlement of the finalized ledger, with everything that has been resolved by now.
     /// None when it would bring this node nothing.
     #[must_use]
-    pub fn settlement(
-        &self,
-        resolution: &dyn Fn(ChannelId) -> Option<Resolution>,
-    ) -> Option<Settlement> {
+    pub fn settlement(&self, resolutions: Resolutions<'_>) -> Option<Settlement> {
         let status = self.status();
-        let outcomes = self.outcomes(resolution);
-        let count = u32::try_from(outcomes.len()).ok()?;
-        let at = self.refused_calls.checked_rem(count)?;
-        let exit = outcomes.into_iter().nth(usize::try_from(at).ok()?)?;
-        let (reclaims, allocations) = reclaim_all(&exit.allocations, resolution);
-        let gain = payout(&allocations, status.holdings, self.participant(self.me).into());
-        // What was reclaimed is worth nothing by itself; the last step is what counts.
-        let more = reclaims.len() >= MAX_RECLAIMS;
-        if gain.is_zero() && !more {
+        let allocations = self.left(resolutions);
+        let mut outcome = status.registered.as_ref()?.outcome.clone();
+        let guarantees = allocations.iter().filter_map(guarantee_target).count();
+        let (mut reclaims, resolved) = reclaim_all(&allocations, resolutions);
+        let gain = payout(&resolved, status.holdings, self.participant(self.me).into());
+        if gain.is_zero() {
             return None;
         }
+        let gas = gas::settle_all(guarantees, reclaims.len());
+        // Refused as too large, or for a reason that nobody foresaw: fewer at a time.
+        reclaims.truncate(gas::reclaims_at_once(guarantees) >> self.refused_calls.min(8));
+        outcome.0.first_mut()?.allocations = allocations;
         let call = ChainCall::Settle {
             channel: self.id,
-            outcome: Outcome(vec![exit]),
-            state_hash: self.finalized_state(&status),
+            outcome,
+            state_hash: status.state_hash(self.id),
             reclaims,
             urgency: Urgency { deadline: None, at_risk: gain },
         };
-        Some(Settlement { call, gain })
+        Some(Settlement { call, gain, gas })
     }
 
     /// What this node could lose at most if the newest agreed state were not enforced.
@@ -202,68 +258,58 @@ impl Ledger {
     }
 }
 
-fn guarantee_target(allocation: &Allocation) -> Option<ChannelId> {
+pub(crate) fn guarantee_target(allocation: &Allocation) -> Option<ChannelId> {
     (allocation.kind == AllocationKind::GUARANTEE).then_some(ChannelId(allocation.destination.0))
 }
 
-/// All allocations that `change` may have made of these.
-fn moved(
-    allocations: &[Allocation],
-    change: Move,
-    resolution: &dyn Fn(ChannelId) -> Option<Resolution>,
-) -> Vec<Vec<Allocation>> {
-    match change {
-        Move::Payout { initial, paid } => {
-            let simple: Vec<u64> = (0_u64..)
-                .zip(allocations)
-                .filter(|(_, allocation)| allocation.kind != AllocationKind::GUARANTEE)
-                .map(|(index, _)| index)
-                .collect();
-            // Everybody at once is what honest nodes do.
-            let single = simple.iter().map(|index| vec![*index]);
-            std::iter::once(simple.clone())
-                .chain(single)
-                .filter(|indices| !indices.is_empty())
-                .filter_map(|indices| transfer_effects(initial, allocations, &indices).ok())
-                .filter(|effects| effects.paid == paid)
-                .map(|effects| effects.remaining)
-                .collect()
-        }
-        Move::Reclaim => allocations
-            .iter()
-            .enumerate()
-            .filter_map(|(index, allocation)| {
-                let target = resolution(guarantee_target(allocation)?)?;
-                reclaim_effects(allocations, target.allocations(), index).ok()
-            })
-            .collect(),
+fn take_off(allocations: &mut [Allocation], amounts: &[Amount]) {
+    for (allocation, paid) in allocations.iter_mut().zip(amounts) {
+        allocation.amount = allocation.amount.saturating_sub(*paid);
     }
 }
 
-/// Reclaims every guarantee whose target is final: the calls, and what they make of the ledger.
+/// Where the logs do not say which guarantee was reclaimed there is only one, and its target says
+/// the rest. A reclaim that cannot be followed leaves the allocations as they were: what is asked of
+/// the chain with them is refused, and costs nothing.
+fn reclaim(
+    left: &mut Vec<Allocation>,
+    which: Option<(u64, [Amount; 2])>,
+    resolutions: Resolutions<'_>,
+) {
+    let target = match which {
+        Some((index, shares)) => {
+            let nobody = Destination(B256::ZERO);
+            let shares = shares.map(|share| Allocation::simple(nobody, share));
+            usize::try_from(index).ok().map(|index| (index, shares.to_vec()))
+        }
+        None => left.iter().enumerate().find_map(|(index, some)| {
+            let resolution = resolutions(guarantee_target(some)?)?;
+            Some((index, resolution.allocations().to_vec()))
+        }),
+    };
+    if let Some((index, target)) = target {
+        let _ = reclaim_in_place(left, &target, index);
+    }
+}
+
+/// Reclaims every guarantee whose target is final: the calls, the last position first so that none
+/// moves another, and what they make of the ledger.
 fn reclaim_all(
     allocations: &[Allocation],
-    resolution: &dyn Fn(ChannelId) -> Option<Resolution>,
+    resolutions: Resolutions<'_>,
 ) -> (Vec<Reclaim>, Vec<Allocation>) {
-    let (mut reclaims, mut current, mut index) = (Vec::new(), allocations.to_vec(), 0);
-    while let Some(allocation) = current.get(index)
-        && reclaims.len() < MAX_RECLAIMS
-    {
-        let target = guarantee_target(allocation).and_then(resolution);
-        let effects = target.and_then(|target| {
-            Some((reclaim_effects(&current, target.allocations(), index).ok()?, target))
-        });
-        match effects {
-            Some((next, target)) => {
-                current = next;
-                reclaims.push(Reclaim {
-                    index: u64::try_from(index).unwrap_or(u64::MAX),
-                    target_state: target.state_hash,
-                    target_outcome: target.outcome,
-                });
-            }
-            None => index = index.saturating_add(1),
+    let (mut reclaims, mut current) = (Vec::new(), allocations.to_vec());
+    for index in (0..allocations.len()).rev() {
+        let target = allocations.get(index).and_then(guarantee_target).and_then(resolutions);
+        let Some(target) = target else { continue };
+        if reclaim_in_place(&mut current, target.allocations(), index).is_err() {
+            continue;
         }
+        reclaims.push(Reclaim {
+            index: u64::try_from(index).unwrap_or(u64::MAX),
+            target_state: target.state_hash,
+            target_outcome: target.outcome,
+        });
     }
     (reclaims, current)
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Ledger, Side};
+use super::{Change, Ledger, MAX_TURN_GAP, Side};
 use crate::crypto::{Signature, Signer};
 use crate::types::{B256, TurnNumber};
 
@@ -36,6 +36,25 @@ impl Ledger {
         self.me == Side::Follower && parent == self.agreed.turn && turn > self.agreed.turn
     }
 
+    /// True when nobody has a reason to sign a turn so far ahead.
+    #[must_use]
+    pub fn is_too_far(&self, turn: TurnNumber) -> bool {
+        turn.0 > self.agreed.turn.0.saturating_add(MAX_TURN_GAP)
+    }
+
+    /// True when a proposal of that turn was refused before.
+    #[must_use]
+    pub fn was_refused(&self, turn: TurnNumber) -> bool {
+        self.refused.is_some_and(|refused| turn <= refused)
+    }
+
+    /// Remembers a refusal.
+    pub fn refuse(&mut self, turn: TurnNumber) {
+        if !self.is_too_far(turn) {
+            self.refused = self.refused.max(Some(turn));
+        }
+    }
+
     /// Countersigns the next proposal. The caller has decided that the payment channel calls for
     /// the change, and that `leader` recovers to the leader over `hash`.
     ///
@@ -49,7 +68,7 @@ impl Ledger {
         leader: Signature,
         signer: &dyn Signer,
     ) -> Result<Signature, RefusalReason> {
-        if !self.is_usable() || turn <= self.signed_turn {
+        if !self.is_usable() || turn <= self.signed_turn || self.was_refused(turn) {
             return Err(RefusalReason::NotUsable);
         }
         let next = match self.agreed.apply(change, turn) {
@@ -59,13 +78,11 @@ impl Ledger {
             }
             Err(_) => return Err(RefusalReason::Invalid),
         };
-        if turn > TurnNumber::MAX || self.state_hash(&next, false) != hash {
+        if self.is_too_far(turn) || self.state_hash(&next, false) != hash {
             return Err(RefusalReason::Invalid);
         }
         let signature = signer.sign(hash);
-        self.agreed = next;
-        self.signed_turn = turn;
-        self.signatures = [Some(leader), Some(signature)];
+        self.agree(next, [Some(leader), Some(signature)]);
         Ok(signature)
     }
 }

@@ -38,11 +38,8 @@ pub enum ProposalError {
 impl Ledger {
     /// Content after all pending proposals.
     #[must_use]
-    pub fn proposed(&self) -> Balances {
-        self.pending.iter().fold(self.agreed.clone(), |balances, pending| {
-            // Each applied when it was proposed, on the same base.
-            balances.apply(&pending.change, pending.turn).unwrap_or(balances)
-        })
+    pub fn proposed(&self) -> &Balances {
+        self.proposed.as_deref().unwrap_or(&self.agreed)
     }
 
     /// What `side` could still give if every pending proposal is agreed.
@@ -54,7 +51,7 @@ impl Ledger {
     /// True when a change for `target` waits for its answer.
     #[must_use]
     pub fn has_pending(&self, target: ChannelId) -> bool {
-        self.pending.iter().any(|pending| pending.change.target() == target)
+        self.pending.iter().any(|pending| pending.change.target() == Some(target))
     }
 
     /// Signs a change on top of all pending ones and queues it.
@@ -72,15 +69,29 @@ impl Ledger {
         if !self.is_usable() {
             return Err(ProposalError::NotUsable);
         }
-        let base = self.proposed();
+        let parent = self.proposed().turn;
         let turn = self.next_turn().ok_or(ChangeError::Overflow)?;
-        let next = base.apply(&change, turn)?;
-        let hash = self.state_hash(&next, false);
+        let next = match &mut self.proposed {
+            Some(next) => next,
+            none => none.insert(Box::new(self.agreed.clone())),
+        };
+        if let Err(error) = next.apply_in_place(&change, turn) {
+            self.propose_on_top();
+            return Err(error.into());
+        }
+        let hash = self.state_hash(self.proposed(), false);
         let signature = signer.sign(hash);
-        let pending = Pending { turn, parent: base.turn, change, hash, signature };
+        let pending = Pending { turn, parent, change, hash, signature };
         self.pending.push(pending.clone());
         self.signed_turn = turn;
         Ok(pending)
+    }
+
+    /// True when the follower has refused what it may still sign and show, and nothing that waits
+    /// for its answer would put an end to that.
+    #[must_use]
+    pub fn has_loose_ends(&self) -> bool {
+        !self.withdrawn.is_empty() && self.pending.is_empty() && self.is_usable()
     }
 
     /// Takes the follower's signature: this proposal and all before it are agreed. Returns the
@@ -97,24 +108,34 @@ impl Ledger {
             return Vec::new();
         };
         let mut agreed = self.agreed.clone();
-        let mut changes = Vec::new();
+        let (mut changes, mut signatures) = (Vec::new(), self.signatures);
         for pending in self.pending.drain(..=position) {
-            agreed = agreed.apply(&pending.change, pending.turn).unwrap_or(agreed);
+            let _ = agreed.apply_in_place(&pending.change, pending.turn);
             changes.push(pending.change);
-            self.signatures = [Some(pending.signature), Some(signature)];
+            signatures = [Some(pending.signature), Some(signature)];
         }
-        self.agreed = agreed;
+        self.agree(agreed, signatures);
         changes
     }
 
     /// Takes a refusal: the refused proposal and those built on it are off. Returns their changes
-    /// in order; the first is the refused one.
+    /// in order; the first is the refused one. The follower's word binds it to nothing, so what was
+    /// to be guaranteed is remembered until a higher turn is agreed.
     pub fn refused(&mut self, turn: TurnNumber) -> Vec<Change> {
-        match self.pending.iter().position(|pending| pending.turn == turn) {
-            Some(position) => {
-                self.pending.drain(position..).map(|pending| pending.change).collect()
+        let Some(position) = self.pending.iter().position(|pending| pending.turn == turn) else {
+            return Vec::new();
+        };
+        let mut changes = Vec::new();
+        for pending in self.pending.drain(position..) {
+            if let Change::Add { target, .. } = pending.change {
+                self.withdrawn.push((pending.turn, target));
             }
-            None => Vec::new(),
+            changes.push(pending.change);
         }
+        // Whatever is built on the first refused one also holds what the later ones hold.
+        let last = self.signed_turn;
+        self.withdrawn.iter_mut().for_each(|(until, _)| *until = last);
+        self.propose_on_top();
+        changes
     }
 }

@@ -14,8 +14,10 @@ mod onchain;
 use serde::{Deserialize, Serialize};
 
 pub use balances::{Balances, Change, ChangeError, Guarantee, Side};
+pub use exit::{Resolutions, Settlement};
 pub use follower::RefusalReason;
 pub use leader::{Pending, ProposalError};
+pub(crate) use onchain::SETTLED_DEPTH;
 pub use onchain::{ChannelMode, Move, OnChain, OnChainStatus};
 
 use crate::chain::ChainCall;
@@ -26,6 +28,10 @@ use crate::types::{
     Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Destination, Timestamp,
     TurnNumber,
 };
+
+/// How far a turn may lie above the agreed one. A leader counts on by one for each proposal, and a
+/// refused one costs a turn; nobody may use up the turns that a ledger has.
+pub const MAX_TURN_GAP: u64 = 1_000_000;
 
 /// Where a ledger is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +51,8 @@ pub enum LedgerPhase {
 pub struct Closing {
     /// Turn of the final state; its outcome is the last agreed one.
     pub turn: TurnNumber,
+    /// What was signed. Once other content is agreed, the signatures are for nothing.
+    pub hash: B256,
     /// Leader's and follower's signature.
     pub signatures: [Option<Signature>; 2],
 }
@@ -95,6 +103,15 @@ pub struct Ledger {
     pub signatures: [Option<Signature>; 2],
     /// Leader only: proposals signed and not answered yet, oldest first.
     pub pending: Vec<Pending>,
+    /// Leader only: content after all pending proposals; none while there is none.
+    pub proposed: Option<Box<Balances>>,
+    /// Leader only: additions that the follower has refused, by turn. It has our signature, so it
+    /// may still sign and show them, until a higher turn is agreed.
+    pub withdrawn: Vec<(TurnNumber, ChannelId)>,
+    /// Follower only: turn of the newest proposal that was refused. The leader drops what is refused,
+    /// so to sign it when it arrives again, after things have changed, would leave the two with
+    /// different states.
+    pub refused: Option<TurnNumber>,
     /// Highest turn that this node has signed; no turn at or below is signed with other content.
     pub signed_turn: TurnNumber,
     /// The final state, once somebody asked for it.
@@ -107,9 +124,10 @@ pub struct Ledger {
     pub withdrawal: WithdrawalTurn,
     /// How long the peer may stay silent about what was asked before the ledger is enforced.
     pub patience: Option<Timestamp>,
-    /// Challenges and settlements that the contract refused: the next one is made otherwise, see
-    /// [`Ledger::outcomes`].
+    /// Calls that the contract refused: the next one is made otherwise.
     pub refused_calls: u32,
+    /// True while something is left to be done that is not worth what it costs now.
+    pub deferred: bool,
 }
 
 impl Ledger {
@@ -132,6 +150,9 @@ impl Ledger {
             },
             signatures: [None; 2],
             pending: Vec::new(),
+            proposed: None,
+            withdrawn: Vec::new(),
+            refused: None,
             signed_turn: TurnNumber::PREFUND,
             closing: None,
             onchain: OnChain::default(),
@@ -139,6 +160,7 @@ impl Ledger {
             withdrawal: WithdrawalTurn::Unset,
             patience: None,
             refused_calls: 0,
+            deferred: false,
         }
     }
 
@@ -204,8 +226,40 @@ impl Ledger {
 
     /// Where the channel stands on chain.
     #[must_use]
-    pub fn status(&self) -> OnChainStatus {
-        self.onchain.status(self.asset)
+    pub const fn status(&self) -> &OnChainStatus {
+        self.onchain.status()
+    }
+
+    /// Takes over what both have signed. Nothing that was signed before it counts any more.
+    fn agree(&mut self, balances: Balances, signatures: [Option<Signature>; 2]) {
+        self.signed_turn = self.signed_turn.max(balances.turn);
+        self.agreed = balances;
+        self.signatures = signatures;
+        let turn = self.agreed.turn;
+        self.withdrawn.retain(|(withdrawn, _)| *withdrawn > turn);
+        let fits = |closing: &Closing| closing.hash == self.final_state(closing.turn).hash(self.id);
+        if self.closing.as_ref().is_some_and(|closing| !fits(closing)) {
+            self.closing = None;
+        }
+        self.propose_on_top();
+    }
+
+    /// Keeps [`Ledger::proposed`] in step with the pending proposals.
+    fn propose_on_top(&mut self) {
+        self.proposed = (!self.pending.is_empty()).then(|| {
+            let base = Box::new(self.agreed.clone());
+            self.pending.iter().fold(base, |mut balances, pending| {
+                // Each applied when it was proposed, on the same base.
+                let _ = balances.apply_in_place(&pending.change, pending.turn);
+                balances
+            })
+        });
+    }
+
+    /// True once the ledger is being enforced: that is entered once and never left.
+    #[must_use]
+    pub const fn is_exiting(&self) -> bool {
+        matches!(self.phase, LedgerPhase::Exiting(_))
     }
 
     /// True once both have signed that all deposits are there.

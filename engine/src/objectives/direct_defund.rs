@@ -2,16 +2,21 @@
 //! outcome, signed by both, paid out on chain by either.
 
 use super::WaitingFor;
+use super::dispute::exit_silent;
 use crate::draft::Draft;
 use crate::ledger::{CallState, ChannelMode, Closing, LedgerPhase, Side, WithdrawalTurn};
 use crate::types::{ChannelId, ObjectiveId};
 use crate::wire::{Message, Seal};
 
+/// Conclusions that the contract may refuse, for reasons that nobody foresaw, before the ledger is
+/// enforced instead.
+const MAX_REFUSED: u32 = 3;
+
 /// Begins, or begins again to wait for, the closing of a ledger.
 pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {
-    if let Some(ledger) = draft.ledger_mut(id) {
-        ledger.phase = LedgerPhase::Closing;
-    }
+    // An exit takes its course, and takes a final state that both have signed along.
+    let Some(ledger) = draft.ledger_mut(id).filter(|ledger| !ledger.is_exiting()) else { return };
+    ledger.phase = LedgerPhase::Closing;
     let objective = ObjectiveId::DirectDefund(id);
     if draft.objective(objective).is_none() {
         let timeout = draft.policy.closing_timeout;
@@ -29,10 +34,14 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let (call, me, turn) = (ledger.call, ledger.me, ledger.withdrawal);
     let conclusion = ledger.withdrawal_call();
     let status = ledger.status();
-    let concluded = status.mode == ChannelMode::Concluded;
-    if concluded && settlement.is_none() && call == CallState::None {
+    let done = status.forgotten || status.mode == ChannelMode::Concluded && settlement.is_none();
+    if done && call == CallState::None {
         draft.complete(objective);
         return draft.archive_ledger(id);
+    }
+    // Both have signed it, and the contract refuses it all the same: there is the other way.
+    if settlement.is_none() && ledger.refused_calls >= MAX_REFUSED && call == CallState::None {
+        return exit_silent(draft, id);
     }
     // The peer may have concluded it with a signature that never reached this node.
     let Some(withdrawal) = settlement.or(conclusion) else {
@@ -83,12 +92,14 @@ fn sign_final_state(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(next) = ledger.next_turn() else { return };
     let turn = offered.filter(|turn| *turn >= next).unwrap_or(next);
     let (me, peer) = (ledger.me.index(), ledger.peer());
-    let seal = Seal::sign(ledger.final_state(turn).hash(id), draft.signer);
+    let hash = ledger.final_state(turn).hash(id);
+    let seal = Seal::sign(hash, draft.signer);
     let Some(ledger) = draft.ledger_mut(id) else { return };
-    let mut closing = ledger
-        .closing
-        .filter(|closing| closing.turn == turn)
-        .unwrap_or(Closing { turn, signatures: [None; 2] });
+    let mut closing = ledger.closing.filter(|closing| closing.hash == hash).unwrap_or(Closing {
+        turn,
+        hash,
+        signatures: [None; 2],
+    });
     if let Some(mine) = closing.signatures.get_mut(me) {
         *mine = Some(seal.signature);
     }

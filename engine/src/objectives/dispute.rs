@@ -4,19 +4,18 @@
 //! channels that it guarantees, waits until everything is final, and settles: every guarantee is
 //! reclaimed and everybody paid in one call. A payment channel ends with the final state that
 //! everyone signed, else with the payee's best voucher. What the chain says decides each step, so
-//! a step that was interrupted, or taken back by a reorganisation, is simply due again.
+//! a step that was interrupted, or taken back by a reorganisation, is simply due again. What is not
+//! worth its price now is looked at again with every block.
 
-use super::virtual_defund::release;
-use super::virtual_fund::propose;
+use super::release::release;
 use super::{DeclineReason, ExitReason, WaitingFor};
 use crate::chain::{ChainCall, Challenge, Urgency};
 use crate::draft::Draft;
 use crate::effect::Update;
-use crate::ledger::{CallState, Change, ChannelMode, Ledger, LedgerPhase, Side, WithdrawalTurn};
-use crate::payment::{PaymentChannel, PaymentPhase, Resolution, is_complete};
+use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, WithdrawalTurn};
+use crate::payment::{End, PaymentChannel, PaymentPhase, Resolution, is_complete, paid_by};
 use crate::policy::{StaleAnswer, gas};
 use crate::types::{Amount, Asset, ChannelId, ObjectiveId};
-use crate::wire::Evidence;
 
 /// Channels in one challenge transaction at most, so that it fits any block.
 const MAX_CHALLENGES: usize = 16;
@@ -24,14 +23,16 @@ const MAX_CHALLENGES: usize = 16;
 /// Begins to enforce a ledger and what it guarantees. Nothing more is agreed over it.
 pub(crate) fn enter_ledger(draft: &mut Draft<'_>, id: ChannelId, reason: ExitReason) {
     let me = draft.me();
-    let Some(ledger) = draft.ledger_mut(id) else { return };
-    if matches!(ledger.phase, LedgerPhase::Exiting(_)) {
+    let Some(ledger) = draft.ledger(id) else { return };
+    if ledger.is_exiting() {
         return;
     }
-    ledger.phase = LedgerPhase::Exiting(reason);
-    ledger.patience = None;
-    ledger.withdrawal = WithdrawalTurn::Unset;
     let targets = ledger.targets();
+    if let Some(ledger) = draft.ledger_mut(id) {
+        ledger.phase = LedgerPhase::Exiting(reason);
+        ledger.patience = None;
+        ledger.withdrawal = WithdrawalTurn::Unset;
+    }
     for objective in [ObjectiveId::DirectFund(id), ObjectiveId::DirectDefund(id)] {
         draft.decline(objective, me, DeclineReason::Disputed);
     }
@@ -41,15 +42,17 @@ pub(crate) fn enter_ledger(draft: &mut Draft<'_>, id: ChannelId, reason: ExitRea
     }
 }
 
-/// Begins to enforce a payment channel: no voucher is paid or taken any more.
+/// Begins to enforce a payment channel: no voucher is paid any more.
 pub(crate) fn enter_payment(draft: &mut Draft<'_>, id: ChannelId, reason: ExitReason) {
     let me = draft.me();
-    let Some(channel) = draft.payment_mut(id) else { return };
+    let Some(channel) = draft.payment(id) else { return };
     if matches!(channel.phase, PaymentPhase::Exiting(_)) {
         return;
     }
-    channel.phase = PaymentPhase::Exiting(reason);
-    channel.patience = None;
+    if let Some(channel) = draft.payment_mut(id) {
+        channel.phase = PaymentPhase::Exiting(reason);
+        channel.patience = None;
+    }
     for objective in [ObjectiveId::VirtualFund(id), ObjectiveId::VirtualDefund(id)] {
         draft.decline(objective, me, DeclineReason::Disputed);
     }
@@ -114,12 +117,15 @@ pub(crate) fn crank_ledger(draft: &mut Draft<'_>, id: ChannelId) {
     if ledger.call != CallState::None {
         return draft.wait_for(objective, WaitingFor::Challenge);
     }
-    // Nothing was deposited, and nothing of ours is on its way.
-    if !ledger.has_opened() && status.holdings.is_zero() && !challenged {
+    // Nothing was deposited, and nothing of ours is on its way; or everybody was paid.
+    let unfunded = !ledger.has_opened() && status.holdings.is_zero() && !challenged;
+    if unfunded || status.forgotten {
         draft.complete(objective);
         return draft.archive_ledger(id);
     }
-    if let Some(conclusion) = ledger.withdrawal_call() {
+    // One that the contract has refused is no way out, whatever it looks like here.
+    let conclusion = ledger.withdrawal_call().filter(|_| ledger.refused_calls == 0);
+    if let Some(conclusion) = conclusion {
         draft.wait_for(objective, WaitingFor::Withdraw);
         return draft.submit(conclusion);
     }
@@ -129,7 +135,7 @@ pub(crate) fn crank_ledger(draft: &mut Draft<'_>, id: ChannelId) {
         // Those that did not come along go alone.
         return targets.into_iter().for_each(|target| draft.touch(target));
     }
-    // Somebody has shown a newer state that this node does not hold: only its owner can go on.
+    // The chain knows a state that this node has never signed: only its owners can go on.
     let behind = ledger.supported_turn().is_none_or(|turn| turn < status.turn);
     draft.wait_for(objective, WaitingFor::Challenge);
     if !behind {
@@ -158,9 +164,8 @@ fn challenge(draft: &mut Draft<'_>, id: ChannelId) {
 /// does not end.
 fn payment_challenge(draft: &Draft<'_>, id: ChannelId) -> Option<Challenge> {
     let channel = draft.payment(id)?;
-    let status = channel.status();
     let voucher = draft.best_voucher(id);
-    let due = status.mode == ChannelMode::Open
+    let due = channel.status().mode == ChannelMode::Open
         && channel.call == CallState::None
         && !channel.is_finalized()
         && may_challenge(draft, channel);
@@ -195,20 +200,23 @@ fn settle(draft: &mut Draft<'_>, id: ChannelId) {
         return draft.wait_for(objective, WaitingFor::Withdraw);
     }
     let resolution = |target| draft.payment(target)?.resolution(time);
-    let settlement = ledger.settlement(&resolution);
-    let (turn, phase, asset) = (ledger.withdrawal, ledger.phase, ledger.asset);
-    let missing = ledger.finalized_targets().into_iter().filter(|id| resolution(*id).is_none());
-    let patient = turn != WithdrawalTurn::Due;
-    if patient && missing.clone().any(|target| will_resolve(draft, target)) {
-        draft.be_patient(id);
+    let mut missing: Vec<ChannelId> = ledger.finalized_targets();
+    missing.retain(|target| resolution(*target).is_none());
+    // Nothing runs out: the chain keeps everything until it can be taken at once.
+    if missing.iter().any(|target| is_coming(draft, *target)) {
+        draft.defer(id, false);
+        missing.into_iter().for_each(|target| draft.touch(target));
         return draft.wait_for(objective, WaitingFor::PaymentChannels);
     }
-    let locked: Vec<ChannelId> = missing.collect();
-    let Some(settlement) = settlement else { return leave(draft, id, &locked) };
+    let (turn, phase, asset) = (ledger.withdrawal, ledger.phase, ledger.asset);
+    let settlement = ledger.settlement(&resolution);
     let requested = phase == LedgerPhase::Exiting(ExitReason::Requested);
-    if !requested && !worth(draft, asset, settlement.gain, gas::SETTLE) {
-        return leave(draft, id, &locked);
+    let settlement = settlement.filter(|settlement| !draft.policy.is_dust(asset, settlement.gain));
+    let Some(settlement) = settlement else { return leave(draft, id, &missing) };
+    if !requested && !worth(draft, asset, settlement.gain, settlement.gas) {
+        return put_off(draft, id);
     }
+    draft.defer(id, false);
     draft.wait_for(objective, WaitingFor::Withdraw);
     // Whoever wanted the ledger closed pays for it; the other helps out after a while (gap S17).
     let theirs = phase == LedgerPhase::Exiting(ExitReason::Challenged);
@@ -227,7 +235,7 @@ fn settle(draft: &mut Draft<'_>, id: ChannelId) {
 }
 
 /// True when a payment channel is on its way to become final on chain.
-fn will_resolve(draft: &Draft<'_>, id: ChannelId) -> bool {
+fn is_coming(draft: &Draft<'_>, id: ChannelId) -> bool {
     draft.payment(id).is_some_and(|channel| {
         channel.status().mode != ChannelMode::Open
             || channel.call != CallState::None
@@ -236,26 +244,44 @@ fn will_resolve(draft: &Draft<'_>, id: ChannelId) -> bool {
     })
 }
 
-/// Everything that is worth taking is taken. What stays behind is said.
-fn leave(draft: &mut Draft<'_>, id: ChannelId, locked: &[ChannelId]) {
+/// True when a payment channel that nobody brings to the chain now may still be worth it one day.
+fn may_come(draft: &Draft<'_>, id: ChannelId) -> bool {
+    draft.payment(id).is_some_and(|channel| !draft.policy.is_dust(channel.asset, channel.capacity))
+}
+
+/// Not now: what the chain holds for this node is looked at again with every block.
+fn put_off(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
     let holdings = ledger.status().holdings;
-    let targets = ledger.targets();
-    if !holdings.is_zero() && (!locked.is_empty() || ledger.has_unpaid(draft.chain_time())) {
+    if !ledger.deferred {
+        draft.notify(Update::LeftBehind { channel: id, holdings });
+    }
+    draft.defer(id, true);
+    draft.complete(ObjectiveId::Exit(id));
+}
+
+/// Everything that is worth taking is taken. What stays behind is said.
+fn leave(draft: &mut Draft<'_>, id: ChannelId, missing: &[ChannelId]) {
+    if missing.iter().any(|target| may_come(draft, *target)) {
+        return put_off(draft, id);
+    }
+    let Some(ledger) = draft.ledger(id) else { return };
+    let time = draft.chain_time();
+    let resolution = |target| draft.payment(target)?.resolution(time);
+    let holdings = ledger.status().holdings;
+    let owed = !missing.is_empty() || ledger.has_unpaid(&resolution);
+    if !holdings.is_zero() && owed && !ledger.deferred {
         draft.notify(Update::LeftBehind { channel: id, holdings });
     }
     draft.complete(ObjectiveId::Exit(id));
     draft.archive_ledger(id);
-    for target in targets {
-        draft.touch(target);
-    }
 }
 
 pub(crate) fn crank_payment(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::Exit(id);
     let time = draft.chain_time();
     let Some(channel) = draft.payment(id) else { return };
-    let resolution = channel.resolution(time);
+    let resolved = channel.resolution(time).is_some();
     let hops: Vec<ChannelId> = channel
         .left
         .into_iter()
@@ -266,49 +292,61 @@ pub(crate) fn crank_payment(draft: &mut Draft<'_>, id: ChannelId) {
         draft.complete(objective);
         return draft.archive_payment(id);
     }
-    let agreed = channel.final_state.as_ref().map(|state| state.paid);
-    let finalized = channel.is_finalized();
     for hop in &hops {
-        match (agreed.filter(|_| finalized), &resolution) {
-            (Some(paid), _) => release(draft, id, *hop, paid),
-            (None, Some(resolution)) => release_as_resolved(draft, id, *hop, resolution),
-            (None, None) => {}
-        }
+        release(draft, id, *hop);
     }
-    if resolution.is_some() {
+    if resolved {
+        draft.defer(id, false);
+        // Ledgers that are being settled may have waited for it.
+        hops.iter().for_each(|hop| touch_settling(draft, *hop));
         return draft.wait_for(objective, WaitingFor::Withdraw);
     }
     enforce(draft, id, &hops);
 }
 
+fn touch_settling(draft: &mut Draft<'_>, id: ChannelId) {
+    let settling = draft.ledger(id).is_some_and(|ledger| {
+        ledger.is_exiting()
+            && ledger.call == CallState::None
+            && ledger.status().is_finalized(draft.chain_time())
+    });
+    if settling {
+        draft.touch(id);
+    }
+}
+
 /// Brings a payment channel to its end on chain.
 fn enforce(draft: &mut Draft<'_>, id: ChannelId, hops: &[ChannelId]) {
     let objective = ObjectiveId::Exit(id);
+    let time = draft.chain_time();
     let Some(channel) = draft.payment(id) else { return };
     let status = channel.status();
     if channel.call != CallState::None {
         return draft.wait_for(objective, WaitingFor::Challenge);
     }
     // What is only proposed is not locked yet: the ledger may end without it.
-    let locked = hops.iter().any(|hop| {
-        draft.ledger(*hop).is_some_and(|ledger| ledger.agreed.guarantees.contains_key(&id))
-    });
-    if !locked {
+    let locked = hops.iter().any(|hop| is_locked(draft, *hop, id));
+    // What everyone has signed is carried out off chain where all ledgers can still be changed.
+    let live = hops.iter().all(|hop| draft.ledger(*hop).is_some_and(Ledger::is_usable));
+    if !locked || (live && matches!(channel.end(time), End::Agreed(_))) {
         return draft.wait_for(objective, WaitingFor::Withdraw);
     }
     let urgency = urgency(channel.capacity, status.mode);
     let voucher = draft.best_voucher(id);
-    let shown = status.challenged.as_ref().and_then(|state| paid_by(&state.outcome));
+    let shown = status.registered.as_ref().and_then(|state| paid_by(&state.outcome));
+    let challenged = matches!(status.mode, ChannelMode::Challenge { .. });
     let better = match channel.final_state.as_ref().filter(|_| channel.is_finalized()) {
         Some(state) => shown != Some(state.paid),
-        None => match status.mode {
-            ChannelMode::Challenge { .. } => {
-                channel.enforceable_turn(voucher.as_ref()) > Some(status.turn)
-            }
-            ChannelMode::Open | ChannelMode::Concluded => false,
-        },
+        None => {
+            challenged
+                && channel.enforceable_turn(voucher.as_ref()) > Some(status.turn)
+                && is_worth_enforcing(draft, channel)
+        }
     };
-    if matches!(status.mode, ChannelMode::Challenge { .. }) && !better {
+    if challenged && !better {
+        // A voucher that is too dear to redeem now may be worth it before the challenge ends.
+        let due = channel.enforceable_turn(voucher.as_ref()) > Some(status.turn);
+        draft.defer(id, due);
         return draft.wait_for(objective, WaitingFor::ChallengeExpiry);
     }
     // A ledger that is about to be challenged takes the payment channel along.
@@ -320,45 +358,37 @@ fn enforce(draft: &mut Draft<'_>, id: ChannelId, hops: &[ChannelId]) {
         (None, Some(_)) => None,
         (None, None) => payment_challenge(draft, id).map(registration),
     };
+    // Not worth it now: nothing runs out, and it is looked at again with every block.
+    draft.defer(id, call.is_none() && carrier.is_none());
     draft.wait_for(objective, WaitingFor::Challenge);
     match (call, carrier) {
         (Some(call), _) => draft.submit(call),
         (None, Some(ledger)) => draft.touch(ledger),
-        (None, None) => {}
+        (None, None) => draft.complete(objective),
     }
 }
 
-fn paid_by(outcome: &crate::outcome::Outcome) -> Option<Amount> {
-    outcome.0.first()?.allocations.get(1).map(|payee| payee.amount)
+/// True when a ledger that lives owes the guarantee, or one that is final on chain does.
+fn is_locked(draft: &Draft<'_>, hop: ChannelId, id: ChannelId) -> bool {
+    let time = draft.chain_time();
+    draft.ledger(hop).is_some_and(|ledger| {
+        if ledger.status().is_finalized(time) {
+            ledger.guarantees(id, time)
+        } else {
+            ledger.agreed.guarantees.contains_key(&id)
+        }
+    })
 }
 
 fn will_challenge(draft: &Draft<'_>, id: ChannelId) -> bool {
     draft.ledger(id).is_some_and(|ledger| {
-        matches!(ledger.phase, LedgerPhase::Exiting(_))
+        ledger.is_exiting()
             && ledger.call == CallState::None
+            && ledger.refused_calls == 0
             && ledger.withdrawal_call().is_none()
             && (ledger.status().mode == ChannelMode::Open || is_stale(ledger))
+            && ledger.supported_turn() >= Some(ledger.status().turn)
     })
-}
-
-/// Turns a guarantee back into balances as the chain has decided, in a ledger that lives on.
-fn release_as_resolved(
-    draft: &mut Draft<'_>,
-    id: ChannelId,
-    hop: ChannelId,
-    resolution: &Resolution,
-) {
-    let Some((channel, ledger)) = draft.payment(id).zip(draft.ledger(hop)) else { return };
-    let due = ledger.me == Side::Leader
-        && ledger.is_usable()
-        && ledger.agreed.guarantees.contains_key(&id)
-        && !ledger.has_pending(id);
-    if due {
-        let left_amount = channel.capacity.saturating_sub(resolution.paid);
-        // A ledger that cannot change now keeps the guarantee; it is enforceable as it is.
-        let _ =
-            propose(draft, hop, Change::Remove { target: id, left_amount }, Evidence::default());
-    }
 }
 
 /// The peers were silent for longer than this node waits.
@@ -375,11 +405,11 @@ fn ledger_out_of_patience(draft: &mut Draft<'_>, id: ChannelId) {
     ledger.patience = None;
     match ledger.phase {
         LedgerPhase::Closing if !ledger.status().paid_out => {
-            if ledger.withdrawal_call().is_none() {
+            if ledger.withdrawal_call().is_none() || ledger.refused_calls > 0 {
                 exit_silent(draft, id);
             }
         }
-        // Settles with what is final by now.
+        // Settles in the place of the peer.
         LedgerPhase::Exiting(_) => ledger.withdrawal = WithdrawalTurn::Due,
         LedgerPhase::Opening | LedgerPhase::Open | LedgerPhase::Closing => {}
     }
@@ -389,40 +419,49 @@ fn payment_out_of_patience(draft: &mut Draft<'_>, id: ChannelId) {
     let time = draft.chain_time();
     let Some(channel) = draft.payment_mut(id) else { return };
     channel.patience = None;
-    let decided = channel.is_finalized() || channel.resolution(time).is_some();
+    let decided = matches!(channel.end(time), End::Resolved(Resolution { .. }) | End::Agreed(_));
     let enforceable = is_complete(&channel.prefund);
     let hops = channel.left.into_iter().chain(channel.right);
     let waiting: Vec<ChannelId> = hops
         .filter(|hop| {
-            draft
-                .ledger(*hop)
-                .is_some_and(|ledger| ledger.is_usable() && ledger.guarantees(id, time))
+            draft.ledger(*hop).is_some_and(|ledger| {
+                ledger.is_usable()
+                    && (ledger.agreed.guarantees.contains_key(&id) || ledger.has_pending(id))
+            })
         })
         .collect();
+    // A peer that does not even take messages will not agree to anything, nor will one that takes
+    // a proposal and never answers it; where all do, somebody further away may be silent, and the
+    // chain decides for everyone.
     let silent: Vec<ChannelId> = waiting
         .iter()
         .copied()
-        .filter(|hop| draft.ledger(*hop).is_some_and(|hop| draft.backlog(hop.peer()) > 0))
+        .filter(|hop| {
+            draft
+                .ledger(*hop)
+                .is_some_and(|hop| draft.backlog(hop.peer()) > 0 || hop.has_pending(id))
+        })
         .collect();
     draft.be_patient(id);
-    // A peer that does not even take messages will not agree to anything; where all take them,
-    // somebody further away may be silent, and the chain decides for everyone.
     if !silent.is_empty() {
         silent.into_iter().for_each(|hop| exit_silent(draft, hop));
     } else if decided || !enforceable {
         waiting.into_iter().for_each(|hop| exit_silent(draft, hop));
-    } else {
+    } else if !waiting.is_empty() {
         enter_payment(draft, id, ExitReason::Silent);
     }
 }
 
-/// Enforces a ledger of this node's own accord, if that saves more than it costs.
-fn exit_silent(draft: &mut Draft<'_>, id: ChannelId) {
+/// Enforces a ledger of this node's own accord, if that saves more than it costs. Where it does
+/// not, the peer gets another while.
+pub(crate) fn exit_silent(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
-    if worth(draft, ledger.asset, ledger.at_stake(), gas::LEDGER) {
+    if worth(draft, ledger.asset, ledger.at_stake(), gas::challenge(ledger.agreed.guarantees.len()))
+    {
         enter_ledger(draft, id, ExitReason::Silent);
     } else {
         let holdings = ledger.at_stake();
         draft.notify(Update::LeftBehind { channel: id, holdings });
+        draft.be_patient(id);
     }
 }

@@ -7,6 +7,7 @@
 mod direct_defund;
 mod direct_fund;
 mod dispute;
+mod release;
 mod virtual_defund;
 mod virtual_fund;
 
@@ -26,10 +27,9 @@ pub(crate) use dispute::{
     crank_payment as crank_payment_exit, enter_ledger as enter_ledger_exit,
     enter_payment as enter_payment_exit, out_of_patience,
 };
+pub(crate) use release::{left_side, share};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};
-pub(crate) use virtual_fund::{
-    cancel, crank as crank_virtual_fund, crank_cancelled, left_side, may_release_left,
-};
+pub(crate) use virtual_fund::{cancel, crank as crank_virtual_fund, crank_cancelled, propose};
 
 use crate::types::{Address, ChannelId, ObjectiveId, Timestamp};
 

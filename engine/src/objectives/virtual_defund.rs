@@ -1,51 +1,40 @@
 //! Closes a payment channel with its last voucher (protocol.md section 11): the payer makes the
 //! final state, everyone signs it, every hop gives its guarantee back.
 
-use super::WaitingFor;
-use super::virtual_fund::{crank_cancelled, evidence, hop_includes, propose};
+use super::dispute::enter_payment;
+use super::release::release;
+use super::virtual_fund::crank_cancelled;
+use super::{ExitReason, WaitingFor};
 use crate::draft::Draft;
-use crate::ledger::{Change, Side};
-use crate::payment::{FinalState, PaymentPhase, Role};
+use crate::payment::{End, FinalState, PaymentPhase, Role};
 use crate::types::{Address, Amount, ChannelId, ObjectiveId};
 use crate::wire::{Message, Seal};
 
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::VirtualDefund(id);
     let Some(channel) = draft.payment(id) else { return };
-    if !channel.is_finalized() && channel.can_never_open() {
-        return crank_cancelled(draft, id);
-    }
-    if !channel.is_finalized() {
-        return draft.wait_for(objective, WaitingFor::SupportedFinalState);
-    }
-    let Some(paid) = channel.final_state.as_ref().map(|state| state.paid) else { return };
     let (left, right) = (channel.left, channel.right);
-    for hop in left.into_iter().chain(right) {
-        release(draft, id, hop, paid);
+    match channel.end(draft.chain_time()) {
+        // What somebody has shown there is ended there.
+        End::Disputed | End::Resolved(_) => {
+            return enter_payment(draft, id, ExitReason::Challenged);
+        }
+        End::GivenUp => return crank_cancelled(draft, id),
+        End::Running => return draft.wait_for(objective, WaitingFor::SupportedFinalState),
+        End::Agreed(_) => {}
     }
-    if right.is_some_and(|hop| hop_includes(draft, hop, id)) {
+    for hop in left.into_iter().chain(right) {
+        release(draft, id, hop);
+    }
+    let locked = |hop: ChannelId| draft.ledger(hop).is_some_and(|l| l.may_guarantee(id));
+    if right.is_some_and(locked) {
         draft.wait_for(objective, WaitingFor::DefundingOnMyRight);
-    } else if left.is_some_and(|hop| hop_includes(draft, hop, id)) {
+    } else if left.is_some_and(locked) {
         draft.wait_for(objective, WaitingFor::DefundingOnMyLeft);
     } else {
         draft.complete(objective);
         draft.archive_payment(id);
     }
-}
-
-/// Proposes to turn the guarantee back into balances, if this node leads the hop. A ledger that
-/// cannot change is not touched: its crank may have asked for this.
-pub(super) fn release(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, paid: Amount) {
-    let Some((channel, ledger)) = draft.payment(id).zip(draft.ledger(hop)) else { return };
-    let due = ledger.me == Side::Leader
-        && ledger.is_usable()
-        && ledger.agreed.guarantees.contains_key(&id)
-        && !ledger.has_pending(id);
-    let Some(state) = channel.final_state.as_ref().filter(|_| due) else { return };
-    let evidence = evidence(channel.final_hash(paid), &state.signatures, channel);
-    let left_amount = channel.capacity.saturating_sub(paid);
-    // A ledger that cannot change now keeps the guarantee; it is enforceable as it is.
-    let _ = propose(draft, hop, Change::Remove { target: id, left_amount }, evidence);
 }
 
 /// The payer makes the final state with all it has paid; from here on it pays no more (gap C5).

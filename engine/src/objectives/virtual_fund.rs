@@ -6,11 +6,12 @@
 //! everything back, so it always agrees; the right side agrees only when the channel can not
 //! pay out on its own right any more.
 
+use super::release::{left_side, may_release_left, release};
 use super::{DeclineReason, WaitingFor};
 use crate::draft::Draft;
-use crate::ledger::{Change, ChangeError, Guarantee, Ledger, ProposalError, Side};
+use crate::ledger::{Change, ChangeError, Guarantee, ProposalError, Side};
 use crate::payment::{PaymentChannel, PaymentPhase, Role, is_complete};
-use crate::types::{Address, Amount, ChannelId, ObjectiveId};
+use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::{Evidence, Message, Seal};
 
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
@@ -86,11 +87,6 @@ fn guarantee(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId) -> Result<(),
     })
 }
 
-/// Which side of a hop stands on the payer's side of the channel.
-pub(crate) fn left_side(channel: &PaymentChannel, ledger: &Ledger) -> Side {
-    if channel.right == Some(ledger.id) { ledger.me } else { ledger.me.other() }
-}
-
 pub(super) fn evidence(
     hash: crate::types::B256,
     signatures: &[Option<crate::crypto::Signature>],
@@ -101,7 +97,7 @@ pub(super) fn evidence(
 }
 
 /// Signs a proposal and sends it to the follower.
-pub(super) fn propose(
+pub(crate) fn propose(
     draft: &mut Draft<'_>,
     hop: ChannelId,
     change: Change,
@@ -154,44 +150,23 @@ pub(crate) fn crank_cancelled(draft: &mut Draft<'_>, id: ChannelId) {
         | PaymentPhase::Closing
         | PaymentPhase::Exiting(_) => DeclineReason::Cancelled,
     };
-    let (left, right, capacity) = (channel.left, channel.right, channel.capacity);
+    let (left, right) = (channel.left, channel.right);
     let right_declined =
         channel.declined_by.get(channel.right_neighbour()).copied().unwrap_or_default();
-    let mut open = false;
-    if let Some(hop) = right {
-        open |= in_ledger(draft, hop, id);
-        if right_declined {
-            give_back(draft, id, hop, capacity);
-        }
+    if let Some(hop) = right.filter(|_| right_declined) {
+        release(draft, id, hop);
     }
-    if may_release_left(draft, id) {
+    if draft.payment(id).is_some_and(|channel| may_release_left(draft, channel)) {
         tell_left(draft, id, reason);
         if let Some(hop) = left {
-            give_back(draft, id, hop, capacity);
+            release(draft, id, hop);
         }
     }
-    open |= left.is_some_and(|hop| in_ledger(draft, hop, id));
-    if !open {
+    let locked = |hop: ChannelId| draft.ledger(hop).is_some_and(|l| l.may_guarantee(id));
+    if !left.into_iter().chain(right).any(locked) {
         draft.complete(ObjectiveId::VirtualDefund(id));
         draft.archive_payment(id);
     }
-}
-
-/// True when releasing the guarantee on our left can not cost us: either the channel can never
-/// pay out on our right because we have not signed that it is funded, and never will, or nothing
-/// is guaranteed on our right any more (invariant 6: a relay never pays more than it gets).
-pub(crate) fn may_release_left(draft: &Draft<'_>, id: ChannelId) -> bool {
-    draft.payment(id).is_some_and(|channel| {
-        (matches!(channel.phase, PaymentPhase::Cancelled(_)) || channel.can_never_open())
-            && (!channel.postfund_signed()
-                || !channel.right.is_some_and(|hop| in_ledger(draft, hop, id)))
-    })
-}
-
-fn in_ledger(draft: &Draft<'_>, hop: ChannelId, target: ChannelId) -> bool {
-    draft.ledger(hop).is_some_and(|ledger| {
-        ledger.agreed.guarantees.contains_key(&target) || ledger.has_pending(target)
-    })
 }
 
 fn tell_left(draft: &mut Draft<'_>, id: ChannelId, reason: DeclineReason) {
@@ -207,19 +182,5 @@ fn tell_left(draft: &mut Draft<'_>, id: ChannelId, reason: DeclineReason) {
     if let Some(left) = left {
         let objective = ObjectiveId::VirtualFund(id);
         draft.send(left, &Message::Decline { objective, reason });
-    }
-}
-
-/// Proposes to give a guarantee back to its left side, if this node leads the hop.
-fn give_back(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId, capacity: Amount) {
-    let due = draft.ledger(hop).is_some_and(|ledger| {
-        ledger.me == Side::Leader
-            && ledger.agreed.guarantees.contains_key(&id)
-            && !ledger.has_pending(id)
-    });
-    if due {
-        let change = Change::Remove { target: id, left_amount: capacity };
-        // A ledger that cannot change now keeps the guarantee; it is enforceable as it is.
-        let _ = propose(draft, hop, change, Evidence::default());
     }
 }

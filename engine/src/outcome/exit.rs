@@ -72,6 +72,33 @@ fn pay(
     effects
 }
 
+/// What each allocation was paid, as far as the sum of a payout says it: everybody who is no
+/// guarantee, or else the first allocation whose share is the sum. The adjudicator tells whenever
+/// something else is true (`IMultiAssetHolder`, third rule).
+#[must_use]
+pub fn inferred_payout(holdings: Amount, paid: Amount, allocations: &[Allocation]) -> Vec<Amount> {
+    let mut surplus = holdings;
+    let mut share = |allocation: &Allocation| {
+        let share = allocation.amount.min(surplus);
+        surplus = surplus.saturating_sub(share);
+        share
+    };
+    let shares: Vec<Amount> = allocations.iter().map(&mut share).collect();
+    let only = |is_paid: &dyn Fn(usize) -> bool| -> Vec<Amount> {
+        let paid = |(at, share): (usize, &Amount)| if is_paid(at) { *share } else { Amount::ZERO };
+        shares.iter().enumerate().map(paid).collect()
+    };
+    let is_simple = |at: usize| {
+        allocations.get(at).is_some_and(|entry| entry.kind != AllocationKind::GUARANTEE)
+    };
+    let everybody = only(&is_simple);
+    if Amount::checked_sum(everybody.iter().copied()) == Some(paid) {
+        return everybody;
+    }
+    let first = shares.iter().position(|share| *share == paid).filter(|_| !paid.is_zero());
+    only(&|at| first == Some(at))
+}
+
 /// Why a reclaim is refused. The contract's own texts, where it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReclaimError {
@@ -114,35 +141,67 @@ pub fn reclaim_effects(
     target: &[Allocation],
     index: usize,
 ) -> Result<Vec<Allocation>, ReclaimError> {
-    if source.is_empty() {
+    let mut ledger = source.to_vec();
+    reclaim_in_place(&mut ledger, target, index)?;
+    Ok(ledger)
+}
+
+/// Like [`reclaim_effects`], on the ledger's allocations themselves; they are unchanged when it is
+/// refused.
+///
+/// # Errors
+/// See [`ReclaimError`].
+pub fn reclaim_in_place(
+    ledger: &mut Vec<Allocation>,
+    target: &[Allocation],
+    index: usize,
+) -> Result<(), ReclaimError> {
+    if ledger.is_empty() {
         return Err(ReclaimError::NoAllocations);
     }
-    let guarantee = source.get(index).ok_or(ReclaimError::NoGuarantee)?;
-    let (left, right) = sides(guarantee).ok_or(ReclaimError::Metadata)?;
-    let mut ledger: Vec<Allocation> = source.to_vec();
-    ledger.remove(index);
+    let guarantee = ledger.get(index).ok_or(ReclaimError::NoGuarantee)?;
+    let (left, right) = guarantee_sides(guarantee).ok_or(ReclaimError::Metadata)?;
+    let locked = guarantee.amount;
     // Left and right are each credited once, to the first allocation that pays them.
     let (mut waiting, mut total) = ([Some(left), Some(right)], Amount::ZERO);
-    for entry in &mut ledger {
+    let mut credits: Vec<(usize, Amount)> = Vec::new();
+    for (position, entry) in ledger.iter().enumerate() {
+        if position == index {
+            continue;
+        }
+        if waiting == [None, None] {
+            break;
+        }
+        let mut amount = entry.amount;
         for (side, destination) in waiting.iter_mut().enumerate() {
             if *destination != Some(entry.destination) {
                 continue;
             }
             let share = target.get(side).ok_or(ReclaimError::TargetAllocations)?.amount;
-            entry.amount = entry.amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
+            amount = amount.checked_add(share).ok_or(ReclaimError::Overflow)?;
             total = total.checked_add(share).ok_or(ReclaimError::Overflow)?;
             *destination = None;
+            credits.push((position, amount));
         }
     }
     match waiting {
-        [Some(_), _] => Err(ReclaimError::LeftNotFound),
-        [None, Some(_)] => Err(ReclaimError::RightNotFound),
-        [None, None] if total != guarantee.amount => Err(ReclaimError::Total),
-        [None, None] => Ok(ledger),
+        [Some(_), _] => return Err(ReclaimError::LeftNotFound),
+        [None, Some(_)] => return Err(ReclaimError::RightNotFound),
+        [None, None] if total != locked => return Err(ReclaimError::Total),
+        [None, None] => {}
     }
+    for (position, amount) in credits {
+        if let Some(entry) = ledger.get_mut(position) {
+            entry.amount = amount;
+        }
+    }
+    ledger.remove(index);
+    Ok(())
 }
 
-fn sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
+/// Left and right destination of a guarantee; none where the metadata does not say.
+#[must_use]
+pub fn guarantee_sides(guarantee: &Allocation) -> Option<(Destination, Destination)> {
     // The contract decodes two words and ignores what follows them.
     let words = guarantee.metadata.0.first_chunk::<64>()?;
     let (left, right) = words.split_at(32);
@@ -174,7 +233,7 @@ pub fn settle_effects(
         if guarantee.kind != AllocationKind::GUARANTEE {
             return Err(ReclaimError::Kind);
         }
-        current = reclaim_effects(&current, step.target, step.index)?;
+        reclaim_in_place(&mut current, step.target, step.index)?;
     }
     Ok(pay(holdings, &current, |_, allocation| allocation.kind != AllocationKind::GUARANTEE))
 }

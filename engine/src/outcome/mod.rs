@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 pub use allocation::{Allocation, AllocationKind};
 pub use exit::{
-    ReclaimError, ReclaimStep, TransferEffects, TransferError, reclaim_effects, settle_effects,
-    transfer_effects,
+    ReclaimError, ReclaimStep, TransferEffects, TransferError, guarantee_sides, inferred_payout,
+    reclaim_effects, reclaim_in_place, settle_effects, transfer_effects,
 };
 
 use crate::abi;

@@ -1,5 +1,6 @@
 //! What a payment channel is worth on chain, without the others.
 
+use super::end::paid_by;
 use super::{PaymentChannel, Role, is_complete};
 use crate::chain::{ChainCall, Challenge, Urgency};
 use crate::crypto::{Signature, Signer};
@@ -8,6 +9,10 @@ use crate::outcome::{Allocation, Outcome};
 use crate::state::{SupportedState, VariablePart, challenge_hash};
 use crate::types::{Amount, B256, Bytes, TurnNumber};
 use crate::vouchers::Voucher;
+
+/// A voucher is taken during a challenge while this part of the challenge is left: enough to see the
+/// redemption mined, also when fees climb.
+const REDEEM_MARGIN: u64 = 4;
 
 /// How a payment channel ended on chain: what its guarantees are reclaimed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,39 +43,33 @@ fn allocations(outcome: &Outcome) -> &[Allocation] {
 }
 
 impl PaymentChannel {
-    /// How the channel ended, once the adjudicator takes it for final at `time` (seconds).
+    /// How the channel ended, once the adjudicator takes it for final at `time` (seconds). What was
+    /// paid out of its own holdings changes nothing: guarantees are reclaimed with the final outcome.
     #[must_use]
     pub fn resolution(&self, time: u64) -> Option<Resolution> {
         let status = self.status();
-        if !status.is_finalized(time) {
-            return None;
-        }
-        match (status.mode, status.challenged) {
-            (ChannelMode::Challenge { .. }, Some(state)) => {
-                Some(Resolution::new(state.hash(self.id), state.outcome))
-            }
-            // Of two final states only the first is signed (gap C4), so this is the one.
-            (ChannelMode::Concluded, _) => {
-                let paid = self.final_state.as_ref()?.paid;
-                let state = self.state(TurnNumber::PAYMENT_FINAL, paid, true);
-                Some(Resolution::new(B256::ZERO, state.outcome))
-            }
-            _ => None,
-        }
+        let state = status.registered.as_ref().filter(|_| status.is_finalized(time))?;
+        Some(Resolution::new(status.state_hash(self.id), state.outcome.clone()))
     }
 
     /// The best state that this node can have registered: the payee its best voucher, the others
-    /// the opening, which the payee answers with its voucher.
+    /// what they have seen, or the opening, which the payee answers with its voucher.
     #[must_use]
     pub fn enforceable(
         &self,
         voucher: Option<&Voucher>,
         signer: &dyn Signer,
     ) -> Option<(Vec<SupportedState>, SupportedState)> {
+        let shown = self.shown.as_deref();
+        let known = shown.and_then(|shown| paid_by(&shown.candidate.state.outcome));
         if let Some(voucher) = voucher.filter(|_| self.role() == Role::Payee)
+            && known.is_none_or(|known| known < voucher.total)
             && let Some(redemption) = self.redemption(voucher, signer)
         {
             return Some(redemption);
+        }
+        if let Some(shown) = shown {
+            return Some((shown.proof.clone(), shown.candidate.clone()));
         }
         let opening = self
             .supported(TurnNumber::POSTFUND, &self.postfund)
@@ -78,20 +77,29 @@ impl PaymentChannel {
         Some((Vec::new(), opening))
     }
 
-    /// True while a larger voucher would still count: this node's redemption is neither
-    /// registered nor on its way.
+    /// True while a larger voucher would still count, with time to have it mined: no redemption is
+    /// registered or on its way, and of a running challenge enough is left.
     #[must_use]
-    pub fn may_redeem_more(&self) -> bool {
+    pub fn may_redeem_more(&self, time: u64) -> bool {
         let status = self.status();
-        let registered = status.turn >= TurnNumber::PAYMENT_FINAL;
-        self.call == CallState::None && !registered && status.mode != ChannelMode::Concluded
+        let in_time = match status.mode {
+            ChannelMode::Open => true,
+            ChannelMode::Challenge { finalizes_at } => {
+                let margin = u64::from(self.fixed.challenge_duration) / REDEEM_MARGIN;
+                status.turn < TurnNumber::PAYMENT_FINAL
+                    && time.saturating_add(margin) < finalizes_at
+            }
+            ChannelMode::Concluded => false,
+        };
+        self.call == CallState::None && in_time && !self.is_finalized()
     }
 
     /// Turn of [`PaymentChannel::enforceable`].
     #[must_use]
     pub fn enforceable_turn(&self, voucher: Option<&Voucher>) -> Option<TurnNumber> {
         let (funded, agreed) = (is_complete(&self.postfund), is_complete(&self.prefund));
-        if funded && self.role() == Role::Payee && voucher.is_some() {
+        let redeems = funded && self.role() == Role::Payee && voucher.is_some();
+        if redeems || self.shown.is_some() {
             Some(TurnNumber::PAYMENT_FINAL)
         } else if funded {
             Some(TurnNumber::POSTFUND)

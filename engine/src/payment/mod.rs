@@ -1,16 +1,19 @@
 //! Payment channels: virtual, funded by guarantees in ledgers, paid by vouchers.
 
+mod end;
 mod exit;
 
 use serde::{Deserialize, Serialize};
 
+pub use end::End;
+pub(crate) use end::paid_by;
 pub use exit::Resolution;
 
 use crate::crypto::Signature;
 use crate::ledger::{CallState, OnChain, OnChainStatus};
 use crate::objectives::{DeclineReason, ExitReason};
 use crate::outcome::{Allocation, Outcome};
-use crate::state::{FixedPart, VariablePart};
+use crate::state::{FixedPart, SupportedState, VariablePart};
 use crate::types::{Address, Amount, Asset, B256, Bytes, ChannelId, Timestamp, TurnNumber};
 use crate::vouchers::Voucher;
 
@@ -86,6 +89,20 @@ pub struct PaymentChannel {
     pub call: CallState,
     /// How long the others may stay silent about what was asked before the channel is enforced.
     pub patience: Option<Timestamp>,
+    /// A redemption that somebody has shown on chain: whoever holds only older states enforces the
+    /// channel with it.
+    pub shown: Option<Box<Shown>>,
+    /// True while something is left to be done that is not worth what it costs now.
+    pub deferred: bool,
+}
+
+/// A state with what supports it, as it was shown on chain.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shown {
+    /// Proof states.
+    pub proof: Vec<SupportedState>,
+    /// The state.
+    pub candidate: SupportedState,
 }
 
 impl PaymentChannel {
@@ -111,6 +128,8 @@ impl PaymentChannel {
             onchain: OnChain::default(),
             call: CallState::None,
             patience: None,
+            shown: None,
+            deferred: false,
         }
     }
 
@@ -200,13 +219,14 @@ impl PaymentChannel {
         self.mine(&self.postfund).is_some()
     }
 
-    /// True once nobody can open the channel any more: somebody has given it up without having
-    /// promised that its guarantees are in place, and never will.
+    /// True once somebody has given the channel up without having shown this node that its
+    /// guarantees are in place. Only this node's own word is proof: others may have shown their
+    /// signature to somebody else.
     #[must_use]
-    pub fn can_never_open(&self) -> bool {
-        let mine = matches!(self.phase, PaymentPhase::Cancelled(_)) && !self.postfund_signed();
+    pub fn is_given_up(&self) -> bool {
         let others = self.declined_by.iter().zip(&self.postfund);
-        mine || others.into_iter().any(|(declined, postfund)| *declined && postfund.is_none())
+        matches!(self.phase, PaymentPhase::Cancelled(_))
+            || others.into_iter().any(|(declined, postfund)| *declined && postfund.is_none())
     }
 
     /// True when the final state pays the payee at least `total`.
@@ -217,8 +237,8 @@ impl PaymentChannel {
 
     /// Where the channel stands on chain.
     #[must_use]
-    pub fn status(&self) -> OnChainStatus {
-        self.onchain.status(self.asset)
+    pub const fn status(&self) -> &OnChainStatus {
+        self.onchain.status()
     }
 
     /// True once everyone has signed the final state.

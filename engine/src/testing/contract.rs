@@ -12,7 +12,7 @@ use crate::objectives::{DeclineReason, Objective, ObjectiveStatus, WaitingFor};
 use crate::payment::PaymentChannel;
 use crate::ports::Store;
 use crate::state::FixedPart;
-use crate::step::{ArchivedChannel, Batch, ChainCursor, Paid, Row, Write};
+use crate::step::{ArchivedChannel, Batch, Buried, ChainCursor, Paid, Row, Write};
 use crate::types::{
     Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId,
     Timestamp, TurnNumber, U256,
@@ -232,6 +232,7 @@ fn every_kind_with(variant: u64, content: u64) -> Vec<Write> {
         Write::Call(CallId(variant), Some(deposit(content))),
         Write::NextCall(CallId(content)),
         Write::Cursor(ChainCursor { recent: (0..=content % 64).map(block).collect() }),
+        Write::Buried(payment.id, Some(Box::new(buried(payment.clone(), content)))),
         Write::Tower(payment.payer(), Some(tower(content))),
         Write::Guard(payment.payer(), ledger.id, Some(Box::new(guarding(ledger.id, content)))),
         Write::Ledger(ledger.id, Some(Box::new(ledger))),
@@ -247,6 +248,7 @@ fn removals(variant: u64) -> Vec<Write> {
         Write::Objective(id, _) => Some(Write::Objective(id, None)),
         Write::Message(to, id, _) => Some(Write::Message(to, id, None)),
         Write::Call(id, _) => Some(Write::Call(id, None)),
+        Write::Buried(id, _) => Some(Write::Buried(id, None)),
         Write::Tower(tower, _) => Some(Write::Tower(tower, None)),
         Write::Guard(tower, id, _) => Some(Write::Guard(tower, id, None)),
         Write::NextCall(_)
@@ -294,6 +296,11 @@ fn paid(channel: ChannelId, content: u64) -> Paid {
     let total = Amount::from(content);
     let voucher = (content > 0).then(|| Voucher::sign(channel, total, &signer()));
     Paid { total, voucher }
+}
+
+fn buried(payment: PaymentChannel, content: u64) -> Buried {
+    let channel = ArchivedChannel::Payment(payment, None);
+    Buried { channel, until: BlockNumber(content) }
 }
 
 fn tower(content: u64) -> Tower {

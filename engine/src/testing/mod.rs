@@ -17,8 +17,8 @@ mod store;
 mod world;
 
 pub use chain::{
-    Adjudicator, ChainRules, ChannelStatus, ContractCall, FakeChain, Orphans, reclaim_text,
-    support_text,
+    Adjudicator, AssetReclaim, ChainRules, ChannelStatus, ContractCall, FakeChain, Orphans,
+    reclaim_text, support_text,
 };
 pub use contract::store_contract;
 pub use network::{Arrival, Incoming, Network, Weather};

@@ -97,7 +97,8 @@ pub(crate) fn check_node(
         check_ledger(name, signer, ledger, memory);
     }
     for (id, known) in &mut memory.ledgers {
-        known.live = state.ledgers.contains_key(id);
+        // A reorganisation may bring one back whose end is not buried deep yet.
+        known.live = state.ledgers.contains_key(id) || state.buried.contains_key(id);
     }
     for channel in state.payments.values() {
         check_payment(name, state, channel, memory);
@@ -131,6 +132,9 @@ fn check_fold(
     assert_eq!(live.ledgers, restored.ledgers, "{name}: ledgers after a restart");
     assert_eq!(live.payments, restored.payments, "{name}: payment channels after a restart");
     assert_eq!(live.paid, restored.paid, "{name}: vouchers after a restart");
+    assert_eq!(live.buried, restored.buried, "{name}: closed channels after a restart");
+    assert_eq!(live.burials, restored.burials, "{name}: their burials after a restart");
+    assert_eq!(live.deferred, restored.deferred, "{name}: what is put off after a restart");
     assert_eq!(live.objectives, restored.objectives, "{name}: objectives after a restart");
     assert_eq!(live.calls, restored.calls, "{name}: calls after a restart");
     assert_eq!(live.next_call, restored.next_call, "{name}: call ids after a restart");

@@ -358,14 +358,15 @@ fn rule_2_a_refused_turn_is_not_signed_again() {
             seal,
         };
         mallory.say(&mut world, alice, &join);
-        let pending = world.ledger(alice, ledger.id).unwrap().pending.clone();
-        let [pending] = &pending[..] else { panic!("one proposal: {pending:?}") };
+        let pending = world.ledger(alice, ledger.id).unwrap().pending.last().cloned().unwrap();
         proposed.push((pending.turn.0, pending.parent.0));
         let (turn, reason) = (pending.turn, RefusalReason::InsufficientFunds);
         mallory.say(&mut world, alice, &Message::Refuse { ledger: ledger.id, turn, reason });
         assert!(world.has_declined(alice, ObjectiveId::VirtualFund(id)));
     }
-    assert_eq!(proposed, [(2, 1), (3, 1), (4, 1)]);
+    // After the first refusal alice asks at turn 3 that nothing changes, so that the refused state
+    // cannot be shown any more.
+    assert_eq!(proposed, [(2, 1), (4, 3), (5, 3)]);
     assert_eq!(world.ledger(alice, ledger.id).unwrap().agreed, ledger.agreed);
     world.leave_unfinished();
 }

@@ -387,7 +387,7 @@ fn gap_c1_no_message_about_something_unknown_ends_the_node() {
         Ledger::new(fixed, Asset::NATIVE, Side::Leader, 5_u64.into(), 5_u64.into())
     };
     let unknown_channel = mallory.payment(&mut world, &[bob], 5);
-    let before = world.ledger(bob, ledger.id).cloned();
+    let before = content(&world, bob, ledger.id);
     for (ledger, channel) in [
         (&unknown_ledger, &unknown_channel),
         (&ledger, &unknown_channel),
@@ -397,7 +397,7 @@ fn gap_c1_no_message_about_something_unknown_ends_the_node() {
             mallory.say(&mut world, bob, &message);
         }
     }
-    assert_eq!(world.ledger(bob, ledger.id).cloned(), before);
+    assert_eq!(content(&world, bob, ledger.id), before);
     // A virtual channel whose payer is the receiver.
     let fixed = FixedPart {
         participants: vec![world.address(bob), mallory.address()],
@@ -759,12 +759,15 @@ fn gap_l16_two_payments_never_have_the_same_total() {
 fn gap_l18_a_refused_proposal_leaves_the_ledger_as_it_was() {
     let (mut world, mut mallory, bob, mut ledger) = mallory_leads();
     let channel = mallory.pay_into(&mut world, bob, &mut ledger, 50);
-    let before = world.store(bob).rows();
-    let ledger_before = world.ledger(bob, ledger.id).cloned();
+    let before = content(&world, bob, ledger.id);
     let message = Overspender(&mallory).removal(&ledger, &channel, 50_u64.into());
     mallory.say(&mut world, bob, &message);
-    assert_eq!(world.ledger(bob, ledger.id).cloned(), ledger_before);
-    assert_eq!(world.store(bob).rows(), before);
+    assert_eq!(content(&world, bob, ledger.id), before);
+}
+
+/// All of a ledger but the memory of what was refused.
+fn content(world: &World, party: Party, id: ChannelId) -> Ledger {
+    Ledger { refused: None, ..world.ledger(party, id).unwrap().clone() }
 }
 
 /// The reference dropped a wrong proposal without a word, and its leader waited.

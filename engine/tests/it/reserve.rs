@@ -67,7 +67,7 @@ fn a_peer_without_a_reserve_declines_a_ledger() {
 }
 
 #[test]
-fn dust_under_an_exit_is_left_and_said() {
+fn what_is_too_dear_under_an_exit_is_left_and_said_and_taken_when_gas_is_cheap() {
     let mut world = World::calm(&["alice", "bob"]);
     let (alice, bob) = (Party(0), Party(1));
     let purse = fixtures::PURSE;
@@ -83,6 +83,11 @@ fn dust_under_an_exit_is_left_and_said() {
     assert_eq!(world.purse(alice, Asset::NATIVE), (purse - 150_000).into());
     let left = Update::LeftBehind { channel: id, holdings: 150_000_u64.into() };
     assert!(world.take_updates(alice).contains(&left), "{}", world.describe());
+    assert_eq!(world.counters(alice).objectives, 0, "nothing is waited for");
+    // Nothing runs out: it is taken once it is worth it.
+    world.report_gas(alice, report(u64::MAX, 0));
+    world.run_for(LONG);
+    assert_eq!(world.purse(alice, Asset::NATIVE), purse.into());
     assert!(world.archived(alice, channel).is_some() && world.archived(alice, id).is_some());
     world.leave_unfinished();
 }

@@ -278,6 +278,10 @@ impl Book {
                 ChainFact::Concluded { .. } => Fact::Concluded,
                 ChainFact::Deposited { .. }
                 | ChainFact::AllocationUpdated { .. }
+                | ChainFact::AllocationsPaid { .. }
+                | ChainFact::StateCheckpointed { .. }
+                | ChainFact::StateConcluded { .. }
+                | ChainFact::GuaranteeReclaimed { .. }
                 | ChainFact::Reclaimed { .. } => continue,
             };
             entry.note(block.block.number, fact);

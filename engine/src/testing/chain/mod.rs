@@ -7,7 +7,9 @@ mod adjudicator;
 
 use std::collections::BTreeMap;
 
-pub use adjudicator::{Adjudicator, ChannelStatus, ContractCall, reclaim_text, support_text};
+pub use adjudicator::{
+    Adjudicator, AssetReclaim, ChannelStatus, ContractCall, reclaim_text, support_text,
+};
 
 use super::Random;
 use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, Receipt};
@@ -152,8 +154,8 @@ impl FakeChain {
         self.state().paid(channel, payee)
     }
 
-    /// What the contract has stored about a channel; none for one that it was never told of, or
-    /// that is done.
+    /// What the contract has stored about a channel, also once it is closed; none for one that it
+    /// was never told of.
     #[must_use]
     pub fn status(&self, channel: ChannelId) -> Option<ChannelStatus> {
         self.state().status(channel)

@@ -20,6 +20,13 @@ pub enum ContractCall {
         /// What is added.
         amount: Amount,
     },
+    /// `depositBatch`: several deposits of one asset, all of them or none.
+    DepositBatch {
+        /// What is deposited.
+        asset: Asset,
+        /// The channels, with what must be held already and what is added.
+        entries: Vec<(ChannelId, Amount, Amount)>,
+    },
     /// `challenge`: like `challengeAll` of one, but refused when it is no news.
     Challenge(Challenge),
     /// `transfer`: pays chosen allocations of one asset.
@@ -44,7 +51,7 @@ pub enum ContractCall {
         /// State hash that it was finalized with; zero when it was concluded.
         state_hash: B256,
     },
-    /// `reclaim`: replaces one guarantee of the first asset and pays nobody.
+    /// `reclaim`: replaces one guarantee and pays nobody.
     Reclaim {
         /// The finalized ledger.
         channel: ChannelId,
@@ -53,8 +60,36 @@ pub enum ContractCall {
         /// State hash that it was finalized with; zero when it was concluded.
         state_hash: B256,
         /// Which guarantee, and what becomes of it.
-        reclaim: Reclaim,
+        reclaim: AssetReclaim,
     },
+    /// `settle` of a ledger with any assets.
+    Settle {
+        /// The finalized ledger.
+        channel: ChannelId,
+        /// Its outcome as it stands.
+        outcome: Outcome,
+        /// State hash that it was finalized with; zero when it was concluded.
+        state_hash: B256,
+        /// Guarantees to reclaim first, in this order.
+        reclaims: Vec<AssetReclaim>,
+    },
+}
+
+/// A reclaim as the contract takes it, for outcomes of several assets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AssetReclaim {
+    /// Asset of the ledger's outcome that holds the guarantee.
+    pub asset_index: u64,
+    /// Asset of the target's outcome that replaces it.
+    pub target_asset_index: u64,
+    /// Which guarantee, and what the target was finalized with.
+    pub reclaim: Reclaim,
+}
+
+impl From<Reclaim> for AssetReclaim {
+    fn from(reclaim: Reclaim) -> Self {
+        Self { asset_index: 0, target_asset_index: 0, reclaim }
+    }
 }
 
 impl From<ChainCall> for ContractCall {

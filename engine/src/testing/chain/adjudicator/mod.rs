@@ -5,15 +5,15 @@
 
 mod call;
 mod payout;
+mod status;
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use alloy_primitives::keccak256;
-use alloy_sol_types::SolValue;
-pub use call::ContractCall;
+pub use call::{AssetReclaim, ContractCall};
 pub use payout::reclaim_text;
+pub use status::ChannelStatus;
 
 use crate::chain::{ChainCall, ChainFact, Challenge, ChannelLog};
 use crate::state::{
@@ -21,40 +21,7 @@ use crate::state::{
     is_supported, is_unanimous,
 };
 use crate::types::{Address, Amount, Asset, B256, ChannelId, Destination, TurnNumber};
-
-/// Latest time that the contract can keep.
-const LAST_TIME: u64 = 0xffff_ffff_ffff;
-
-/// What is stored about a channel (contracts.md section 4). The contract keeps one hash of the two
-/// hashes here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChannelStatus {
-    /// Turn of the newest state that was shown; zero once concluded.
-    pub turn: TurnNumber,
-    /// Seconds since the Unix epoch; zero while nothing runs.
-    pub finalizes_at: u64,
-    /// Hash of the state that a challenge or settlement left.
-    pub state_hash: B256,
-    /// Hash of its outcome.
-    pub outcome_hash: B256,
-}
-
-impl ChannelStatus {
-    /// True once the outcome is final at the time of a block.
-    #[must_use]
-    pub const fn is_finalized(&self, timestamp: u64) -> bool {
-        self.finalizes_at != 0 && self.finalizes_at <= timestamp
-    }
-
-    /// The contract's storage word.
-    #[must_use]
-    pub fn word(&self) -> B256 {
-        let mut word = keccak256((self.state_hash, self.outcome_hash).abi_encode());
-        word[..6].copy_from_slice(&self.turn.0.to_be_bytes()[2..]);
-        word[6..12].copy_from_slice(&self.finalizes_at.to_be_bytes()[2..]);
-        word
-    }
-}
+use status::LAST_TIME;
 
 /// Contract storage and balances after some block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,10 +90,16 @@ impl Adjudicator {
         self.paid.get(&(channel, payee.into())).copied().unwrap_or_default()
     }
 
-    /// What is stored about a channel; none for one that was never heard of, or is done.
+    /// What is stored about a channel, also once it is closed; none for one that was never heard of.
     #[must_use]
     pub fn status(&self, channel: ChannelId) -> Option<ChannelStatus> {
         self.statuses.get(&channel).copied()
+    }
+
+    /// What `statusOf` shows of a channel.
+    #[must_use]
+    pub fn status_word(&self, channel: ChannelId) -> B256 {
+        self.status(channel).map(|status| status.word()).unwrap_or_default()
     }
 
     /// All money of an asset: in purses, owed, and held for channels.
@@ -171,6 +144,7 @@ impl Execution {
             ContractCall::Deposit { channel, asset, expected_held, amount } => {
                 self.deposit(*channel, *asset, *expected_held, *amount)
             }
+            ContractCall::DepositBatch { asset, entries } => self.deposit_batch(*asset, entries),
             ContractCall::Challenge(challenge) => self.challenge(challenge),
             ContractCall::Transfer { asset_index, channel, outcome, state_hash, indices } => {
                 self.transfer(*asset_index, *channel, outcome, *state_hash, indices)
@@ -180,6 +154,9 @@ impl Execution {
             }
             ContractCall::Reclaim { channel, outcome, state_hash, reclaim } => {
                 self.reclaim(*channel, outcome, *state_hash, reclaim)
+            }
+            ContractCall::Settle { channel, outcome, state_hash, reclaims } => {
+                self.settle(*channel, outcome, *state_hash, reclaims)
             }
         }
     }
@@ -191,9 +168,7 @@ impl Execution {
             }
             ChainCall::ConcludeAndTransfer { fixed, state, signatures } => {
                 let (state, signatures) = (state.clone(), signatures.clone());
-                let outcome = state.outcome.clone();
-                self.conclude(fixed, &SupportedState { state, signatures })?;
-                self.pay_everything(fixed.channel_id(), outcome, B256::ZERO)
+                self.conclude_and_transfer(fixed, &SupportedState { state, signatures })
             }
             ChainCall::Challenge { challenges, urgency: _ } => {
                 challenges.iter().try_for_each(|entry| {
@@ -208,7 +183,8 @@ impl Execution {
                 self.conclude(fixed, &SupportedState { state, signatures })
             }
             ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency: _ } => {
-                self.settle(*channel, outcome, *state_hash, reclaims)
+                let reclaims: Vec<_> = reclaims.iter().cloned().map(AssetReclaim::from).collect();
+                self.settle(*channel, outcome, *state_hash, &reclaims)
             }
         }
     }
@@ -236,9 +212,31 @@ impl Execution {
         let held = self.after.held(asset, channel);
         require(held == expected_held, "held != expectedHeld")?;
         self.collect(asset, amount)?;
+        self.credit(channel, asset, amount)
+    }
+
+    fn credit(&mut self, channel: ChannelId, asset: Asset, amount: Amount) -> Result<(), String> {
+        let held = self.after.held(asset, channel);
         let holdings = held.checked_add(amount).ok_or(OVERFLOW)?;
         self.after.holdings.insert((asset, channel), holdings);
         self.log(channel, ChainFact::Deposited { asset, holdings });
+        Ok(())
+    }
+
+    fn deposit_batch(
+        &mut self,
+        asset: Asset,
+        entries: &[(ChannelId, Amount, Amount)],
+    ) -> Result<(), String> {
+        let amounts = entries.iter().map(|(_, _, amount)| *amount);
+        self.collect(asset, Amount::checked_sum(amounts).ok_or(OVERFLOW)?)?;
+        for (channel, expected_held, amount) in entries {
+            let is_external = Destination::from(*channel).is_external();
+            require(!is_external, "Deposit to external destination")?;
+            let held = self.after.held(asset, *channel);
+            require(held == *expected_held, "held != expectedHeld")?;
+            self.credit(*channel, asset, *amount)?;
+        }
         Ok(())
     }
 
@@ -300,9 +298,7 @@ impl Execution {
         is_challenged_by_participant(fixed, state_hash, challenger).map_err(support_text)?;
         let finalizes_at = self.timestamp + u64::from(fixed.challenge_duration);
         require(finalizes_at <= LAST_TIME, OVERFLOW)?;
-        let outcome_hash = candidate.state.outcome.hash();
-        let status =
-            ChannelStatus { turn: candidate.state.turn, finalizes_at, state_hash, outcome_hash };
+        let status = ChannelStatus::challenged(&candidate.state, channel, finalizes_at);
         self.after.statuses.insert(channel, status);
         let (proof, candidate) = (proof.clone(), Box::new(candidate.clone()));
         self.log(channel, ChainFact::ChallengeRegistered { finalizes_at, proof, candidate });
@@ -319,13 +315,9 @@ impl Execution {
         let (record, challenged) = self.record(channel)?;
         require(turn > record, "turnNumRecord not increased.")?;
         is_supported(&self.after.deployment, fixed, proof, candidate).map_err(support_text)?;
-        let status = ChannelStatus {
-            turn,
-            finalizes_at: 0,
-            state_hash: B256::ZERO,
-            outcome_hash: B256::ZERO,
-        };
-        self.after.statuses.insert(channel, status);
+        self.after.statuses.insert(channel, ChannelStatus::checkpointed(turn));
+        let (proof, candidate) = (proof.to_vec(), Box::new(candidate.clone()));
+        self.log(channel, ChainFact::StateCheckpointed { proof, candidate });
         self.log(
             channel,
             if challenged {
@@ -340,19 +332,24 @@ impl Execution {
     fn conclude(&mut self, fixed: &FixedPart, signed: &SupportedState) -> Result<(), String> {
         let channel = fixed.channel_id();
         require(!self.is_finalized(channel), "Channel finalized.")?;
-        require(signed.state.is_final, "State must be final")?;
-        is_unanimous(fixed, signed).map_err(support_text)?;
-        let finalizes_at = self.timestamp;
-        let status = ChannelStatus {
-            turn: TurnNumber(0),
-            finalizes_at,
-            state_hash: B256::ZERO,
-            outcome_hash: signed.state.outcome.hash(),
-        };
+        require_final(fixed, signed)?;
+        let status = ChannelStatus::concluded(&signed.state, self.timestamp);
         self.after.statuses.insert(channel, status);
-        self.log(channel, ChainFact::Concluded { finalizes_at });
+        self.log_conclusion(channel, signed, true);
         Ok(())
     }
+
+    fn log_conclusion(&mut self, channel: ChannelId, signed: &SupportedState, kept: bool) {
+        let candidate = Box::new(signed.clone());
+        self.log(channel, ChainFact::StateConcluded { kept, candidate });
+        self.log(channel, ChainFact::Concluded { finalizes_at: self.timestamp });
+    }
+}
+
+/// Everyone has signed the state as the last one.
+fn require_final(fixed: &FixedPart, signed: &SupportedState) -> Result<(), String> {
+    require(signed.state.is_final, "State must be final")?;
+    is_unanimous(fixed, signed).map_err(support_text)
 }
 
 /// Arithmetic that does not fit.

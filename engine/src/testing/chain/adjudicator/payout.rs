@@ -1,34 +1,60 @@
 //! What happens to a channel once its outcome is final (contracts.md 8 and 9).
 
-use super::{Execution, OVERFLOW, RANGE, require};
+use super::status::has_guarantee;
+use super::{AssetReclaim, ChannelStatus, Execution, OVERFLOW, RANGE, require, require_final};
 use crate::chain::{ChainFact, Reclaim};
 use crate::outcome::{
-    Allocation, AllocationKind, Outcome, ReclaimError, SingleAssetExit, reclaim_effects,
-    settle_effects, transfer_effects,
+    Allocation, AllocationKind, Outcome, ReclaimError, SingleAssetExit, inferred_payout,
+    reclaim_effects, settle_effects, transfer_effects,
 };
-use crate::types::{Asset, B256, ChannelId};
+use crate::state::{FixedPart, SupportedState};
+use crate::types::{Amount, Asset, B256, ChannelId};
 
 /// Largest asset type that the contract decodes.
 const MAX_ASSET_TYPE: u8 = 3;
 
+/// A payout of everything, before it is told: holdings are taken down already.
+struct Distribution {
+    /// The outcome that is left.
+    left: Outcome,
+    updates: Vec<ChainFact>,
+    payments: Vec<(Asset, Allocation)>,
+    /// Nothing is left to pay.
+    is_exhausted: bool,
+    /// Nothing is held any more of the outcome's assets.
+    is_empty: bool,
+}
+
 impl Execution {
-    /// Refuses what is not final, and what is not the outcome that is final.
+    /// Refuses what is not final, and what is not the outcome that is left to pay.
     fn require_outcome(
         &self,
         channel: ChannelId,
         outcome: &Outcome,
         state_hash: B256,
     ) -> Result<(), String> {
-        require(self.is_finalized(channel), "Channel not finalized.")?;
-        let known = self.after.status(channel).is_some_and(|status| {
-            status.state_hash == state_hash && status.outcome_hash == outcome.hash()
-        });
+        let status = self.after.status(channel);
+        let status = status.filter(|status| status.is_payable(self.timestamp));
+        let status = status.ok_or("Channel not finalized.")?;
+        let known = status.state_hash == state_hash && status.outcome_hash == outcome.hash();
         require(known, "incorrect fingerprint")
     }
 
-    fn keep_outcome(&mut self, channel: ChannelId, outcome: &Outcome, state_hash: B256) {
+    /// Refuses what is not the outcome that became final first, whatever was paid since.
+    fn require_target(&self, channel: ChannelId, reclaim: &Reclaim) -> Result<(), String> {
+        let status = self.after.status(channel);
+        let status = status.filter(|status| status.is_finalized(self.timestamp));
+        let status = status.ok_or("Channel not finalized.")?;
+        let known = status.state_hash == reclaim.target_state
+            && status.final_outcome_hash == reclaim.target_outcome.hash();
+        require(known, "incorrect fingerprint")?;
+        let guarantees = status.is_source || has_guarantee(&reclaim.target_outcome);
+        require(!guarantees, "target guarantees another channel")
+    }
+
+    fn leave(&mut self, channel: ChannelId, before: &Outcome, left: &Outcome) {
         if let Some(status) = self.after.statuses.get_mut(&channel) {
-            (status.state_hash, status.outcome_hash) = (state_hash, outcome.hash());
+            status.leave(before, left);
         }
     }
 
@@ -43,15 +69,26 @@ impl Execution {
         require(indices.is_sorted_by(|one, next| one < next), "Indices must be sorted")?;
         self.require_outcome(channel, outcome, state_hash)?;
         require_decodable(outcome)?;
-        let mut outcome = outcome.clone();
-        let exit = nth(&mut outcome.0, asset_index)?;
+        let mut left = outcome.clone();
+        let exit = nth(&mut left.0, asset_index)?;
         let (asset, initial) = (exit.asset, self.after.held(exit.asset, channel));
+        if let Some(last) = indices.last() {
+            nth(&mut exit.allocations, *last)?;
+        }
         let effects = transfer_effects(initial, &exit.allocations, indices)
             .map_err(|error| error.to_string())?;
-        exit.allocations = effects.remaining;
+        let before = std::mem::replace(&mut exit.allocations, effects.remaining);
+        let amounts: Vec<Amount> = before
+            .iter()
+            .zip(&exit.allocations)
+            .map(|(before, left)| before.amount.saturating_sub(left.amount))
+            .collect();
         let holdings = initial.checked_sub(effects.paid).ok_or(OVERFLOW)?;
         self.after.holdings.insert((asset, channel), holdings);
-        self.keep_outcome(channel, &outcome, state_hash);
+        self.leave(channel, outcome, &left);
+        if amounts != inferred_payout(initial, effects.paid, &before) {
+            self.log(channel, ChainFact::AllocationsPaid { asset_index, amounts });
+        }
         self.log(channel, ChainFact::AllocationUpdated { asset_index, initial, holdings });
         effects.exits.iter().try_for_each(|exit| self.pay(channel, asset, exit))
     }
@@ -64,7 +101,8 @@ impl Execution {
     ) -> Result<(), String> {
         require_decodable(outcome)?;
         self.require_outcome(channel, outcome, state_hash)?;
-        self.pay_everything(channel, outcome.clone(), state_hash)
+        require(!has_guarantee(outcome), "cannot transfer a guarantee")?;
+        self.finish(channel, outcome, outcome.clone())
     }
 
     pub(super) fn reclaim(
@@ -72,15 +110,18 @@ impl Execution {
         channel: ChannelId,
         outcome: &Outcome,
         state_hash: B256,
-        reclaim: &Reclaim,
+        reclaim: &AssetReclaim,
     ) -> Result<(), String> {
         self.require_outcome(channel, outcome, state_hash)?;
         require_decodable(outcome)?;
-        require_decodable(&reclaim.target_outcome)?;
-        let mut outcome = outcome.clone();
-        self.replace_guarantee(&mut outcome, reclaim)?;
-        self.keep_outcome(channel, &outcome, state_hash);
-        self.log(channel, ChainFact::Reclaimed { asset_index: 0 });
+        require_decodable(&reclaim.reclaim.target_outcome)?;
+        let mut left = outcome.clone();
+        let (update, is_only) = self.replace_guarantee(&mut left, reclaim)?;
+        self.leave(channel, outcome, &left);
+        if !is_only || reclaim.reclaim.target_outcome.0.len() != 1 {
+            self.log(channel, update);
+        }
+        self.log(channel, ChainFact::Reclaimed { asset_index: reclaim.asset_index });
         Ok(())
     }
 
@@ -89,73 +130,127 @@ impl Execution {
         channel: ChannelId,
         outcome: &Outcome,
         state_hash: B256,
-        reclaims: &[Reclaim],
+        reclaims: &[AssetReclaim],
     ) -> Result<(), String> {
         require_decodable(outcome)?;
         self.require_outcome(channel, outcome, state_hash)?;
-        let mut outcome = outcome.clone();
+        let mut left = outcome.clone();
         for reclaim in reclaims {
-            self.replace_guarantee(&mut outcome, reclaim)?;
-            self.log(channel, ChainFact::Reclaimed { asset_index: 0 });
+            require_decodable(&reclaim.reclaim.target_outcome)?;
+            let (update, _) = self.replace_guarantee(&mut left, reclaim)?;
+            self.log(channel, update);
+            self.log(channel, ChainFact::Reclaimed { asset_index: reclaim.asset_index });
         }
-        self.distribute(channel, outcome, state_hash)
+        self.finish(channel, outcome, left)
     }
 
-    /// Replaces one guarantee of the first asset by the outcome of its target.
-    fn replace_guarantee(&self, outcome: &mut Outcome, reclaim: &Reclaim) -> Result<(), String> {
-        let source = outcome.0.first_mut().ok_or(RANGE)?;
-        require_decodable(&reclaim.target_outcome)?;
-        let target = reclaim.target_outcome.0.first().ok_or(RANGE)?;
+    /// Pays what everyone has signed as final, the first time or out of what came later.
+    pub(super) fn conclude_and_transfer(
+        &mut self,
+        fixed: &FixedPart,
+        signed: &SupportedState,
+    ) -> Result<(), String> {
+        let (channel, state) = (fixed.channel_id(), &signed.state);
+        let known = self.after.status(channel).filter(|known| known.is_finalized(self.timestamp));
+        let again = known.filter(|known| known.is_closed && state.turn > known.turn);
+        require(known.is_none() || again.is_some(), "Channel finalized.")?;
+        require_final(fixed, signed)?;
+        require(!has_guarantee(&state.outcome), "cannot transfer a guarantee")?;
+        let paid = self.distribute(channel, state.outcome.clone())?;
+        let is_done = fixed.participants.len() == 2 && paid.is_exhausted && paid.is_empty;
+        let kept = again.is_some() || !is_done;
+        if let Some(again) = again {
+            // What could not be paid is void; what others reclaim by stays.
+            let status = ChannelStatus { turn: state.turn, ..again };
+            self.after.statuses.insert(channel, status);
+        } else if kept {
+            let mut status = ChannelStatus::concluded(state, self.timestamp);
+            status.leave(&state.outcome, &paid.left);
+            status.is_closed = paid.is_exhausted;
+            self.after.statuses.insert(channel, status);
+        } else {
+            self.after.statuses.remove(&channel);
+        }
+        self.log_conclusion(channel, signed, kept);
+        self.tell(channel, paid)
+    }
+
+    /// Replaces one guarantee by the outcome of its target. Returns what happened, and whether the
+    /// asset held no other guarantee.
+    fn replace_guarantee(
+        &self,
+        outcome: &mut Outcome,
+        reclaim: &AssetReclaim,
+    ) -> Result<(ChainFact, bool), String> {
+        let AssetReclaim { asset_index, target_asset_index, reclaim } = reclaim;
+        let source = nth(&mut outcome.0, *asset_index)?;
         let guarantee = nth(&mut source.allocations, reclaim.index)?;
         let is_guarantee = guarantee.kind == AllocationKind::GUARANTEE;
         require(is_guarantee, "not a guarantee allocation")?;
-        require(target.asset == source.asset, "targetAsset != guaranteeAsset")?;
-        let id = ChannelId(guarantee.destination.0);
-        self.require_outcome(id, &reclaim.target_outcome, reclaim.target_state)?;
+        let target = ChannelId(guarantee.destination.0);
+        let mut target_outcome = reclaim.target_outcome.clone();
+        let exit = nth(&mut target_outcome.0, *target_asset_index)?;
+        require(exit.asset == source.asset, "targetAsset != guaranteeAsset")?;
+        self.require_target(target, reclaim)?;
         let index = usize::try_from(reclaim.index).map_err(|_| RANGE)?;
-        source.allocations = reclaim_effects(&source.allocations, &target.allocations, index)
-            .map_err(reclaim_text)?;
-        Ok(())
+        let left =
+            reclaim_effects(&source.allocations, &exit.allocations, index).map_err(reclaim_text)?;
+        let before = std::mem::replace(&mut source.allocations, left);
+        let guarantees = before.iter().filter(|entry| entry.kind == AllocationKind::GUARANTEE);
+        let is_only = guarantees.count() == 1;
+        let share = |side: usize| exit.allocations.get(side).map(|one| one.amount).ok_or(RANGE);
+        let update = ChainFact::GuaranteeReclaimed {
+            target,
+            asset_index: *asset_index,
+            index: reclaim.index,
+            to_left: share(0)?,
+            to_right: share(1)?,
+        };
+        Ok((update, is_only))
     }
 
-    /// Pays everybody, unless there is a guarantee.
-    pub(super) fn pay_everything(
+    /// Pays a finalized channel out of `current`, which is what reclaims have made of `outcome`.
+    fn finish(
         &mut self,
         channel: ChannelId,
-        outcome: Outcome,
-        state_hash: B256,
+        outcome: &Outcome,
+        current: Outcome,
     ) -> Result<(), String> {
-        let mut allocations = outcome.0.iter().flat_map(|exit| &exit.allocations);
-        let guarantee = allocations.any(|entry| entry.kind == AllocationKind::GUARANTEE);
-        require(!guarantee, "cannot transfer a guarantee")?;
-        self.distribute(channel, outcome, state_hash)
+        let paid = self.distribute(channel, current)?;
+        self.leave(channel, outcome, &paid.left);
+        if let Some(status) = self.after.statuses.get_mut(&channel) {
+            status.is_closed = paid.is_exhausted;
+        }
+        self.tell(channel, paid)
     }
 
+    /// Takes down the holdings, asset by asset: one that is listed twice is paid twice out of what
+    /// there is. A guarantee keeps its share.
     fn distribute(
         &mut self,
         channel: ChannelId,
         mut outcome: Outcome,
-        state_hash: B256,
-    ) -> Result<(), String> {
-        let (mut finished, mut payments) = (true, Vec::new());
+    ) -> Result<Distribution, String> {
+        let (mut is_exhausted, mut is_empty) = (true, true);
+        let (mut updates, mut payments) = (Vec::new(), Vec::new());
         for (asset_index, exit) in (0_u64..).zip(&mut outcome.0) {
             let SingleAssetExit { asset, allocations, .. } = exit;
             let initial = self.after.held(*asset, channel);
             let effects = settle_effects(initial, allocations, &[]).map_err(reclaim_text)?;
             let holdings = initial.checked_sub(effects.paid).ok_or(OVERFLOW)?;
             self.after.holdings.insert((*asset, channel), holdings);
-            self.log(channel, ChainFact::AllocationUpdated { asset_index, initial, holdings });
-            finished &= effects.exhausted && holdings.is_zero();
+            updates.push(ChainFact::AllocationUpdated { asset_index, initial, holdings });
+            is_exhausted &= effects.exhausted;
+            is_empty &= holdings.is_zero();
             payments.extend(effects.exits.into_iter().map(|exit| (*asset, exit)));
             *allocations = effects.remaining;
         }
-        // A surplus keeps the status: without it any older state would be taken again.
-        if finished {
-            self.after.statuses.remove(&channel);
-        } else {
-            self.keep_outcome(channel, &outcome, state_hash);
-        }
-        payments.iter().try_for_each(|(asset, exit)| self.pay(channel, *asset, exit))
+        Ok(Distribution { left: outcome, updates, payments, is_exhausted, is_empty })
+    }
+
+    fn tell(&mut self, channel: ChannelId, paid: Distribution) -> Result<(), String> {
+        paid.updates.into_iter().for_each(|update| self.log(channel, update));
+        paid.payments.iter().try_for_each(|(asset, exit)| self.pay(channel, *asset, exit))
     }
 
     /// Who cannot be paid is owed from then on, and stands in nobody's way.

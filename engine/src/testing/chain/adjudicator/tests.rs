@@ -179,12 +179,13 @@ fn a_ledger_is_settled_with_what_the_voucher_is_worth() {
     assert_eq!(run(&mut contract, 109, &call), Err("Channel not finalized.".into()));
     let other = settle(locked(8, 12), state_hash, vec![reclaim]);
     assert_eq!(run(&mut contract, 110, &other), Err("incorrect fingerprint".into()));
-    assert_eq!(run(&mut contract, 110, &call), Ok(2));
+    assert_eq!(run(&mut contract, 110, &call), Ok(3));
     assert_eq!(
         (purse(&contract, "alice"), purse(&contract, "bob")),
         (18_u64.into(), 12_u64.into())
     );
-    assert_eq!(contract.status(ledger().channel_id()), None);
+    assert!(contract.status(ledger().channel_id()).unwrap().is_closed);
+    assert_eq!(contract.status_word(ledger().channel_id()), B256::ZERO);
     assert_eq!(contract.total(Asset::NATIVE), Some(100_u64.into()));
 }
 
@@ -227,10 +228,151 @@ fn a_surplus_keeps_the_status_and_an_unpayable_payee_stops_nobody() {
     let signed = sign(&ledger(), state.clone(), &NAMES);
     let fixed = ledger();
     let call = ChainCall::ConcludeAndTransfer { fixed, state, signatures: signed.signatures };
-    assert_eq!(run(&mut contract, 10, &call.clone().into()), Ok(2));
+    assert_eq!(run(&mut contract, 10, &call.clone().into()), Ok(3));
     assert_eq!((purse(&contract, "alice"), purse(&contract, "bob")), (Amount::ZERO, 10_u64.into()));
     assert_eq!(contract.claimable(key("alice").address(), Asset::NATIVE), 15_u64.into());
     assert_eq!(contract.held(Asset::NATIVE, ledger().channel_id()), 5_u64.into());
     assert_eq!(run(&mut contract, 11, &call.into()), Err("Channel finalized.".into()));
     assert_eq!(contract.total(Asset::NATIVE), Some(100_u64.into()));
+}
+
+fn conclude(fixed: FixedPart, state: VariablePart) -> ContractCall {
+    let signatures = sign(&fixed, state.clone(), &NAMES).signatures;
+    let urgency = Urgency::default();
+    ChainCall::Conclude { fixed, state, signatures, urgency }.into()
+}
+
+fn conclude_and_pay(fixed: FixedPart, state: VariablePart) -> ContractCall {
+    let signatures = sign(&fixed, state.clone(), &NAMES).signatures;
+    ChainCall::ConcludeAndTransfer { fixed, state, signatures }.into()
+}
+
+fn last(turn: u64, outcome: Outcome) -> VariablePart {
+    VariablePart { is_final: true, ..state(turn, outcome) }
+}
+
+fn pay_all(outcome: Outcome) -> ContractCall {
+    let (channel, state_hash) = (ledger().channel_id(), B256::ZERO);
+    ContractCall::TransferAll { channel, outcome, state_hash }
+}
+
+#[test]
+fn a_paid_channel_shows_nothing_and_stays_final() {
+    let mut contract = funded();
+    run(&mut contract, 10, &conclude(ledger(), last(7, split(20, 10)))).unwrap();
+    let shown = contract.status(ledger().channel_id()).unwrap();
+    assert_eq!((shown.turn, &shown.word()[..6]), (TurnNumber(7), &[0; 6][..]));
+    run(&mut contract, 11, &pay_all(split(20, 10))).unwrap();
+    assert_eq!(contract.status_word(ledger().channel_id()), B256::ZERO);
+    let again = run(&mut contract, 12, &pay_all(split(0, 0)));
+    assert_eq!(again, Err("Channel not finalized.".into()));
+    let newer = sign(&ledger(), state(9, split(10, 20)), &NAMES);
+    let finalized = Err("Channel finalized.".to_owned());
+    assert_eq!(run(&mut contract, 12, &answer(ledger(), newer)), finalized);
+    let challenge = challenge(ledger(), state(9, split(10, 20)), "alice");
+    assert_eq!(run(&mut contract, 12, &ContractCall::Challenge(challenge)), finalized);
+    assert_eq!(run(&mut contract, 12, &conclude(ledger(), last(9, split(10, 20)))), finalized);
+}
+
+#[test]
+fn what_comes_later_is_paid_by_a_later_final_state() {
+    let mut contract = funded();
+    run(&mut contract, 10, &conclude(ledger(), last(7, split(20, 10)))).unwrap();
+    let first = contract.status(ledger().channel_id()).unwrap();
+    let early = run(&mut contract, 10, &conclude_and_pay(ledger(), last(8, split(30, 0))));
+    assert_eq!(early, Err("Channel finalized.".into()), "not before the first is paid");
+    run(&mut contract, 11, &pay_all(split(20, 10))).unwrap();
+    deposit(&mut contract, 0, 5).unwrap();
+    let replayed = run(&mut contract, 12, &conclude_and_pay(ledger(), last(7, split(5, 0))));
+    assert_eq!(replayed, Err("Channel finalized.".into()));
+    run(&mut contract, 12, &conclude_and_pay(ledger(), last(9, split(3, 4)))).unwrap();
+    assert_eq!(
+        (purse(&contract, "alice"), purse(&contract, "bob")),
+        (23_u64.into(), 12_u64.into())
+    );
+    let status = contract.status(ledger().channel_id()).unwrap();
+    assert_eq!(status.turn, TurnNumber(9));
+    assert_eq!(status.final_outcome_hash, first.final_outcome_hash);
+    assert_eq!(contract.status_word(ledger().channel_id()), B256::ZERO);
+}
+
+#[test]
+fn two_who_are_paid_in_full_leave_nothing_behind() {
+    let mut contract = funded();
+    let logs = contract.execute(STRANGER, 10, &conclude_and_pay(ledger(), last(7, split(20, 10))));
+    let forgotten =
+        |log: &ChannelLog| matches!(log.fact, ChainFact::StateConcluded { kept, .. } if !kept);
+    assert!(logs.unwrap().iter().any(forgotten));
+    assert_eq!(contract.status(ledger().channel_id()), None);
+}
+
+/// A payment channel that was paid itself, and reclaimed for its ledger afterwards.
+#[test]
+fn a_target_counts_as_it_was_finalized() {
+    let mut contract = funded();
+    let id = payment().channel_id();
+    contract.endow(STRANGER, Asset::NATIVE, 1_u64.into());
+    let gift = ContractCall::Deposit {
+        channel: id,
+        asset: Asset::NATIVE,
+        expected_held: Amount::ZERO,
+        amount: 1_u64.into(),
+    };
+    run(&mut contract, 10, &gift).unwrap();
+    run(&mut contract, 10, &conclude(ledger(), last(7, locked(12, 8)))).unwrap();
+    run(&mut contract, 10, &conclude(payment(), last(7, split(6, 4)))).unwrap();
+    let payout = ContractCall::Transfer {
+        asset_index: 0,
+        channel: id,
+        outcome: split(6, 4),
+        state_hash: B256::ZERO,
+        indices: vec![0],
+    };
+    run(&mut contract, 11, &payout).unwrap();
+    let reclaim = |target_outcome| Reclaim { index: 2, target_state: B256::ZERO, target_outcome };
+    let reduced = settle(locked(12, 8), B256::ZERO, vec![reclaim(split(5, 4))]);
+    assert_eq!(run(&mut contract, 12, &reduced), Err("incorrect fingerprint".into()));
+    run(&mut contract, 12, &settle(locked(12, 8), B256::ZERO, vec![reclaim(split(6, 4))])).unwrap();
+    assert_eq!(purse(&contract, "alice"), 19_u64.into(), "with the one that was paid before");
+}
+
+#[test]
+fn a_channel_that_guarantees_others_is_no_target() {
+    let mut contract = funded();
+    let [left, right] = NAMES.map(|name| key(name).address().into());
+    let guarantee = Allocation::guarantee(ledger().channel_id(), 20_u64.into(), left, right);
+    let outer = Outcome::single(Asset::NATIVE, vec![to("alice", 1), to("bob", 1), guarantee]);
+    run(&mut contract, 10, &conclude(ledger(), last(7, locked(12, 8)))).unwrap();
+    run(&mut contract, 10, &conclude(payment(), last(7, outer.clone()))).unwrap();
+    let reclaim = Reclaim { index: 2, target_state: B256::ZERO, target_outcome: locked(12, 8) };
+    let call = ContractCall::Reclaim {
+        channel: payment().channel_id(),
+        outcome: outer,
+        state_hash: B256::ZERO,
+        reclaim: reclaim.into(),
+    };
+    assert!(run(&mut contract, 11, &call).is_err());
+}
+
+#[test]
+fn a_payout_that_the_sum_does_not_tell_is_told() {
+    let mut contract = funded();
+    let outcome =
+        || Outcome::single(Asset::NATIVE, vec![to("alice", 10), to("bob", 10), to("alice", 10)]);
+    run(&mut contract, 10, &conclude(ledger(), last(7, outcome()))).unwrap();
+    let pay = |indices: &[u64]| {
+        let call = ContractCall::Transfer {
+            asset_index: 0,
+            channel: ledger().channel_id(),
+            outcome: outcome(),
+            state_hash: B256::ZERO,
+            indices: indices.to_vec(),
+        };
+        run(&mut contract.clone(), 11, &call)
+    };
+    assert_eq!(pay(&[0]), Ok(1), "the first of three");
+    assert_eq!(pay(&[1]), Ok(2), "as much as the first");
+    assert_eq!(pay(&[0, 2]), Ok(2), "two of three");
+    assert_eq!(pay(&[]), Ok(1), "everybody");
+    assert!(pay(&[3]).is_err(), "there are three");
 }
