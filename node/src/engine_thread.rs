@@ -168,7 +168,7 @@ pub(crate) const fn weight(offence: Offence) -> u32 {
         // May come from an old state of affairs at an honest peer.
         Offence::NotAllowed | Offence::BadVoucher => 2,
         // No honest node signs what it does not mean.
-        Offence::BadSignature => 20,
+        Offence::BadSignature | Offence::Equivocation => 20,
     }
 }
 
