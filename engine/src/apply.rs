@@ -31,8 +31,8 @@ pub(crate) struct State {
     pub(crate) towers: BTreeMap<Address, Tower>,
     /// What each watchtower has of each channel.
     pub(crate) guards: BTreeMap<(Address, ChannelId), Guarding>,
-    /// Index: the one ledger per counterparty and asset.
-    pub(crate) by_peer: BTreeMap<(Address, Asset), ChannelId>,
+    /// Index: ledgers by counterparty and asset. One of them lives; others are being closed.
+    pub(crate) by_peer: BTreeSet<(Address, Asset, ChannelId)>,
     /// Index: what is due when.
     pub(crate) deadlines: BTreeSet<(Timestamp, Due)>,
     /// Index: channels that go on once a block is applied.
@@ -113,6 +113,13 @@ impl Backlog {
 }
 
 impl State {
+    /// All ledgers shared with a peer.
+    pub(crate) fn ledgers_with(&self, peer: Address) -> impl Iterator<Item = ChannelId> + '_ {
+        let least = (peer, Asset(Address::ZERO), ChannelId::default());
+        let most = (peer, Asset(Address::repeat_byte(0xff)), ChannelId([0xff; 32].into()));
+        self.by_peer.range(least..=most).map(|(_, _, id)| *id)
+    }
+
     pub(crate) fn apply(&mut self, write: &Write) {
         match write {
             Write::Ledger(id, row) => self.apply_ledger(*id, row.as_deref()),
@@ -136,11 +143,7 @@ impl State {
 
     fn apply_ledger(&mut self, id: ChannelId, row: Option<&Ledger>) {
         if let Some(old) = self.ledgers.remove(&id) {
-            let key = (old.peer(), old.asset);
-            // One that begins in the step that ends this one has taken the place.
-            if self.by_peer.get(&key) == Some(&id) {
-                self.by_peer.remove(&key);
-            }
+            self.by_peer.remove(&(old.peer(), old.asset, id));
             self.stop_waiting(id, &Waits::of_ledger(&old));
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
@@ -148,7 +151,7 @@ impl State {
             self.quotas.remove_ledger(&old);
         }
         let Some(new) = row else { return };
-        self.by_peer.insert((new.peer(), new.asset), id);
+        self.by_peer.insert((new.peer(), new.asset, id));
         self.start_waiting(id, &Waits::of_ledger(new));
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));

@@ -161,16 +161,15 @@ impl<'a> Draft<'a> {
         self.cursor().head().map_or(0, |block| block.timestamp)
     }
 
-    /// The ledger shared with a peer for an asset, in any phase.
+    /// The ledger shared with a peer for an asset, in any phase; one that lives rather than one that
+    /// is being closed.
     pub(crate) fn ledger_with(&self, peer: Address, asset: Asset) -> Option<&Ledger> {
-        let fresh = self
-            .ledgers
-            .values()
-            .flatten()
-            .find(|ledger| ledger.peer() == peer && ledger.asset == asset);
-        fresh
-            .map(Box::as_ref)
-            .or_else(|| self.state.by_peer.get(&(peer, asset)).and_then(|id| self.ledger(*id)))
+        let all = (peer, asset, ChannelId::default())..=(peer, asset, ChannelId([0xff; 32].into()));
+        let stored = self.state.by_peer.range(all).map(|(_, _, id)| *id);
+        let shared = stored.chain(self.ledgers.keys().copied()).filter_map(|id| self.ledger(id));
+        shared
+            .filter(|ledger| ledger.peer() == peer && ledger.asset == asset)
+            .max_by_key(|ledger| matches!(ledger.phase, LedgerPhase::Opening | LedgerPhase::Open))
     }
 
     /// Is there coin to enforce every channel, and `ledgers` and `payments` more? The one moment to
@@ -196,11 +195,10 @@ impl<'a> Draft<'a> {
 
     /// May a peer open one more ledger?
     pub(crate) fn check_opening(&self, peer: Address) -> Result<(), DeclineReason> {
-        let assets = (peer, Asset(Address::ZERO))..=(peer, Asset(Address::repeat_byte(0xff)));
-        let stored = self.state.by_peer.range(assets).map(|(_, id)| id);
+        let stored = self.state.ledgers_with(peer);
         let fresh = self.ledgers.iter().filter(|(id, _)| !self.state.ledgers.contains_key(*id));
-        let theirs = stored.chain(fresh.map(|(id, _)| id)).filter(|id| {
-            self.ledger(**id).is_some_and(|ledger| {
+        let theirs = stored.chain(fresh.map(|(id, _)| *id)).filter(|id| {
+            self.ledger(*id).is_some_and(|ledger| {
                 ledger.peer() == peer
                     && ledger.phase == LedgerPhase::Opening
                     && ledger.me == Side::Follower
@@ -271,10 +269,10 @@ impl<'a> Draft<'a> {
     /// True for a peer with whom no ledger is open or was: it may be one of a million names of
     /// somebody who has nothing to lose.
     pub(crate) fn is_stranger(&self, peer: Address) -> bool {
-        let assets = (peer, Asset(Address::ZERO))..=(peer, Asset(Address::repeat_byte(0xff)));
-        !self.state.by_peer.range(assets).any(|(_, id)| {
-            self.ledger(*id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening)
-        })
+        !self
+            .state
+            .ledgers_with(peer)
+            .any(|id| self.ledger(id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening))
     }
 
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
@@ -418,8 +416,8 @@ impl<'a> Draft<'a> {
     pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
         let Some(ledger) = self.ledger(id).cloned() else { return };
         self.ledgers.insert(id, None);
-        self.ended.insert(id);
         self.touched.extend(ledger.targets());
+        self.ended.insert(id);
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
         if ledger.is_void() {
             self.forgotten.insert(id);

@@ -19,11 +19,12 @@ pub(crate) enum Table {
     ArchivedObjectives,
     Towers,
     Guards,
+    Buried,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -36,6 +37,7 @@ impl Table {
         Self::ArchivedObjectives,
         Self::Towers,
         Self::Guards,
+        Self::Buried,
     ];
 
     /// Name on disk.
@@ -53,6 +55,7 @@ impl Table {
             Self::ArchivedObjectives => "archived_objectives",
             Self::Towers => "towers",
             Self::Guards => "guards",
+            Self::Buried => "buried",
         }
     }
 
@@ -139,6 +142,7 @@ pub(crate) fn locate(row: &Row) -> (Table, Key) {
         Row::Cursor => (Table::Meta, Key::of([CURSOR])),
         Row::ArchivedChannel(id) => (Table::ArchivedChannels, Key::channel(*id)),
         Row::ArchivedObjective(id) => (Table::ArchivedObjectives, Key::objective(*id)),
+        Row::Buried(id) => (Table::Buried, Key::channel(*id)),
         Row::Tower(tower) => (Table::Towers, Key::address(*tower)),
         Row::Guard(tower, channel) => (Table::Guards, Key::guard(*tower, *channel)),
     }
@@ -160,6 +164,7 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
         Table::Meta if key == CURSOR => Row::Cursor,
         Table::ArchivedChannels => Row::ArchivedChannel(channel(key)?),
         Table::ArchivedObjectives => Row::ArchivedObjective(objective(key)?),
+        Table::Buried => Row::Buried(channel(key)?),
         Table::Towers => Row::Tower(address(key)?),
         Table::Guards => {
             let (tower, id) = key.split_at_checked(20)?;
@@ -215,6 +220,7 @@ mod tests {
             Row::NextCall,
             Row::Cursor,
             Row::ArchivedChannel(id),
+            Row::Buried(id),
             Row::ArchivedObjective(ObjectiveId::VirtualFund(id)),
             Row::Tower(Address::repeat_byte(7)),
             Row::Guard(Address::repeat_byte(7), id),

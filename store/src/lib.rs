@@ -30,6 +30,7 @@
 //! | `archived_objectives` | kind (1), channel id (32) | `Objective` |
 //! | `towers` | watchtower (20) | `Tower` |
 //! | `guards` | watchtower (20), channel id (32) | `Guarding` |
+//! | `buried` | channel id (32) | `Buried` |
 //!
 //! # Lost data
 //!

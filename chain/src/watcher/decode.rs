@@ -62,9 +62,10 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
         AdjudicatorEvent::Concluded(event) => {
             (event.channelId, ChainFact::Concluded { finalizes_at: event.finalizesAt.to::<u64>() })
         }
-        AdjudicatorEvent::Reclaimed(_)
-        | AdjudicatorEvent::PayoutBlocked(_)
-        | AdjudicatorEvent::Claimed(_) => {
+        AdjudicatorEvent::Reclaimed(event) => {
+            (event.channelId, ChainFact::Reclaimed { asset_index: asset_index(event.assetIndex)? })
+        }
+        AdjudicatorEvent::PayoutBlocked(_) | AdjudicatorEvent::Claimed(_) => {
             return Err(DecodeError::NoChannel);
         }
     };
@@ -151,6 +152,10 @@ mod tests {
             fact(&NitroAdjudicator::Concluded { channelId: CHANNEL, finalizesAt: turn }),
             ChainFact::Concluded { finalizes_at: 8 }
         );
+        assert_eq!(
+            fact(&NitroAdjudicator::Reclaimed { channelId: CHANNEL, assetIndex: U256::ZERO }),
+            ChainFact::Reclaimed { asset_index: 0 }
+        );
     }
 
     #[test]
@@ -190,11 +195,9 @@ mod tests {
 
     #[test]
     fn refuses_an_asset_index_beyond_64_bits() {
-        let event = NitroAdjudicator::AllocationUpdated {
+        let event = NitroAdjudicator::Reclaimed {
             channelId: CHANNEL,
             assetIndex: U256::from(u64::MAX) + U256::from(1),
-            initialHoldings: U256::ZERO,
-            finalHoldings: U256::ZERO,
         };
         assert_eq!(decode(&log(event.encode_log_data())), Err(DecodeError::AssetIndex));
     }

@@ -138,7 +138,7 @@ pub(super) fn close(
     if ledger.status().mode != ChannelMode::Open {
         return;
     }
-    if !ledger.is_exiting() && !ledger.agreed.guarantees.is_empty() {
+    if !ledger.agreed.guarantees.is_empty() {
         let reason = DeclineReason::GuaranteesRunning;
         return draft.send(from, &Message::Decline { objective, reason });
     }

@@ -73,30 +73,29 @@ fn pay(
 }
 
 /// What each allocation was paid, as far as the sum of a payout says it: everybody who is no
-/// guarantee, or else the first allocation whose share is the sum. The adjudicator tells whenever
+/// guarantee, or else the first of them whose share is the sum. The adjudicator tells whenever
 /// something else is true (`IMultiAssetHolder`, third rule).
 #[must_use]
 pub fn inferred_payout(holdings: Amount, paid: Amount, allocations: &[Allocation]) -> Vec<Amount> {
-    let mut surplus = holdings;
-    let mut share = |allocation: &Allocation| {
-        let share = allocation.amount.min(surplus);
-        surplus = surplus.saturating_sub(share);
-        share
-    };
-    let shares: Vec<Amount> = allocations.iter().map(&mut share).collect();
-    let only = |is_paid: &dyn Fn(usize) -> bool| -> Vec<Amount> {
-        let paid = |(at, share): (usize, &Amount)| if is_paid(at) { *share } else { Amount::ZERO };
-        shares.iter().enumerate().map(paid).collect()
-    };
-    let is_simple = |at: usize| {
-        allocations.get(at).is_some_and(|entry| entry.kind != AllocationKind::GUARANTEE)
-    };
-    let everybody = only(&is_simple);
-    if Amount::checked_sum(everybody.iter().copied()) == Some(paid) {
-        return everybody;
+    let is_payable = |_, allocation: &Allocation| allocation.kind != AllocationKind::GUARANTEE;
+    let everybody = pay(holdings, allocations, is_payable);
+    let mut amounts: Vec<Amount> = allocations
+        .iter()
+        .zip(&everybody.remaining)
+        .map(|(before, left)| before.amount.saturating_sub(left.amount))
+        .collect();
+    if everybody.paid == paid {
+        return amounts;
     }
-    let first = shares.iter().position(|share| *share == paid).filter(|_| !paid.is_zero());
-    only(&|at| first == Some(at))
+    let mut is_first = true;
+    for amount in &mut amounts {
+        let is_paid = is_first && *amount == paid;
+        is_first &= !is_paid;
+        if !is_paid {
+            *amount = Amount::ZERO;
+        }
+    }
+    amounts
 }
 
 /// Why a reclaim is refused. The contract's own texts, where it has one.
@@ -348,6 +347,21 @@ mod tests {
         }
 
         #[test]
+        fn the_sum_tells_who_was_paid_when_everybody_is((holdings, all, _) in any_payout()) {
+            let effects = transfer_effects(holdings, &all, &[]).unwrap();
+            let paid: Vec<_> = effects.exits.iter().map(|exit| exit.amount).collect();
+            prop_assert_eq!(inferred_payout(holdings, effects.paid, &all), paid);
+        }
+
+        #[test]
+        fn the_sum_never_tells_more_than_was_paid((holdings, all, some) in any_payout()) {
+            let paid = transfer_effects(holdings, &all, &some).unwrap().paid;
+            let inferred = inferred_payout(holdings, paid, &all);
+            prop_assert_eq!(inferred.len(), all.len());
+            prop_assert!(Amount::checked_sum(inferred).is_some_and(|sum| sum <= paid));
+        }
+
+        #[test]
         fn a_reclaim_conserves_value(
             balances: [u64; 2],
             shares: [u64; 2],
@@ -396,6 +410,18 @@ mod tests {
         assert_eq!(paid_to(&[0, u64::MAX]), [destination(0)].into());
         assert_eq!(paid_to(&[1, 0]), [destination(1)].into());
         assert_eq!(paid_to(&[]), [destination(0), destination(1)].into());
+    }
+
+    #[test]
+    fn the_sum_names_the_first_whose_share_it_is() {
+        let all = [guarantee(5_u64.into(), 0, 1), simple(0, 4), simple(1, 5), simple(2, 5)];
+        let inferred =
+            |paid: u64| -> Vec<Amount> { inferred_payout(19_u64.into(), paid.into(), &all) };
+        let amounts = |amounts: [u64; 4]| amounts.map(Amount::from).to_vec();
+        assert_eq!(inferred(5), amounts([0, 0, 5, 0]), "no guarantee is paid");
+        assert_eq!(inferred(14), amounts([0, 4, 5, 5]), "everybody");
+        assert_eq!(inferred(9), amounts([0; 4]), "two of them, and nobody knows who");
+        assert_eq!(inferred(0), amounts([0; 4]));
     }
 
     #[test]

@@ -9,8 +9,15 @@ use engine::error::RequestError;
 use engine::input::Request;
 use engine::objectives::{DeclineReason, ExitReason, ObjectiveStatus};
 use engine::payment::PaymentPhase;
+use engine::policy::gas;
 use engine::testing::{Party, World, fixtures};
 use engine::types::{Amount, Asset, ObjectiveId};
+
+/// What must be there for a new ledger: as much again as enforcing it takes.
+const LEDGER: u64 = 2 * (gas::LEDGER + gas::SETTLE);
+
+/// As much for a payment channel.
+const PAYMENT: u64 = 2 * gas::PAYMENT;
 
 const LONG: Duration = Duration::from_secs(5 * 86_400);
 
@@ -27,23 +34,23 @@ fn challenges(world: &World) -> usize {
 fn without_a_reserve_no_channel_is_opened_and_nothing_changes() {
     let mut world = World::calm(&["alice", "bob"]);
     let (alice, bob) = (Party(0), Party(1));
-    world.report_gas(alice, report(479_999, 1));
+    world.report_gas(alice, report(LEDGER - 1, 1));
     let request = world.ledger_request(bob, 60, 40);
-    let (needed, available) = (Amount::from(480_000_u64), Amount::from(479_999_u64));
+    let (needed, available) = (Amount::from(LEDGER), Amount::from(LEDGER - 1));
     assert_eq!(
         world.request(alice, request.clone()),
         Err(RequestError::GasReserve { needed, available })
     );
     assert_eq!(world.counters(alice).ledgers, 0);
-    world.report_gas(alice, report(480_000, 1));
+    world.report_gas(alice, report(LEDGER, 1));
     let Ok(Response::Started(objective)) = world.request(alice, request) else { panic!() };
     world.run_until_quiet();
     assert!(world.has_completed(alice, objective));
     assert_eq!(world.counters(alice).reserve, needed);
     // One payment channel more is not covered, whoever opens it.
     let request = world.payment_request(&[alice, bob], 10);
-    let needed = Amount::from(880_000_u64);
-    let available = Amount::from(480_000_u64);
+    let needed = Amount::from(LEDGER + PAYMENT);
+    let available = Amount::from(LEDGER);
     assert_eq!(world.request(alice, request), Err(RequestError::GasReserve { needed, available }));
     let id = world.begin_payment(&[bob, alice], 10);
     world.run_until_quiet();

@@ -325,14 +325,16 @@ impl Book {
         let head = self.head().map_or(BlockNumber(0), |head| head.number);
         let entry = self.entries.get_mut(&channel).filter(|entry| entry.call == Some(call))?;
         entry.call = None;
-        let reverted = matches!(receipt, Receipt::Reverted { .. });
+        let refused = matches!(receipt, Receipt::Reverted { .. } | Receipt::TooLarge { .. });
         entry.wait = match receipt {
             Receipt::Succeeded { block } => *block,
             // Same call, same answer until the chain has moved.
-            Receipt::Reverted { .. } => BlockNumber(head.0.saturating_add(1)),
+            Receipt::Reverted { .. } | Receipt::TooLarge { .. } => {
+                BlockNumber(head.0.saturating_add(1))
+            }
         };
         self.waiting.insert(channel);
-        reverted.then_some(channel)
+        refused.then_some(channel)
     }
 
     /// Answers a challenge with an older state than the one that is held, once.

@@ -339,6 +339,9 @@ impl<O: Outlet + 'static> Service<O> {
             Receipt::Reverted { reason } => {
                 warn!(call = call.0, reason, "the watchtower's answer was not taken");
             }
+            Receipt::TooLarge { needed, cap } => {
+                warn!(call = call.0, needed, cap, "the watchtower's answer needs too much gas");
+            }
         }
         acts.extend(self.book.settle(call, receipt, changes).map(Act::Inquire));
     }

@@ -2,7 +2,7 @@
 
 use crate::chain::{ChainCall, Challenge, Reclaim};
 use crate::outcome::Outcome;
-use crate::types::{Amount, Asset, B256, ChannelId};
+use crate::types::{Address, Amount, Asset, B256, ChannelId};
 
 /// A call of the adjudicator by anybody: a node, a stranger or a cheat.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -72,6 +72,13 @@ pub enum ContractCall {
         state_hash: B256,
         /// Guarantees to reclaim first, in this order.
         reclaims: Vec<AssetReclaim>,
+    },
+    /// `claim`: pays what a payee is owed that could not be paid before.
+    Claim {
+        /// What is claimed.
+        asset: Asset,
+        /// Who is owed it.
+        payee: Address,
     },
 }
 

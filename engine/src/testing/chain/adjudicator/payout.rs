@@ -8,7 +8,7 @@ use crate::outcome::{
     reclaim_effects, settle_effects, transfer_effects,
 };
 use crate::state::{FixedPart, SupportedState};
-use crate::types::{Amount, Asset, B256, ChannelId};
+use crate::types::{Address, Amount, Asset, B256, ChannelId};
 
 /// Largest asset type that the contract decodes.
 const MAX_ASSET_TYPE: u8 = 3;
@@ -25,19 +25,23 @@ struct Distribution {
     is_empty: bool,
 }
 
+impl ChannelStatus {
+    /// Everything was paid as far as it reaches.
+    fn pay(&mut self, before: &Outcome, paid: &Distribution) {
+        if paid.is_exhausted {
+            self.is_closed = true;
+        } else {
+            self.leave(before, &paid.left);
+        }
+    }
+}
+
 impl Execution {
-    /// Refuses what is not final, and what is not the outcome that is left to pay.
-    fn require_outcome(
-        &self,
-        channel: ChannelId,
-        outcome: &Outcome,
-        state_hash: B256,
-    ) -> Result<(), String> {
+    /// Refuses a channel that is not final, and one that has paid everything.
+    fn require_payable(&self, channel: ChannelId) -> Result<ChannelStatus, String> {
         let status = self.after.status(channel);
         let status = status.filter(|status| status.is_payable(self.timestamp));
-        let status = status.ok_or("Channel not finalized.")?;
-        let known = status.state_hash == state_hash && status.outcome_hash == outcome.hash();
-        require(known, "incorrect fingerprint")
+        status.ok_or_else(|| "Channel not finalized.".to_owned())
     }
 
     /// Refuses what is not the outcome that became final first, whatever was paid since.
@@ -46,10 +50,10 @@ impl Execution {
         let status = status.filter(|status| status.is_finalized(self.timestamp));
         let status = status.ok_or("Channel not finalized.")?;
         let known = status.state_hash == reclaim.target_state
-            && status.final_outcome_hash == reclaim.target_outcome.hash();
+            && status.target_outcome_hash() == reclaim.target_outcome.hash();
         require(known, "incorrect fingerprint")?;
         let guarantees = status.is_source || has_guarantee(&reclaim.target_outcome);
-        require(!guarantees, "target guarantees another channel")
+        require(!guarantees, "target guarantees others")
     }
 
     fn leave(&mut self, channel: ChannelId, before: &Outcome, left: &Outcome) {
@@ -67,7 +71,8 @@ impl Execution {
         indices: &[u64],
     ) -> Result<(), String> {
         require(indices.is_sorted_by(|one, next| one < next), "Indices must be sorted")?;
-        self.require_outcome(channel, outcome, state_hash)?;
+        let status = self.require_payable(channel)?;
+        require_left(&status, outcome, state_hash)?;
         require_decodable(outcome)?;
         let mut left = outcome.clone();
         let exit = nth(&mut left.0, asset_index)?;
@@ -99,8 +104,9 @@ impl Execution {
         outcome: &Outcome,
         state_hash: B256,
     ) -> Result<(), String> {
+        let status = self.require_payable(channel)?;
         require_decodable(outcome)?;
-        self.require_outcome(channel, outcome, state_hash)?;
+        require_left(&status, outcome, state_hash)?;
         require(!has_guarantee(outcome), "cannot transfer a guarantee")?;
         self.finish(channel, outcome, outcome.clone())
     }
@@ -112,7 +118,8 @@ impl Execution {
         state_hash: B256,
         reclaim: &AssetReclaim,
     ) -> Result<(), String> {
-        self.require_outcome(channel, outcome, state_hash)?;
+        let status = self.require_payable(channel)?;
+        require_left(&status, outcome, state_hash)?;
         require_decodable(outcome)?;
         require_decodable(&reclaim.reclaim.target_outcome)?;
         let mut left = outcome.clone();
@@ -132,8 +139,9 @@ impl Execution {
         state_hash: B256,
         reclaims: &[AssetReclaim],
     ) -> Result<(), String> {
+        let status = self.require_payable(channel)?;
         require_decodable(outcome)?;
-        self.require_outcome(channel, outcome, state_hash)?;
+        require_left(&status, outcome, state_hash)?;
         let mut left = outcome.clone();
         for reclaim in reclaims {
             require_decodable(&reclaim.reclaim.target_outcome)?;
@@ -165,8 +173,7 @@ impl Execution {
             self.after.statuses.insert(channel, status);
         } else if kept {
             let mut status = ChannelStatus::concluded(state, self.timestamp);
-            status.leave(&state.outcome, &paid.left);
-            status.is_closed = paid.is_exhausted;
+            status.pay(&state.outcome, &paid);
             self.after.statuses.insert(channel, status);
         } else {
             self.after.statuses.remove(&channel);
@@ -217,9 +224,8 @@ impl Execution {
         current: Outcome,
     ) -> Result<(), String> {
         let paid = self.distribute(channel, current)?;
-        self.leave(channel, outcome, &paid.left);
         if let Some(status) = self.after.statuses.get_mut(&channel) {
-            status.is_closed = paid.is_exhausted;
+            status.pay(outcome, &paid);
         }
         self.tell(channel, paid)
     }
@@ -277,11 +283,26 @@ impl Execution {
         *held = held.checked_add(amount).ok_or(OVERFLOW)?;
         Ok(())
     }
+
+    /// Tells of no channel, since what is owed is no channel's any more.
+    pub(super) fn claim(&mut self, asset: Asset, payee: Address) -> Result<(), String> {
+        let owed = self.after.claimable.remove(&(payee, asset)).unwrap_or_default();
+        require(!owed.is_zero(), "nothing to claim")?;
+        require(!self.after.blocked.contains(&payee), "payee cannot be paid")?;
+        self.after.endow(payee, asset, owed);
+        Ok(())
+    }
 }
 
 fn nth<T>(some: &mut [T], index: u64) -> Result<&mut T, String> {
     let index = usize::try_from(index).map_err(|_| RANGE)?;
     some.get_mut(index).ok_or_else(|| RANGE.to_owned())
+}
+
+/// Refuses what is not the outcome that is left to pay.
+fn require_left(status: &ChannelStatus, outcome: &Outcome, state_hash: B256) -> Result<(), String> {
+    let is_left = status.state_hash == state_hash && status.outcome_hash == outcome.hash();
+    require(is_left, "incorrect fingerprint")
 }
 
 /// The contract reverts without a text at an asset type that it does not know.

@@ -19,15 +19,16 @@ pub struct ChannelStatus {
     pub finalizes_at: u64,
     /// Hash of the state that a challenge left; zero when everyone concluded.
     pub state_hash: B256,
-    /// Hash of the outcome that is left to pay.
+    /// Hash of the outcome that is left to pay; as it was before the last payout, once closed.
     pub outcome_hash: B256,
-    /// Hash of the outcome that became final, which is what a ledger reclaims by for ever.
+    /// Hash of the outcome that became final.
     pub final_outcome_hash: B256,
     /// Final by everyone's signature; the views show turn 0 then.
     pub is_concluded: bool,
     /// All that the final outcome allocated was paid; the views show nothing any more.
     pub is_closed: bool,
-    /// The outcome held a guarantee when it was first changed: no ledger reclaims by it.
+    /// The outcome held a guarantee when it was first changed. No ledger reclaims by such a
+    /// channel, so the contract does not keep what became final.
     pub is_source: bool,
 }
 
@@ -83,6 +84,11 @@ impl ChannelStatus {
     #[must_use]
     pub const fn is_payable(&self, timestamp: u64) -> bool {
         self.is_finalized(timestamp) && !self.is_closed
+    }
+
+    /// Hash of the outcome that must be shown to reclaim by this channel.
+    pub(super) const fn target_outcome_hash(&self) -> B256 {
+        if self.is_source { self.outcome_hash } else { self.final_outcome_hash }
     }
 
     /// A payout or reclaim leaves something else to pay.
