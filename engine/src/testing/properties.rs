@@ -163,8 +163,9 @@ fn check_fold(
     assert_eq!(live.deadlines, restored.deadlines, "{name}: deadlines after a restart");
     assert_eq!(live.awaiting_block, restored.awaiting_block, "{name}: waits after a restart");
     assert_eq!(live.finalizing, restored.finalizing, "{name}: challenges after a restart");
-    assert_eq!(live.opening, restored.opening, "{name}: opening ledgers after a restart");
-    assert_eq!(live.funding, restored.funding, "{name}: opening channels after a restart");
+    assert_eq!(live.answers, restored.answers, "{name}: refusals after a restart");
+    assert_eq!(live.answered, restored.answered, "{name}: index of refusals after a restart");
+    assert_eq!(live.quotas, restored.quotas, "{name}: quotas after a restart");
     for (peer, backlog) in &live.outbox {
         for id in backlog.first..backlog.next {
             let row = Row::Message(*peer, crate::types::MessageId(id));
