@@ -63,6 +63,38 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     }
 
     /// @inheritdoc IMultiAssetHolder
+    /// @dev Every entry is read and credited after the token was called, so nothing that happens meanwhile is lost.
+    function depositBatch(
+        address asset,
+        bytes32[] calldata channelIds,
+        uint256[] calldata expectedHelds,
+        uint256[] calldata amounts
+    ) external payable virtual override {
+        require(
+            channelIds.length == expectedHelds.length && expectedHelds.length == amounts.length,
+            'Array lengths must match'
+        );
+        uint256 total = 0;
+        for (uint256 i = 0; i < amounts.length; ++i) {
+            total += amounts[i];
+        }
+        require(msg.value == (asset == address(0) ? total : 0), 'Incorrect msg.value for deposit');
+        if (asset != address(0)) {
+            _collect(asset, total);
+        }
+        for (uint256 i = 0; i < amounts.length; ++i) {
+            bytes32 channelId = channelIds[i];
+            require(!_isExternalDestination(channelId), 'Deposit to external destination');
+            Balance storage balance = _holdingsOf(asset, channelId);
+            uint256 held = balance.amount;
+            require(held == expectedHelds[i], 'held != expectedHeld');
+            held += amounts[i];
+            balance.amount = held;
+            emit Deposited(channelId, asset, held);
+        }
+    }
+
+    /// @inheritdoc IMultiAssetHolder
     function depositUpTo(address asset, bytes32 channelId, uint256 expectedHeld, uint256 targetHeld)
         external
         payable
