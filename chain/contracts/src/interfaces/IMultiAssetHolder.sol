@@ -11,7 +11,9 @@ pragma solidity 0.8.37;
 ///
 /// 1. `ChallengeRegistered` (once its `finalizesAt` has come and no `ChallengeRegistered`, `ChallengeCleared` or
 ///    `StateConcluded` of the channel came in between) and `StateConcluded` give the final outcome, and with it the
-///    first one that is left to be paid. See there for a `StateConcluded` of a channel that is final already.
+///    first one that is left to be paid. When the channel was final already, as many `AllocationUpdated` as the
+///    state's outcome has assets follow and change neither. When `kept` is false, there is no final outcome any more
+///    after that many.
 /// 2. `Reclaimed(channelId, a)`: if the log directly before it is a `GuaranteeReclaimed` of that channel, then the
 ///    allocation `indexOfTargetInSource` of asset `a` leaves the outcome, and the first other allocation whose
 ///    destination is its `left` grows by `toLeft`, the first one whose destination is its `right` by `toRight`. If not,
@@ -95,8 +97,8 @@ interface IMultiAssetHolder {
     event Reclaimed(bytes32 indexed channelId, uint256 assetIndex);
 
     /// @notice Which guarantee was reclaimed and for whom, directly before the `Reclaimed` of the same reclaim.
-    /// @dev `settle` says it for each of its reclaims, `reclaim` unless the guarantee is its asset's only one and its
-    /// target's outcome has only one asset, when there is nothing to be said.
+    /// @dev Left out when the guarantee is its asset's only one and its target's outcome has only one asset: then there is
+    /// nothing to be said, by the second rule above.
     /// @param indexOfTargetInSource Counts in the outcome as the logs before this one left it.
     event GuaranteeReclaimed(
         bytes32 indexed channelId,
