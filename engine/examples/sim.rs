@@ -1,165 +1,168 @@
-//! A long simulation: nodes open, use and close channels while everything goes wrong, and after
-//! every turn the world checks what must always hold.
+//! Long simulations: everybody does anything at any time, and after every turn the world checks
+//! what must always hold. See `docs/testing.md`.
 //!
 //! ```sh
-//! cargo run -p engine --features testing --example sim -- --seed 1 --steps 20000
+//! cargo run --release -p engine --features testing --example sim -- --seeds 1..200 --jobs 2
+//! cargo run --release -p engine --features testing --example sim -- --seed 7 --villains 2 --show
 //! ```
 
+use std::ops::RangeInclusive;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
-use engine::input::Request;
-use engine::testing::{Climate, Crash, Party, Setup, Weather, World};
-use engine::types::{Asset, ChannelId};
+use engine::testing::random_world::{Failure, RandomWorld, Report, Scope, Tally, run_world};
 
-const NAMES: [&str; 4] = ["alice", "irene", "ivan", "bob"];
+const USAGE: &str =
+    "usage: sim [--seed N | --seeds FIRST..LAST] [--steps N] [--jobs N] [--show] [--watch TEXT]
+           [--plain | --exits --cancels --tokens --silence --strangers --gas --reorgs
+            --rehearsals] [--villains 0|1|2]
+Without parts the world has all of them, and the seed decides how many villains there are.
+--plain has none. --show prints all that was said about a failure, --watch every turn that has to
+do with an id as it is printed, such as 0x01234567.";
 
 struct Options {
-    seed: u64,
+    seeds: RangeInclusive<u64>,
     steps: u64,
+    jobs: u64,
+    show: bool,
+    watch: Option<String>,
+    /// None while no part is named: the world has everything then.
+    parts: Option<Scope>,
+    villains: Option<usize>,
 }
 
 fn main() -> ExitCode {
     let options = match Options::parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
-            eprintln!("{problem}\nusage: sim [--seed NUMBER] [--steps NUMBER]");
+            eprintln!("{problem}\n{USAGE}");
             return ExitCode::FAILURE;
         }
     };
-    println!("seed {} for {} steps", options.seed, options.steps);
-    let mut world = Setup::new(options.seed).climate(Climate::ROUGH).nodes(&NAMES).build();
-    let mut tally = Tally::default();
-    while world.steps() < options.steps {
-        act(&mut world, &mut tally);
-        for _ in 0..20 {
-            world.step();
+    // A failure is said in one line below.
+    std::panic::set_hook(Box::new(|_| {}));
+    let outcome = Outcome::default();
+    let next = AtomicU64::new(*options.seeds.start());
+    std::thread::scope(|threads| {
+        for _ in 0..options.jobs {
+            threads.spawn(|| work(&options, &next, &outcome));
+        }
+    });
+    outcome.conclude(&options)
+}
+
+/// Takes one seed after the other until none is left.
+fn work(options: &Options, next: &AtomicU64, outcome: &Outcome) {
+    loop {
+        let seed = next.fetch_add(1, Ordering::Relaxed);
+        if !options.seeds.contains(&seed) {
+            return;
+        }
+        let mut world = RandomWorld::new(seed, options.scope(seed));
+        if let Some(text) = &options.watch {
+            world.watch(text);
+        }
+        outcome.tell(options, seed, run_world(world, seed, options.steps));
+    }
+}
+
+#[derive(Default)]
+struct Outcome(Mutex<(Vec<u64>, Tally)>);
+
+impl Outcome {
+    fn tell(&self, options: &Options, seed: u64, result: Result<Report, Failure>) {
+        let mut total = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(report) => {
+                total.1.merge(&report.tally);
+                let (digest, steps) = (report.digest, report.steps);
+                println!("seed {seed} ended well: digest {digest:016x} after {steps} steps");
+                if options.seeds.start() == options.seeds.end() {
+                    println!("purses {}", report.purses.join(" "));
+                }
+            }
+            Err(failure) => {
+                total.0.push(seed);
+                println!("{failure}");
+                if options.show {
+                    println!("{}", failure.text);
+                }
+            }
         }
     }
-    wind_up(&mut world);
-    println!("{tally:?}");
-    println!("digest {:016x} after {} steps", world.digest(), world.steps());
-    ExitCode::SUCCESS
+
+    fn conclude(self, options: &Options) -> ExitCode {
+        let (mut failed, tally) = self.0.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failed.sort_unstable();
+        println!("{tally}");
+        let count = options.seeds.clone().count();
+        if failed.is_empty() {
+            println!("{count} worlds of {} steps ended well", options.steps);
+            return ExitCode::SUCCESS;
+        }
+        let seeds: Vec<String> = failed.iter().map(u64::to_string).collect();
+        println!("{} of {count} worlds failed: {}", failed.len(), seeds.join(" "));
+        ExitCode::FAILURE
+    }
 }
 
 impl Options {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let mut options = Self { seed: 1, steps: 20_000 };
+        let mut options = Self {
+            seeds: 1..=1,
+            steps: 20_000,
+            jobs: 1,
+            show: false,
+            watch: None,
+            parts: None,
+            villains: None,
+        };
         while let Some(name) = arguments.next() {
-            let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
-            let value = value.parse().map_err(|_| format!("{name}: {value} is not a number"))?;
             match name.as_str() {
-                "--seed" => options.seed = value,
-                "--steps" => options.steps = value,
-                _ => return Err(format!("{name} is not an option")),
+                "--show" => options.show = true,
+                "--plain" => options.parts = Some(options.parts.unwrap_or(Scope::PLAIN)),
+                "--seed" | "--seeds" => options.seeds = range(&value(&name, &mut arguments)?)?,
+                "--watch" => options.watch = Some(value(&name, &mut arguments)?),
+                "--steps" => options.steps = number(&value(&name, &mut arguments)?)?,
+                "--jobs" => options.jobs = number(&value(&name, &mut arguments)?)?.max(1),
+                "--villains" => {
+                    let count = number(&value(&name, &mut arguments)?)?;
+                    let count = usize::try_from(count).ok().filter(|count| *count <= 2);
+                    options.villains = Some(count.ok_or("there are two villains at most")?);
+                }
+                part => {
+                    let mut parts = options.parts.unwrap_or(Scope::PLAIN);
+                    let known = part.strip_prefix("--").is_some_and(|part| parts.add(part));
+                    if !known {
+                        return Err(format!("{part} is not an option"));
+                    }
+                    options.parts = Some(parts);
+                }
             }
         }
         Ok(options)
     }
-}
 
-/// What was asked for and not refused.
-#[derive(Debug, Default)]
-struct Tally {
-    ledgers: u64,
-    channels: u64,
-    payments: u64,
-    closings: u64,
-    crashes: u64,
-    partitions: u64,
-}
-
-/// One thing of chance. Most are refused, because they make no sense at that moment.
-fn act(world: &mut World, tally: &mut Tally) {
-    let party = Party(world.random().below(NAMES.len() as u64) as usize);
-    let choice = world.random().below(100);
-    match choice {
-        0..10 => tally.ledgers += ask_for_ledger(world, party),
-        10..35 => tally.channels += ask_for_channel(world, party),
-        35..75 => tally.payments += pay(world, party),
-        75..88 => tally.closings += close_channel(world, party),
-        88..91 => tally.closings += close_ledger(world, party),
-        91..95 => {
-            let turn = world.turns(party) + world.random().below(6);
-            let crashes = [Crash::BeforeCommit, Crash::AfterCommit, Crash::Dispatching(1)];
-            let crash = *world.random().pick(&crashes);
-            world.crash_at(party, turn, crash);
-            tally.crashes += 1;
-        }
-        95..97 => {
-            world.partition(&[party]);
-            tally.partitions += 1;
-        }
-        _ => world.heal(),
+    fn scope(&self, seed: u64) -> Scope {
+        let all = Scope::of_seed(seed);
+        let scope = self.parts.unwrap_or(all);
+        Scope { villains: self.villains.unwrap_or(scope.villains), ..scope }
     }
 }
 
-fn accepted(world: &mut World, party: Party, request: Request) -> u64 {
-    u64::from(world.try_request(party, request).is_some_and(|answer| answer.is_ok()))
+fn value(name: &str, arguments: &mut impl Iterator<Item = String>) -> Result<String, String> {
+    arguments.next().ok_or_else(|| format!("{name} needs a value"))
 }
 
-fn ask_for_ledger(world: &mut World, party: Party) -> u64 {
-    let neighbour = Party((party.0 + 1) % NAMES.len());
-    let request = world.ledger_request(neighbour, 1_000, 1_000);
-    accepted(world, party, request)
+fn number(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| format!("{text} is not a number"))
 }
 
-/// Along the circle, over up to two relays, in either direction.
-fn ask_for_channel(world: &mut World, party: Party) -> u64 {
-    let (relays, forward) = (world.random().below(3) as usize, world.random().chance(50));
-    let count = NAMES.len();
-    let step = if forward { 1 } else { count - 1 };
-    let path: Vec<Party> =
-        (0..relays + 2).map(|hop| Party((party.0 + hop * step) % count)).collect();
-    let capacity = world.random().between(1, 300);
-    let request = world.payment_request(&path, capacity);
-    accepted(world, party, request)
-}
-
-fn some_channel(world: &mut World, party: Party) -> Option<ChannelId> {
-    let channels = world.is_up(party).then(|| world.payment_ids(party))?;
-    (!channels.is_empty()).then(|| *world.random().pick(&channels))
-}
-
-fn pay(world: &mut World, party: Party) -> u64 {
-    let Some(channel) = some_channel(world, party) else { return 0 };
-    let amount = world.random().between(1, 20).into();
-    accepted(world, party, Request::Pay { channel, amount })
-}
-
-fn close_channel(world: &mut World, party: Party) -> u64 {
-    let Some(channel) = some_channel(world, party) else { return 0 };
-    accepted(world, party, Request::ClosePayment { channel })
-}
-
-fn close_ledger(world: &mut World, party: Party) -> u64 {
-    let ledgers = if world.is_up(party) { world.ledger_ids(party) } else { Vec::new() };
-    let Some(ledger) = ledgers.first().copied() else { return 0 };
-    accepted(world, party, Request::CloseLedger { ledger })
-}
-
-/// The faults end; everything is closed, and all money is back in purses.
-fn wind_up(world: &mut World) {
-    world.heal();
-    world.set_weather(Weather::CALM);
-    world.run_for(Duration::from_secs(2 * 3_600));
-    for round in 0..20 {
-        for party in world.parties() {
-            for channel in world.payment_ids(party) {
-                accepted(world, party, Request::ClosePayment { channel });
-            }
-            for ledger in world.ledger_ids(party) {
-                accepted(world, party, Request::CloseLedger { ledger });
-            }
-            world.run_until_quiet();
-        }
-        if world.parties().all(|party| world.ledger_ids(party).is_empty()) {
-            break;
-        }
-        assert!(round < 19, "something never closes\n{}", world.describe());
-        world.run_for(Duration::from_secs(700));
+/// `7`, or `1..200` with both ends.
+fn range(text: &str) -> Result<RangeInclusive<u64>, String> {
+    match text.split_once("..") {
+        Some((first, last)) => Ok(number(first)?..=number(last.trim_start_matches('='))?),
+        None => number(text).map(|seed| seed..=seed),
     }
-    let purses: Vec<String> =
-        world.parties().map(|party| world.purse(party, Asset::NATIVE).to_string()).collect();
-    println!("purses {}", purses.join(" "));
 }

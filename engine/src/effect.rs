@@ -139,4 +139,6 @@ pub enum Offence {
     NotAllowed,
     /// A voucher that cannot be honoured.
     BadVoucher,
+    /// Different terms for one channel, both signed.
+    Equivocation,
 }

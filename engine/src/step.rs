@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Answer;
 use crate::chain::{BlockRef, ChainCall};
 use crate::effect::Effect;
 use crate::guard::{Guarding, Tower};
@@ -48,6 +49,8 @@ pub enum Write {
     Buried(ChannelId, Option<Box<Buried>>),
     /// An ended objective.
     ArchivedObjective(ObjectiveId, Objective),
+    /// What was answered about a channel that this node has no part in.
+    Answer(ChannelId, Option<Answer>),
     /// A watchtower of this node.
     Tower(Address, Option<Tower>),
     /// What a watchtower has of a channel.
@@ -79,6 +82,8 @@ pub enum Row {
     Buried(ChannelId),
     /// See [`Write::ArchivedObjective`].
     ArchivedObjective(ObjectiveId),
+    /// See [`Write::Answer`].
+    Answer(ChannelId),
     /// See [`Write::Tower`].
     Tower(Address),
     /// See [`Write::Guard`].
@@ -101,6 +106,7 @@ impl Write {
             Self::ArchivedChannel(id, _) => Row::ArchivedChannel(*id),
             Self::Buried(id, _) => Row::Buried(*id),
             Self::ArchivedObjective(id, _) => Row::ArchivedObjective(*id),
+            Self::Answer(id, _) => Row::Answer(*id),
             Self::Tower(tower, _) => Row::Tower(*tower),
             Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
         }

@@ -31,6 +31,7 @@
 //! | `towers` | watchtower (20) | `Tower` |
 //! | `guards` | watchtower (20), channel id (32) | `Guarding` |
 //! | `buried` | channel id (32) | `Buried` |
+//! | `answers` | channel id (32) | `Answer` |
 //!
 //! # Lost data
 //!

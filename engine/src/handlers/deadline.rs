@@ -24,6 +24,7 @@ pub(super) fn handle(draft: &mut Draft<'_>) {
             Due::Objective(id) => expire(draft, id),
             Due::Withdrawal(id) => withdraw(draft, id),
             Due::Patience(id) => out_of_patience(draft, id),
+            Due::Answer(id) => draft.forget_answer(id),
         }
     }
 }

@@ -24,6 +24,12 @@ pub const DEPLOYMENT: Deployment = Deployment {
 /// An ERC-20 token.
 pub const TOKEN: Asset = Asset(Address::repeat_byte(0x70));
 
+/// Somebody without a part in any channel.
+#[must_use]
+pub const fn stranger() -> Address {
+    Address::repeat_byte(0x57)
+}
+
 /// What everyone has of each asset when the world begins.
 pub const PURSE: u64 = 1_000_000;
 

@@ -12,6 +12,7 @@ pub mod fixtures;
 mod network;
 mod properties;
 mod random;
+pub mod random_world;
 mod safe_exit;
 mod store;
 mod world;

@@ -1,6 +1,7 @@
 //! Every kind of row, and every variant of what is stored in one: an enum whose variants change
 //! places would be read as something else.
 
+use engine::answers::Answer;
 use engine::chain::{ChainCall, ChainFact, Challenge, Reclaim, Urgency};
 use engine::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use engine::ledger::{
@@ -9,7 +10,7 @@ use engine::ledger::{
 use engine::objectives::{DeclineReason, ExitReason, Objective, ObjectiveStatus, WaitingFor};
 use engine::payment::{PaymentChannel, PaymentPhase};
 use engine::state::SupportedState;
-use engine::step::{ArchivedChannel, Paid, Write};
+use engine::step::{ArchivedChannel, Buried, Paid, Write};
 use engine::types::{
     Amount, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
     TurnNumber,
@@ -35,7 +36,7 @@ const WAITING: [WaitingFor; 13] = [
     WaitingFor::PaymentChannels,
 ];
 
-const REASONS: [DeclineReason; 17] = [
+const REASONS: [DeclineReason; 22] = [
     DeclineReason::TimedOut,
     DeclineReason::WrongDeployment,
     DeclineReason::ChallengeDuration,
@@ -53,6 +54,11 @@ const REASONS: [DeclineReason; 17] = [
     DeclineReason::Cancelled,
     DeclineReason::Disputed,
     DeclineReason::GasReserve,
+    DeclineReason::Equivocation,
+    DeclineReason::UnknownAsset,
+    DeclineReason::Capacity,
+    DeclineReason::ChallengeAboveLedger,
+    DeclineReason::Nonce,
 ];
 
 const EXITS: [ExitReason; 5] = [
@@ -80,6 +86,10 @@ pub(crate) fn live_rows() -> Vec<Write> {
         Write::Cursor(cursor()),
     ];
     rows.extend(guards());
+    let answer = Answer { to: peer(2), reason: DeclineReason::Nonce, until: Timestamp(307) };
+    rows.push(Write::Answer(channel(0x64), Some(answer)));
+    let buried = Buried { channel: ArchivedChannel::Ledger(ledger()), until: BlockNumber(308) };
+    rows.push(Write::Buried(channel(0x65), Some(Box::new(buried))));
     let disputes = (302..).zip(disputes());
     rows.extend(disputes.map(|(id, call)| Write::Call(CallId(id), Some(call))));
     rows.extend(ledgers().into_iter().map(|row| Write::Ledger(row.id, Some(Box::new(row)))));

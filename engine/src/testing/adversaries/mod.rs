@@ -6,9 +6,11 @@ mod overspender;
 mod puppet;
 mod replayer;
 mod staller;
+mod villain;
 
 pub use equivocator::Equivocator;
 pub use overspender::Overspender;
 pub use puppet::Puppet;
 pub use replayer::Replayer;
 pub use staller::Staller;
+pub(crate) use villain::{Fate, Plan, Ring};

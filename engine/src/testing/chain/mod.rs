@@ -44,6 +44,9 @@ impl ChainRules {
 /// From block to block while nobody waits for any, so that hours pass quickly.
 const IDLE_BLOCK_TIME: u64 = 300_000;
 
+/// Blocks that a copy of the chain has: more than any follower is behind, or any reorg deep.
+const FORKED_BLOCKS: usize = 200;
+
 /// What becomes of the calls in replaced blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Orphans {
@@ -214,6 +217,64 @@ impl FakeChain {
             .filter(|(transaction, _)| transaction.sender == sender)
             .filter_map(|(_, result)| result.clone().err())
             .collect()
+    }
+
+    /// Calls of a node that were mined and refused, with the reasons.
+    #[must_use]
+    pub fn refused_calls(&self, sender: Address) -> Vec<(&ChainCall, &str)> {
+        let mined = self.blocks.iter().flat_map(|block| &block.transactions);
+        mined
+            .filter(|(transaction, _)| transaction.sender == sender)
+            .filter_map(|(transaction, result)| match (&transaction.call, result) {
+                (ContractCall::Node(call), Err(reason)) => Some((call, reason.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The newest calls of anybody, as the chain publishes them, refused ones included.
+    #[must_use]
+    pub fn calldata(&self, most: usize) -> Vec<ContractCall> {
+        let mined = self.blocks.iter().rev().flat_map(|block| &block.transactions);
+        mined.take(most).map(|(transaction, _)| transaction.call.clone()).collect()
+    }
+
+    /// Logs from a block on, confirmed or not.
+    pub fn logs_from(&self, number: u64) -> impl Iterator<Item = (ChannelId, &ChainFact)> {
+        let mined = self.blocks.iter().filter(move |mined| mined.block.number.0 >= number);
+        mined.flat_map(|mined| &mined.logs).map(|log| (log.channel, &log.fact))
+    }
+
+    /// Channels for which something is held.
+    #[must_use]
+    pub fn channels_with_holdings(&self) -> Vec<ChannelId> {
+        self.state().channels_with_holdings()
+    }
+
+    /// How the chain behaves.
+    #[must_use]
+    pub const fn rules(&self) -> ChainRules {
+        self.rules
+    }
+
+    /// The chain as it is now, with a future of its own. Old blocks are left out: nobody asks for
+    /// them any more.
+    #[must_use]
+    pub(crate) fn fork(&self, rules: ChainRules, random: Random) -> Self {
+        let old = self.blocks.len().saturating_sub(FORKED_BLOCKS);
+        Self {
+            rules,
+            random,
+            genesis: self.genesis.clone(),
+            endowed: self.endowed.clone(),
+            blocks: self.blocks[old..].to_vec(),
+            mempool: self.mempool.clone(),
+            announced: self.announced.clone(),
+            told: BTreeMap::new(),
+            settled: self.settled.clone(),
+            last_block: self.last_block,
+            forks: self.forks + 1,
+        }
     }
 
     /// Calls that wait to be mined.

@@ -6,19 +6,22 @@
 //!                └─ MemStore: what a crash leaves
 //! ```
 
+mod fork;
 mod node;
 mod setup;
 mod view;
+mod villains;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use node::Node;
 pub(crate) use node::Out;
 pub use node::{Crash, RecordingSigner};
+use node::{Node, Owner};
 pub use setup::{Climate, Setup};
 
 use super::Random;
+use super::adversaries::Ring;
 use super::chain::{ChainRules, ContractCall, FakeChain, Orphans};
 use super::fixtures;
 use super::network::{Arrival, Incoming, Network, Weather};
@@ -56,11 +59,17 @@ pub struct World {
     /// What may be left when the world ends; see [`World::leave_unfinished`].
     may_be_unfinished: bool,
     may_misbehave: bool,
+    /// Whether a report of one honest node about another ends the world at once.
+    forbids_blame: bool,
+    /// What is told to a reader: every turn whose inputs or effects name this.
+    watched: Option<String>,
     /// Bytes that were no message, which honest nodes never send.
     malformed: usize,
     rehearsed: Rehearsed,
     /// What the addresses that a test plays itself have heard.
     puppets: BTreeMap<Address, Vec<(Party, Message)>>,
+    /// The villains among the nodes.
+    ring: Option<Ring>,
 }
 
 impl World {
@@ -153,6 +162,17 @@ impl World {
         self.chain.unfollow(address);
     }
 
+    /// Ends a process between two turns; it starts again after that time.
+    pub fn switch_off(&mut self, party: Party, downtime: Duration) {
+        self.crash(party);
+        self.nodes[party.0].restart_at = Some(self.now.after(downtime));
+    }
+
+    /// Takes back every [`World::crash_at`].
+    pub fn disarm(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.crash_at = None);
+    }
+
     /// Ends a process in its turn of that number; it starts again after `downtime`.
     pub fn crash_at(&mut self, party: Party, turn: u64, crash: Crash) {
         self.nodes[party.0].crash_at = Some((turn, crash));
@@ -235,6 +255,22 @@ impl World {
     /// Nodes may be reported in this world: somebody in it is no honest node.
     pub const fn expect_offences(&mut self) {
         self.may_misbehave = true;
+    }
+
+    /// Prints every turn from now on that has to do with this: an id as it is printed, or a word.
+    pub fn watch(&mut self, text: &str) {
+        self.watched = Some(text.to_owned());
+    }
+
+    /// Nobody here speaks with the key of an honest node but that node: who reports one is wrong.
+    pub const fn forbid_blame(&mut self) {
+        self.may_misbehave = true;
+        self.forbids_blame = true;
+    }
+
+    /// What disputes bring is judged by the test, when they are over.
+    pub(super) fn judge_worth_late(&mut self) {
+        self.nodes.iter_mut().for_each(|node| node.memory.be_patient());
     }
 
     /// An address that the test plays itself: it takes and acknowledges everything.
@@ -342,6 +378,7 @@ impl World {
         self.steps += 1;
         self.now = self.now.max(self.next_due());
         self.receive();
+        self.carry_out_plans();
         if self.chain.next_due(self.awaits_block()) <= self.now {
             self.chain.tick(self.now);
             self.after_block();
@@ -367,7 +404,9 @@ impl World {
             let node = &self.nodes[index];
             [node.restart_at, node.wake, self.deadline(Party(index))]
         });
-        let others = [self.network.next_due(), Some(self.chain.next_due(self.awaits_block()))];
+        let planned = self.ring.as_ref().and_then(Ring::next_due);
+        let others =
+            [self.network.next_due(), planned, Some(self.chain.next_due(self.awaits_block()))];
         nodes.chain(others).flatten().min().unwrap_or(self.now)
     }
 
@@ -395,6 +434,7 @@ impl World {
                             Err(_) => self.malformed += 1,
                         }
                     }
+                    self.keep_from_villain(arrival.from, arrival.to, &mut envelopes);
                     let token = arrival.token;
                     self.nodes[party.0].arrivals.insert(token, arrival);
                     self.put(party, Input::Frame { token, envelopes });
@@ -462,7 +502,12 @@ impl World {
     }
 
     fn turn(&mut self, party: Party, inputs: Vec<Input>) -> Vec<Out> {
+        let heard = if self.forbids_blame { inputs.clone() } else { Vec::new() };
         let (out, ended) = self.nodes[party.0].turn(self.now, inputs);
+        if self.watched.is_some() {
+            self.tell_turn(party, &heard, &out, ended);
+        }
+        self.check_blame(party, &out, &heard);
         self.let_out(party, out.clone());
         if ended {
             self.crash(party);
@@ -473,11 +518,67 @@ impl World {
         out
     }
 
+    /// Prints what of a turn names the watched text.
+    fn tell_turn(&self, party: Party, heard: &[Input], out: &[Out], ended: bool) {
+        let Some(text) = &self.watched else { return };
+        let heads = |list: Vec<String>| -> Vec<String> {
+            list.into_iter().filter(|entry| entry.contains(text)).collect()
+        };
+        let mut inputs: Vec<String> = Vec::new();
+        for input in heard {
+            match input {
+                Input::Frame { envelopes, .. } => {
+                    inputs.extend(envelopes.iter().map(|envelope| format!("{envelope:?}")));
+                }
+                other => inputs.push(format!("{other:?}")),
+            }
+        }
+        let from = self.address(party);
+        let out = out.iter().map(|out| match out {
+            Out::Send(to, id, bytes) => {
+                let message = wire::open(from, bytes).map(|envelope| envelope.message);
+                format!("-> {to} {id:?} {message:?}")
+            }
+            other => format!("{other:?}"),
+        });
+        let (inputs, out) = (heads(inputs), heads(out.collect()));
+        if !inputs.is_empty() || !out.is_empty() {
+            let crash = if ended { " CRASH" } else { "" };
+            println!("[{}] {:?} {}{crash}", self.steps, self.now, self.name(party));
+            inputs.iter().for_each(|input| println!("    heard {input}"));
+            out.iter().for_each(|out| println!("    {out}"));
+        }
+    }
+
+    /// No honest node reports another.
+    fn check_blame(&self, party: Party, out: &[Out], heard: &[Input]) {
+        if !self.forbids_blame || self.is_villain(party) {
+            return;
+        }
+        for out in out {
+            let Out::Report(peer, offence) = out else { continue };
+            let honest = self.find(*peer).filter(|peer| !self.is_villain(*peer));
+            if let Some(peer) = honest {
+                let (name, blamed) = (self.name(party), self.name(peer));
+                panic!(
+                    "{name} reports the honest {blamed}: {offence:?}\n{heard:#?}\n{}",
+                    self.describe()
+                );
+            }
+        }
+    }
+
     fn let_out(&mut self, party: Party, out: Vec<Out>) {
         let from = self.address(party);
         for out in out {
             self.note(party, &out);
-            self.nodes[party.0].memory.see(from, &out);
+            let out = if self.is_villain(party) {
+                let Some(out) = self.let_villain_out(party, out) else { continue };
+                out
+            } else {
+                self.nodes[party.0].memory.see(from, &out);
+                out
+            };
             match out {
                 Out::Commit | Out::Reply(..) => {}
                 Out::Send(to, id, message) => {
@@ -519,6 +620,9 @@ impl World {
     }
 
     fn check(&mut self, party: Party) {
+        if self.is_villain(party) {
+            return;
+        }
         let deployment = self.deployment;
         let node = &mut self.nodes[party.0];
         let Some(driver) = &node.driver else { return };
@@ -532,12 +636,13 @@ impl World {
         let engines: Vec<_> = self
             .nodes
             .iter()
+            .filter(|node| node.owner == Owner::Honest)
             .filter_map(|node| Some((node.name.as_str(), node.driver.as_ref()?.engine())))
             .collect();
         properties::check_pairs(&self.nodes[party.0].name, &engines);
     }
 
-    fn find(&self, address: Address) -> Option<Party> {
+    pub(super) fn find(&self, address: Address) -> Option<Party> {
         self.nodes.iter().position(|node| node.address() == address).map(Party)
     }
 

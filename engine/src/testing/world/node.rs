@@ -15,6 +15,7 @@ use crate::policy::Policy;
 use crate::ports::{Application, Chain, Store, StoreError, Transport};
 use crate::state::Deployment;
 use crate::step::{Batch, Write};
+use crate::testing::fixtures;
 use crate::testing::network::Arrival;
 use crate::testing::properties::Memory;
 use crate::testing::store::{MemStore, Power};
@@ -111,6 +112,12 @@ impl RecordingSigner {
         Self { key: Arc::new(key), signed: Arc::default() }
     }
 
+    /// The same key with the same past, from here on apart.
+    fn copy(&self) -> Self {
+        let signed = self.signed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Self { key: self.key.clone(), signed: Arc::new(Mutex::new(signed)) }
+    }
+
     /// True when this key has signed the hash, in whichever life of its node.
     #[must_use]
     pub fn has_signed(&self, hash: B256) -> bool {
@@ -140,11 +147,21 @@ pub enum Crash {
     Dispatching(usize),
 }
 
+/// Whose will a node carries out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Owner {
+    /// Somebody whose node only ever does what it should.
+    Honest,
+    /// Somebody who stands between the node and the world.
+    Villain,
+}
+
 pub(super) type NodeDriver = Driver<TracedStore, Trace, Trace, Trace>;
 
 /// A node and what the world knows about it.
 pub(super) struct Node {
     pub(super) name: String,
+    pub(super) owner: Owner,
     pub(super) signer: RecordingSigner,
     pub(super) policy: Policy,
     pub(super) store: MemStore,
@@ -168,9 +185,10 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(name: &str, key: LocalSigner, policy: Policy) -> Self {
+    pub(super) fn new(name: &str, key: LocalSigner, policy: Policy, owner: Owner) -> Self {
         Self {
             name: name.to_owned(),
+            owner,
             signer: RecordingSigner::new(key),
             policy,
             store: MemStore::new(),
@@ -191,6 +209,19 @@ impl Node {
 
     pub(super) fn address(&self) -> Address {
         self.signer.address()
+    }
+
+    /// The same node at the same moment, off: its disk, and what the world knows about it.
+    pub(super) fn copy(&self) -> Self {
+        let key = fixtures::key(&self.name);
+        Self {
+            store: self.store.snapshot(),
+            turns: self.turns,
+            next_request: self.next_request,
+            memory: self.memory.clone(),
+            signer: self.signer.copy(),
+            ..Self::new(&self.name, key, self.policy.clone(), self.owner)
+        }
     }
 
     /// Starts the process and returns what it offers again.

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::node::Owner;
 use super::{Network, Node, Party, Random, Rehearsed, World};
 use crate::crypto::LocalSigner;
 use crate::policy::Policy;
 use crate::state::Deployment;
+use crate::testing::adversaries::Ring;
 use crate::testing::chain::{ChainRules, FakeChain};
 use crate::testing::fixtures;
 use crate::testing::network::Weather;
@@ -49,7 +51,7 @@ pub struct Setup {
     seed: u64,
     climate: Climate,
     deployment: Deployment,
-    nodes: Vec<(String, Policy)>,
+    nodes: Vec<(String, Policy, Owner)>,
 }
 
 impl Setup {
@@ -71,14 +73,23 @@ impl Setup {
     #[must_use]
     pub fn nodes(mut self, names: &[&str]) -> Self {
         let policy = fixtures::policy();
-        self.nodes.extend(names.iter().map(|name| ((*name).to_owned(), policy.clone())));
+        self.nodes
+            .extend(names.iter().map(|name| ((*name).to_owned(), policy.clone(), Owner::Honest)));
         self
     }
 
     /// Adds a node with a policy of its own.
     #[must_use]
     pub fn node(mut self, name: &str, policy: Policy) -> Self {
-        self.nodes.push((name.to_owned(), policy));
+        self.nodes.push((name.to_owned(), policy, Owner::Honest));
+        self
+    }
+
+    /// Adds a node whose owner does whatever its key allows, see [`crate::testing::adversaries`].
+    /// Nothing is promised to it, and nothing that it says or shows is checked.
+    #[must_use]
+    pub fn villain(mut self, name: &str, policy: Policy) -> Self {
+        self.nodes.push((name.to_owned(), policy, Owner::Villain));
         self
     }
 
@@ -102,12 +113,21 @@ impl Setup {
             sent: 0,
             may_be_unfinished: false,
             may_misbehave: false,
+            forbids_blame: false,
+            watched: None,
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),
+            ring: None,
         };
-        for (name, policy) in self.nodes {
-            world.add(&name, fixtures::key(&name), policy);
+        let villains = self.nodes.iter().filter(|(_, _, owner)| *owner == Owner::Villain);
+        let keys: Vec<LocalSigner> = villains.map(|(name, ..)| fixtures::key(name)).collect();
+        if !keys.is_empty() {
+            let random = world.random.fork();
+            world.ring = Some(Ring::new(self.deployment, keys, random));
+        }
+        for (name, policy, owner) in self.nodes {
+            world.add(&name, fixtures::key(&name), policy, owner);
         }
         world
     }
@@ -126,8 +146,8 @@ impl World {
         Setup::new(seed).climate(Climate::ROUGH).nodes(names).build()
     }
 
-    fn add(&mut self, name: &str, key: LocalSigner, policy: Policy) {
-        let node = Node::new(name, key, policy);
+    fn add(&mut self, name: &str, key: LocalSigner, policy: Policy, owner: Owner) {
+        let node = Node::new(name, key, policy, owner);
         let address = node.address();
         for asset in [Asset::NATIVE, fixtures::TOKEN] {
             self.chain.endow(address, asset, Amount::from(fixtures::PURSE));

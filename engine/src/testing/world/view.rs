@@ -1,16 +1,19 @@
 //! What a test can see of a node.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use super::{Party, World};
+use crate::effect::Offence;
 use crate::engine::Engine;
 use crate::ledger::Ledger;
 use crate::objectives::{Objective, ObjectiveStatus};
-use crate::payment::PaymentChannel;
+use crate::payment::{PaymentChannel, Role};
 use crate::query::StatusView;
 use crate::step::{ArchivedChannel, Write};
+use crate::testing::fixtures;
 use crate::testing::store::MemStore;
-use crate::types::{Amount, Asset, ChannelId, ObjectiveId};
+use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
 
 impl World {
     /// The engine of a node that runs.
@@ -26,6 +29,58 @@ impl World {
     #[must_use]
     pub fn is_up(&self, party: Party) -> bool {
         self.nodes[party.0].driver.is_some()
+    }
+
+    /// What a node is called.
+    #[must_use]
+    pub fn name(&self, party: Party) -> &str {
+        &self.nodes[party.0].name
+    }
+
+    /// What a node has reported about its peers and nobody has taken yet.
+    #[must_use]
+    pub fn offences(&self, party: Party) -> &[(Address, Offence)] {
+        &self.nodes[party.0].offences
+    }
+
+    /// Objectives that run at a node.
+    #[must_use]
+    pub fn objective_ids(&self, party: Party) -> Vec<ObjectiveId> {
+        self.engine(party).state().objectives.keys().copied().collect()
+    }
+
+    /// The longest that any node waits for silent peers.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        self.nodes.iter().map(|node| node.policy.patience).max().unwrap_or_default()
+    }
+
+    /// The longest challenge of any channel that a node knows, in seconds.
+    #[must_use]
+    pub fn longest_challenge(&self) -> u64 {
+        let running = self.nodes.iter().filter_map(|node| Some(node.driver.as_ref()?.engine()));
+        let durations = running.flat_map(|engine| {
+            let ledgers = engine.state().ledgers.values().map(|ledger| &ledger.fixed);
+            let payments = engine.state().payments.values().map(|channel| &channel.fixed);
+            ledgers.chain(payments).map(|fixed| u64::from(fixed.challenge_duration))
+        });
+        durations.max().unwrap_or(u64::from(fixtures::CHALLENGE_DURATION))
+    }
+
+    /// Live rows on the disk of a node, without messages to nodes that are off.
+    #[must_use]
+    pub fn rows(&self, party: Party) -> usize {
+        let off = |to: Address| self.find(to).is_some_and(|party| !self.is_up(party));
+        let rows = self.nodes[party.0].store.rows().into_iter();
+        rows.filter(|row| !matches!(row, Write::Message(to, ..) if off(*to))).count()
+    }
+
+    /// Payment channels that a node was ever part of: its role, the asset, and its best voucher.
+    pub(in crate::testing) fn vouchers(
+        &self,
+        party: Party,
+    ) -> Vec<(ChannelId, Role, Asset, Amount)> {
+        self.nodes[party.0].memory.vouchers().collect()
     }
 
     /// The disk of a node.

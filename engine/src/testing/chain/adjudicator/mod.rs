@@ -78,6 +78,13 @@ impl Adjudicator {
         self.holdings.get(&(asset, channel)).copied().unwrap_or_default()
     }
 
+    /// Channels for which something is held.
+    #[must_use]
+    pub fn channels_with_holdings(&self) -> Vec<ChannelId> {
+        let held = self.holdings.iter().filter(|(_, amount)| !amount.is_zero());
+        held.map(|((_, channel), _)| *channel).collect()
+    }
+
     /// What a payee is owed that could not be paid.
     #[must_use]
     pub fn claimable(&self, payee: Address, asset: Asset) -> Amount {
