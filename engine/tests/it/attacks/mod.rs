@@ -2,4 +2,5 @@
 //! for. Whoever keeps to the rules ends with what it is owed, played to the end on the chain.
 
 mod relay;
+mod reorgs;
 mod stage;
