@@ -6,3 +6,4 @@ mod hostages;
 mod relay;
 mod reorgs;
 mod stage;
+mod vouchers;
