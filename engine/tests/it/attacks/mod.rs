@@ -3,6 +3,7 @@
 
 mod answers;
 mod closes;
+mod gas;
 mod hostages;
 mod relay;
 mod reorgs;
