@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod adversaries;
+mod attacks;
 mod closing;
 mod crashes;
 mod dispute_seeds;
