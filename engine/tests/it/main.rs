@@ -14,6 +14,7 @@ mod gaps;
 mod ledger;
 mod openings;
 mod payments;
+mod random_worlds;
 mod reorgs;
 mod requests;
 mod reserve;
