@@ -179,6 +179,7 @@ fn check_fold(
     assert_eq!(live.awaiting_block, restored.awaiting_block, "{name}: waits after a restart");
     assert_eq!(live.finalizing, restored.finalizing, "{name}: challenges after a restart");
     assert_eq!(live.answers, restored.answers, "{name}: refusals after a restart");
+    assert_eq!(live.waiting, restored.waiting, "{name}: patience with strangers after a restart");
     assert_eq!(live.answered, restored.answered, "{name}: index of refusals after a restart");
     assert_eq!(live.quotas, restored.quotas, "{name}: quotas after a restart");
     for (peer, backlog) in &live.outbox {

@@ -88,6 +88,7 @@ pub(crate) fn live_rows() -> Vec<Write> {
     rows.extend(guards());
     let answer = Answer { to: peer(2), reason: DeclineReason::Nonce, until: Timestamp(307) };
     rows.push(Write::Answer(channel(0x64), Some(answer)));
+    rows.push(Write::Waiting(peer(3), Some(Timestamp(309))));
     let buried = Buried { channel: ArchivedChannel::Ledger(ledger()), until: BlockNumber(308) };
     rows.push(Write::Buried(channel(0x65), Some(Box::new(buried))));
     let disputes = (302..).zip(disputes());

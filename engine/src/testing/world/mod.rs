@@ -585,6 +585,7 @@ impl World {
                     self.sent += 1;
                     self.network.send(self.now, from, to, id, message);
                 }
+                Out::Forget(to, up_to) => self.network.drop_waiting(from, to, up_to),
                 Out::Submit(id, call) => {
                     if let Some(receipt) = self.chain.submit(from, id, call) {
                         self.put(party, Input::Settled(id, receipt));
