@@ -45,6 +45,8 @@ pub(crate) struct State {
     pub(crate) burials: BTreeSet<(BlockNumber, ChannelId)>,
     /// Refusals that can still matter.
     pub(crate) answers: BTreeMap<ChannelId, Answer>,
+    /// Peers without a ledger for whom messages wait, and until when.
+    pub(crate) waiting: BTreeMap<Address, Timestamp>,
     /// Index: how many refusals are remembered for whom.
     pub(crate) answered: BTreeMap<Address, usize>,
     /// Index: how much of what is bounded is in use.
@@ -62,6 +64,8 @@ pub(crate) enum Due {
     Patience(ChannelId),
     /// Forget what was answered.
     Answer(ChannelId),
+    /// Forget what waits for a peer.
+    Waiting(Address),
 }
 
 /// What a channel of either kind waits for.
@@ -132,6 +136,7 @@ impl State {
             Write::NextCall(id) => self.next_call = *id,
             Write::Cursor(cursor) => self.cursor = cursor.clone(),
             Write::Answer(id, row) => self.apply_answer(*id, *row),
+            Write::Waiting(peer, row) => self.apply_waiting(*peer, *row),
             Write::Tower(tower, row) => set(&mut self.towers, *tower, *row),
             Write::Guard(tower, channel, row) => {
                 set(&mut self.guards, (*tower, *channel), row.as_deref().cloned());
@@ -192,6 +197,16 @@ impl State {
         if let Some(new) = row {
             self.burials.insert((new.until, id));
             self.buried.insert(id, new.clone());
+        }
+    }
+
+    fn apply_waiting(&mut self, peer: Address, row: Option<Timestamp>) {
+        if let Some(old) = self.waiting.remove(&peer) {
+            self.deadlines.remove(&(old, Due::Waiting(peer)));
+        }
+        if let Some(until) = row {
+            self.deadlines.insert((until, Due::Waiting(peer)));
+            self.waiting.insert(peer, until);
         }
     }
 

@@ -57,6 +57,7 @@ pub(crate) struct Draft<'a> {
     forgotten: BTreeSet<ChannelId>,
     /// What this step has used up.
     fresh: Quotas,
+    waiting: BTreeMap<Address, Option<Timestamp>>,
     refusals: BTreeMap<ChannelId, Option<Answer>>,
     refused: BTreeMap<Address, usize>,
     /// Channels whose crank is due.
@@ -97,6 +98,7 @@ impl<'a> Draft<'a> {
             ended: BTreeSet::new(),
             forgotten: BTreeSet::new(),
             fresh: Quotas::default(),
+            waiting: BTreeMap::new(),
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
             touched: BTreeSet::new(),
@@ -228,6 +230,45 @@ impl<'a> Draft<'a> {
     /// Least capacity of a payment channel at the present price of gas.
     pub(crate) fn least_capacity(&self, asset: Asset) -> Amount {
         self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT))
+    }
+
+    // Messages for peers without a ledger: they may not exist.
+
+    fn is_waited_for(&self, peer: Address) -> bool {
+        match self.waiting.get(&peer) {
+            Some(changed) => changed.is_some(),
+            None => self.state.waiting.contains_key(&peer),
+        }
+    }
+
+    /// Messages wait for a peer for some time from now.
+    pub(crate) fn wait_on(&mut self, peer: Address) {
+        let until = self.now.after(self.policy.stranger_patience());
+        self.waiting.insert(peer, Some(until));
+    }
+
+    pub(crate) fn stop_waiting(&mut self, peer: Address) {
+        if self.is_waited_for(peer) {
+            self.waiting.insert(peer, None);
+        }
+    }
+
+    /// True for a peer with whom a channel is shared, and for watchtowers of this node.
+    pub(crate) fn has_business_with(&self, peer: Address) -> bool {
+        let stored = self.state.ledgers_with(peer).any(|id| self.ledger(id).is_some());
+        let party = |channel: &PaymentChannel| channel.fixed.index_of(peer).is_some();
+        stored || self.tower(peer).is_some() || self.state.payments.values().any(party)
+    }
+
+    /// May another message wait for a peer because somebody asks for it?
+    pub(crate) fn has_room_for(&self, peer: Address) -> bool {
+        let waiting = self.backlog(peer);
+        if !self.is_stranger(peer) {
+            return waiting < self.policy.max_backlog;
+        }
+        let all = self.state.waiting.len().saturating_add(self.waiting.len());
+        waiting < self.policy.max_stranger_backlog
+            && (self.is_waited_for(peer) || all < self.policy.max_strangers)
     }
 
     // Refusals.
@@ -419,6 +460,9 @@ impl<'a> Draft<'a> {
         self.touched.extend(ledger.targets());
         self.ended.insert(id);
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
+        if self.backlog(ledger.peer()) > 0 && !self.is_waited_for(ledger.peer()) {
+            self.wait_on(ledger.peer());
+        }
         if ledger.is_void() {
             self.forgotten.insert(id);
             // For as long as somebody may honestly ask again.
@@ -469,34 +513,46 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes back what happened above `ancestor`. A closed channel that loses its end goes on where
-    /// it was: nobody else would pay out again what was paid once.
+    /// it was: nobody else would pay out again what was paid once. A ledger brings the payment
+    /// channels along that it is settled with, whether they have lost anything or not.
     pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
         let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
         for id in ids {
-            let Some(mut buried) = self.state.buried.get(&id).cloned() else { continue };
+            let Some(buried) = self.buried_mut(id) else { continue };
             let changed = match &mut buried.channel {
                 ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
                 ArchivedChannel::Payment(channel, _) => {
                     channel.onchain.roll_back(ancestor, channel.asset)
                 }
             };
-            if !changed {
-                continue;
+            if changed {
+                self.revive(id);
             }
-            self.buried.insert(id, None);
-            match buried.channel {
-                ArchivedChannel::Ledger(ledger) => self.revive_ledger(ledger),
-                ArchivedChannel::Payment(channel, paid) => {
-                    let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
-                    self.insert_payment(channel);
-                    if let Some(paid) = paid {
-                        self.set_paid(id, paid);
-                    }
-                    if exiting {
-                        self.start_exit(ObjectiveId::Exit(id));
-                    }
-                }
+        }
+    }
+
+    fn revive(&mut self, id: ChannelId) {
+        let Some(buried) = self.buried_mut(id).map(|buried| buried.channel.clone()) else { return };
+        self.buried.insert(id, None);
+        match buried {
+            ArchivedChannel::Ledger(ledger) => {
+                let mut targets = ledger.targets();
+                targets.append(&mut ledger.finalized_targets());
+                self.revive_ledger(ledger);
+                targets.into_iter().for_each(|target| self.revive(target));
             }
+            ArchivedChannel::Payment(channel, paid) => self.revive_payment(channel, paid),
+        }
+    }
+
+    fn revive_payment(&mut self, channel: PaymentChannel, paid: Option<Paid>) {
+        let (id, exiting) = (channel.id, matches!(channel.phase, PaymentPhase::Exiting(_)));
+        self.insert_payment(channel);
+        if let Some(paid) = paid {
+            self.set_paid(id, paid);
+        }
+        if exiting {
+            self.start_exit(ObjectiveId::Exit(id));
         }
     }
 
@@ -537,7 +593,9 @@ impl<'a> Draft<'a> {
         self.paid.insert(id, None);
         self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
-        let followed = !channel.onchain.is_blank();
+        // Its ledger may live again without anything having been said of the channel itself.
+        let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
+        let followed = exiting || !channel.onchain.is_blank();
         self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
     }
 
@@ -605,6 +663,9 @@ impl<'a> Draft<'a> {
         let next = self.next_message.entry(to).or_insert(stored);
         let id = MessageId(*next);
         *next = next.saturating_add(1);
+        if self.is_stranger(to) && !self.is_waited_for(to) {
+            self.wait_on(to);
+        }
         let bytes = wire::encode(message);
         self.appended.push(Write::Message(to, id, Some(bytes.clone())));
         self.effects.push(Effect::Send(to, id, bytes));
@@ -712,6 +773,7 @@ impl<'a> Draft<'a> {
         writes.extend(self.paid.into_iter().map(|(id, row)| Write::Paid(id, row)));
         writes.extend(self.buried.into_iter().map(|(id, row)| Write::Buried(id, row)));
         writes.extend(self.objectives.into_iter().map(|(id, row)| Write::Objective(id, row)));
+        writes.extend(self.waiting.into_iter().map(|(peer, row)| Write::Waiting(peer, row)));
         writes.extend(self.refusals.into_iter().map(|(id, row)| Write::Answer(id, row)));
         writes.extend(self.towers.into_iter().map(|(tower, row)| Write::Tower(tower, row)));
         let guards = self.guards.into_iter();

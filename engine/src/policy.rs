@@ -130,6 +130,10 @@ pub struct Policy {
     pub max_answers_per_stranger: usize,
     /// Messages that may wait for one peer; more are refused at the request.
     pub max_backlog: u64,
+    /// Peers without a ledger for whom messages may wait: the far participants of payment channels.
+    pub max_strangers: usize,
+    /// Messages that may wait for one of them when others ask for more.
+    pub max_stranger_backlog: u64,
     /// From the request to open a ledger until it is declined.
     pub ledger_funding_timeout: Duration,
     /// From a peer's request to open a ledger until it is forgotten, if nobody deposits.
@@ -171,6 +175,8 @@ impl Default for Policy {
             max_answers_per_peer: 1_000,
             max_answers_per_stranger: 16,
             max_backlog: 100_000,
+            max_strangers: 4_096,
+            max_stranger_backlog: 64,
             // Deposits wait for blocks, confirmations and sometimes for a person.
             ledger_funding_timeout: Duration::from_secs(3_600),
             // A deposit that is sent at once is confirmed by then.
@@ -230,6 +236,13 @@ impl Policy {
     #[must_use]
     pub fn answer_memory(&self) -> Duration {
         self.ledger_funding_timeout.max(self.payment_funding_timeout).saturating_mul(2)
+    }
+
+    /// How long messages wait for a peer with whom nothing is shared any more. Until their patience
+    /// is over, others may go on where they are.
+    #[must_use]
+    pub const fn stranger_patience(&self) -> Duration {
+        self.patience.saturating_mul(2)
     }
 
     pub(crate) const fn share_of_peers(all: usize) -> usize {

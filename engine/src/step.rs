@@ -11,7 +11,9 @@ use crate::guard::{Guarding, Tower};
 use crate::ledger::Ledger;
 use crate::objectives::Objective;
 use crate::payment::PaymentChannel;
-use crate::types::{Address, Amount, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId};
+use crate::types::{
+    Address, Amount, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+};
 use crate::vouchers::Voucher;
 
 /// Result of handling one input.
@@ -51,6 +53,8 @@ pub enum Write {
     ArchivedObjective(ObjectiveId, Objective),
     /// What was answered about a channel that this node has no part in.
     Answer(ChannelId, Option<Answer>),
+    /// Until when messages wait for a peer without a ledger.
+    Waiting(Address, Option<Timestamp>),
     /// A watchtower of this node.
     Tower(Address, Option<Tower>),
     /// What a watchtower has of a channel.
@@ -84,6 +88,8 @@ pub enum Row {
     ArchivedObjective(ObjectiveId),
     /// See [`Write::Answer`].
     Answer(ChannelId),
+    /// See [`Write::Waiting`].
+    Waiting(Address),
     /// See [`Write::Tower`].
     Tower(Address),
     /// See [`Write::Guard`].
@@ -107,6 +113,7 @@ impl Write {
             Self::Buried(id, _) => Row::Buried(*id),
             Self::ArchivedObjective(id, _) => Row::ArchivedObjective(*id),
             Self::Answer(id, _) => Row::Answer(*id),
+            Self::Waiting(peer, _) => Row::Waiting(*peer),
             Self::Tower(tower, _) => Row::Tower(*tower),
             Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
         }

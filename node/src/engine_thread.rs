@@ -165,6 +165,12 @@ impl ports::Transport for PeerTransport {
         }
     }
 
+    fn forget(&mut self, to: Address, up_to: MessageId) {
+        if self.p2p.forget(to, up_to.0).is_err() {
+            debug!(%to, "messages not forgotten: the network has stopped");
+        }
+    }
+
     fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>) {
         let answers = answers.into_iter().map(Into::into).collect();
         if let Some(frame) = self.frames.remove(&token)

@@ -21,11 +21,12 @@ pub(crate) enum Table {
     Guards,
     Buried,
     Answers,
+    Waiting,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 14] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -40,6 +41,7 @@ impl Table {
         Self::Guards,
         Self::Buried,
         Self::Answers,
+        Self::Waiting,
     ];
 
     /// Name on disk.
@@ -59,6 +61,7 @@ impl Table {
             Self::Guards => "guards",
             Self::Buried => "buried",
             Self::Answers => "answers",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -147,6 +150,7 @@ pub(crate) fn locate(row: &Row) -> (Table, Key) {
         Row::ArchivedObjective(id) => (Table::ArchivedObjectives, Key::objective(*id)),
         Row::Buried(id) => (Table::Buried, Key::channel(*id)),
         Row::Answer(id) => (Table::Answers, Key::channel(*id)),
+        Row::Waiting(peer) => (Table::Waiting, Key::address(*peer)),
         Row::Tower(tower) => (Table::Towers, Key::address(*tower)),
         Row::Guard(tower, channel) => (Table::Guards, Key::guard(*tower, *channel)),
     }
@@ -170,6 +174,7 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
         Table::ArchivedObjectives => Row::ArchivedObjective(objective(key)?),
         Table::Buried => Row::Buried(channel(key)?),
         Table::Answers => Row::Answer(channel(key)?),
+        Table::Waiting => Row::Waiting(address(key)?),
         Table::Towers => Row::Tower(address(key)?),
         Table::Guards => {
             let (tower, id) = key.split_at_checked(20)?;
@@ -227,6 +232,7 @@ mod tests {
             Row::ArchivedChannel(id),
             Row::Buried(id),
             Row::Answer(id),
+            Row::Waiting(Address::repeat_byte(7)),
             Row::ArchivedObjective(ObjectiveId::VirtualFund(id)),
             Row::Tower(Address::repeat_byte(7)),
             Row::Guard(Address::repeat_byte(7), id),

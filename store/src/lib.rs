@@ -32,6 +32,7 @@
 //! | `guards` | watchtower (20), channel id (32) | `Guarding` |
 //! | `buried` | channel id (32) | `Buried` |
 //! | `answers` | channel id (32) | `Answer` |
+//! | `waiting` | peer (20) | `Timestamp` |
 //!
 //! # Lost data
 //!

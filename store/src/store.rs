@@ -108,6 +108,7 @@ fn put(turn: &mut Turn<'_>, table: Table, key: &Key, write: &Write) -> Result<()
         Write::Call(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Buried(_, record) => put_or_remove(turn, table, key, record.as_deref()),
         Write::Answer(_, record) => put_or_remove(turn, table, key, record.as_ref()),
+        Write::Waiting(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Tower(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Guard(_, _, record) => put_or_remove(turn, table, key, record.as_deref()),
         Write::NextCall(record) => put_or_remove(turn, table, key, Some(record)),
@@ -154,6 +155,7 @@ fn decode(row: Row, value: &[u8]) -> Result<Write, codec::CodecError> {
         Row::ArchivedObjective(id) => Write::ArchivedObjective(id, codec::decode(value)?),
         Row::Buried(id) => Write::Buried(id, Some(codec::decode(value)?)),
         Row::Answer(id) => Write::Answer(id, Some(codec::decode(value)?)),
+        Row::Waiting(peer) => Write::Waiting(peer, Some(codec::decode(value)?)),
         Row::Tower(tower) => Write::Tower(tower, Some(codec::decode(value)?)),
         Row::Guard(tower, id) => Write::Guard(tower, id, Some(codec::decode(value)?)),
     })

@@ -1,5 +1,6 @@
 //! What is due at a time.
 
+use super::outbox;
 use crate::apply::Due;
 use crate::draft::Draft;
 use crate::ledger::{LedgerPhase, WithdrawalTurn};
@@ -25,6 +26,7 @@ pub(super) fn handle(draft: &mut Draft<'_>) {
             Due::Withdrawal(id) => withdraw(draft, id),
             Due::Patience(id) => out_of_patience(draft, id),
             Due::Answer(id) => draft.forget_answer(id),
+            Due::Waiting(peer) => outbox::expire(draft, peer),
         }
     }
 }

@@ -110,8 +110,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     if channel.capacity.is_zero() {
         return Err(DeclineReason::Amounts);
     }
-    let full = |peer: &Address| draft.backlog(*peer) >= draft.policy.max_backlog;
-    if channel.others().any(|peer| full(&peer)) {
+    if channel.others().any(|peer| !draft.has_room_for(peer)) {
         return Err(DeclineReason::Busy);
     }
     let me = usize::from(channel.me);

@@ -328,6 +328,10 @@ pub struct PolicySection {
     pub max_answers_per_stranger: u32,
     /// Messages that wait for one peer.
     pub max_backlog: u64,
+    /// Peers without a ledger for whom messages may wait.
+    pub max_strangers: u32,
+    /// Messages that may wait for one of them because others ask.
+    pub max_stranger_backlog: u64,
     /// Opening a ledger is given up after this time.
     pub ledger_funding_timeout_secs: u64,
     /// Opening a ledger is given up after this time if nobody deposits.
@@ -387,6 +391,8 @@ impl Default for PolicySection {
             max_answers_per_peer: count(policy.max_answers_per_peer),
             max_answers_per_stranger: count(policy.max_answers_per_stranger),
             max_backlog: policy.max_backlog,
+            max_strangers: count(policy.max_strangers),
+            max_stranger_backlog: policy.max_stranger_backlog,
             ledger_funding_timeout_secs: policy.ledger_funding_timeout.as_secs(),
             ledger_deposit_timeout_secs: policy.ledger_deposit_timeout.as_secs(),
             payment_funding_timeout_secs: policy.payment_funding_timeout.as_secs(),
@@ -418,6 +424,8 @@ impl PolicySection {
             max_answers_per_peer: count(self.max_answers_per_peer),
             max_answers_per_stranger: count(self.max_answers_per_stranger),
             max_backlog: self.max_backlog,
+            max_strangers: count(self.max_strangers),
+            max_stranger_backlog: self.max_stranger_backlog,
             ledger_funding_timeout: Duration::from_secs(self.ledger_funding_timeout_secs),
             ledger_deposit_timeout: Duration::from_secs(self.ledger_deposit_timeout_secs),
             payment_funding_timeout: Duration::from_secs(self.payment_funding_timeout_secs),

@@ -328,6 +328,16 @@ pub const SETTINGS: &[Setting] = &[
     ),
     setting("policy.max_backlog", Kind::Number, &["Messages that may wait for one peer."]),
     setting(
+        "policy.max_strangers",
+        Kind::Number,
+        &["Peers without a ledger channel for whom messages may wait, for twice patience_secs."],
+    ),
+    setting(
+        "policy.max_stranger_backlog",
+        Kind::Number,
+        &["Messages that may wait for one of them because others ask for something."],
+    ),
+    setting(
         "policy.ledger_funding_timeout_secs",
         Kind::Number,
         &["Opening a ledger channel is given up after this time."],

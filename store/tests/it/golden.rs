@@ -15,7 +15,7 @@ use crate::rows::{archived_rows, live_rows};
 /// keyspace, key and record.
 const FORMAT_3: &str = include_str!("../fixtures/format_3.txt");
 
-const KEYSPACES: [&str; 14] = [
+const KEYSPACES: [&str; 15] = [
     "answers",
     "archived_channels",
     "archived_objectives",
@@ -30,6 +30,7 @@ const KEYSPACES: [&str; 14] = [
     "payments",
     "towers",
     "transactions",
+    "waiting",
 ];
 
 fn dump(folder: &Path) -> String {
