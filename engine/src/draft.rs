@@ -524,34 +524,46 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes back what happened above `ancestor`. A closed channel that loses its end goes on where
-    /// it was: nobody else would pay out again what was paid once.
+    /// it was: nobody else would pay out again what was paid once. A ledger brings the payment
+    /// channels along that it is settled with, whether they have lost anything or not.
     pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
         let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
         for id in ids {
-            let Some(mut buried) = self.state.buried.get(&id).cloned() else { continue };
+            let Some(buried) = self.buried_mut(id) else { continue };
             let changed = match &mut buried.channel {
                 ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
                 ArchivedChannel::Payment(channel, _) => {
                     channel.onchain.roll_back(ancestor, channel.asset)
                 }
             };
-            if !changed {
-                continue;
+            if changed {
+                self.revive(id);
             }
-            self.buried.insert(id, None);
-            match buried.channel {
-                ArchivedChannel::Ledger(ledger) => self.revive_ledger(ledger),
-                ArchivedChannel::Payment(channel, paid) => {
-                    let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
-                    self.insert_payment(channel);
-                    if let Some(paid) = paid {
-                        self.set_paid(id, paid);
-                    }
-                    if exiting {
-                        self.start_exit(ObjectiveId::Exit(id));
-                    }
-                }
+        }
+    }
+
+    fn revive(&mut self, id: ChannelId) {
+        let Some(buried) = self.buried_mut(id).map(|buried| buried.channel.clone()) else { return };
+        self.buried.insert(id, None);
+        match buried {
+            ArchivedChannel::Ledger(ledger) => {
+                let mut targets = ledger.targets();
+                targets.append(&mut ledger.finalized_targets());
+                self.revive_ledger(ledger);
+                targets.into_iter().for_each(|target| self.revive(target));
             }
+            ArchivedChannel::Payment(channel, paid) => self.revive_payment(channel, paid),
+        }
+    }
+
+    fn revive_payment(&mut self, channel: PaymentChannel, paid: Option<Paid>) {
+        let (id, exiting) = (channel.id, matches!(channel.phase, PaymentPhase::Exiting(_)));
+        self.insert_payment(channel);
+        if let Some(paid) = paid {
+            self.set_paid(id, paid);
+        }
+        if exiting {
+            self.start_exit(ObjectiveId::Exit(id));
         }
     }
 
@@ -592,7 +604,9 @@ impl<'a> Draft<'a> {
         self.paid.insert(id, None);
         self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
-        let followed = !channel.onchain.is_blank();
+        // Its ledger may live again without anything having been said of the channel itself.
+        let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
+        let followed = exiting || !channel.onchain.is_blank();
         self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
     }
 
