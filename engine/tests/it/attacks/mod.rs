@@ -7,5 +7,6 @@ mod gas;
 mod hostages;
 mod relay;
 mod reorgs;
+mod settling;
 mod stage;
 mod vouchers;
