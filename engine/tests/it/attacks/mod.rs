@@ -5,6 +5,7 @@ mod answers;
 mod closes;
 mod gas;
 mod hostages;
+mod late;
 mod relay;
 mod reorgs;
 mod settling;
