@@ -4,6 +4,7 @@
 mod answers;
 mod closes;
 mod gas;
+mod heavy;
 mod hostages;
 mod late;
 mod relay;
