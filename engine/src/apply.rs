@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::answers::Answer;
 use crate::chain::ChainCall;
 use crate::guard::{Guarding, Tower};
-use crate::ledger::{CallState, ChannelMode, Ledger, LedgerPhase, WithdrawalTurn};
+use crate::ledger::{CallState, ChannelMode, Ledger, WithdrawalTurn};
 use crate::objectives::Objective;
-use crate::payment::{PaymentChannel, PaymentPhase};
+use crate::payment::PaymentChannel;
+use crate::quotas::Quotas;
 use crate::step::{Buried, ChainCursor, Paid, Write};
 use crate::types::{
     Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
@@ -41,10 +43,14 @@ pub(crate) struct State {
     pub(crate) deferred: BTreeSet<ChannelId>,
     /// Index: from which block on which closed channel may be forgotten.
     pub(crate) burials: BTreeSet<(BlockNumber, ChannelId)>,
-    /// Index: how many ledgers are opening.
-    pub(crate) opening: usize,
-    /// Index: how many payment channels wait for funds.
-    pub(crate) funding: usize,
+    /// Refusals that can still matter.
+    pub(crate) answers: BTreeMap<ChannelId, Answer>,
+    /// Peers without a ledger for whom messages wait, and until when.
+    pub(crate) waiting: BTreeMap<Address, Timestamp>,
+    /// Index: how many refusals are remembered for whom.
+    pub(crate) answered: BTreeMap<Address, usize>,
+    /// Index: how much of what is bounded is in use.
+    pub(crate) quotas: Quotas,
 }
 
 /// What a deadline is about.
@@ -56,6 +62,10 @@ pub(crate) enum Due {
     Withdrawal(ChannelId),
     /// Enforce a channel whose peers do not answer.
     Patience(ChannelId),
+    /// Forget what was answered.
+    Answer(ChannelId),
+    /// Forget what waits for a peer.
+    Waiting(Address),
 }
 
 /// What a channel of either kind waits for.
@@ -107,6 +117,13 @@ impl Backlog {
 }
 
 impl State {
+    /// All ledgers shared with a peer.
+    pub(crate) fn ledgers_with(&self, peer: Address) -> impl Iterator<Item = ChannelId> + '_ {
+        let least = (peer, Asset(Address::ZERO), ChannelId::default());
+        let most = (peer, Asset(Address::repeat_byte(0xff)), ChannelId([0xff; 32].into()));
+        self.by_peer.range(least..=most).map(|(_, _, id)| *id)
+    }
+
     pub(crate) fn apply(&mut self, write: &Write) {
         match write {
             Write::Ledger(id, row) => self.apply_ledger(*id, row.as_deref()),
@@ -118,6 +135,8 @@ impl State {
             Write::Call(id, row) => set(&mut self.calls, *id, row.clone()),
             Write::NextCall(id) => self.next_call = *id,
             Write::Cursor(cursor) => self.cursor = cursor.clone(),
+            Write::Answer(id, row) => self.apply_answer(*id, *row),
+            Write::Waiting(peer, row) => self.apply_waiting(*peer, *row),
             Write::Tower(tower, row) => set(&mut self.towers, *tower, *row),
             Write::Guard(tower, channel, row) => {
                 set(&mut self.guards, (*tower, *channel), row.as_deref().cloned());
@@ -134,9 +153,7 @@ impl State {
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
             }
-            if old.phase == LedgerPhase::Opening {
-                self.opening = self.opening.saturating_sub(1);
-            }
+            self.quotas.remove_ledger(&old);
         }
         let Some(new) = row else { return };
         self.by_peer.insert((new.peer(), new.asset, id));
@@ -144,24 +161,18 @@ impl State {
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));
         }
-        if new.phase == LedgerPhase::Opening {
-            self.opening = self.opening.saturating_add(1);
-        }
+        self.quotas.add_ledger(new);
         self.ledgers.insert(id, new.clone());
     }
 
     fn apply_payment(&mut self, id: ChannelId, row: Option<&PaymentChannel>) {
         if let Some(old) = self.payments.remove(&id) {
             self.stop_waiting(id, &Waits::of_payment(&old));
-            if old.phase == PaymentPhase::Funding {
-                self.funding = self.funding.saturating_sub(1);
-            }
+            self.quotas.remove_payment(&old);
         }
         let Some(new) = row else { return };
         self.start_waiting(id, &Waits::of_payment(new));
-        if new.phase == PaymentPhase::Funding {
-            self.funding = self.funding.saturating_add(1);
-        }
+        self.quotas.add_payment(new);
         self.payments.insert(id, new.clone());
     }
 
@@ -186,6 +197,30 @@ impl State {
         if let Some(new) = row {
             self.burials.insert((new.until, id));
             self.buried.insert(id, new.clone());
+        }
+    }
+
+    fn apply_waiting(&mut self, peer: Address, row: Option<Timestamp>) {
+        if let Some(old) = self.waiting.remove(&peer) {
+            self.deadlines.remove(&(old, Due::Waiting(peer)));
+        }
+        if let Some(until) = row {
+            self.deadlines.insert((until, Due::Waiting(peer)));
+            self.waiting.insert(peer, until);
+        }
+    }
+
+    fn apply_answer(&mut self, id: ChannelId, row: Option<Answer>) {
+        if let Some(old) = self.answers.remove(&id) {
+            self.deadlines.remove(&(old.until, Due::Answer(id)));
+            let left = self.answered.get(&old.to).map_or(0, |count| count.saturating_sub(1));
+            set(&mut self.answered, old.to, Some(left).filter(|left| *left > 0));
+        }
+        if let Some(new) = row {
+            self.deadlines.insert((new.until, Due::Answer(id)));
+            let count = self.answered.entry(new.to).or_default();
+            *count = count.saturating_add(1);
+            self.answers.insert(id, new);
         }
     }
 

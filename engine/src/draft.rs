@@ -4,25 +4,27 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::answers::Answer;
 use crate::apply::State;
 use crate::chain::{BlockRef, ChainCall, ChainFact, GasReport};
 use crate::crypto::Signer;
 use crate::effect::{Effect, Offence, Update};
 use crate::error::RequestError;
 use crate::guard::{self, Guarding, Tower};
-use crate::ledger::{CallState, Ledger, LedgerPhase, SETTLED_DEPTH};
+use crate::ledger::{CallState, Ledger, LedgerPhase, SETTLED_DEPTH, Side};
 use crate::objectives::{
     DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_checkpoint,
     crank_direct_defund, crank_direct_fund, crank_ledger_exit, crank_payment_exit,
     crank_virtual_defund, crank_virtual_fund, restore_deposit, start_direct_defund,
 };
 use crate::payment::{PaymentChannel, PaymentPhase};
-use crate::policy::Policy;
+use crate::policy::{Policy, gas};
 use crate::query::{LedgerView, PaymentView};
+use crate::quotas::Quotas;
 use crate::state::Deployment;
 use crate::step::{ArchivedChannel, Buried, ChainCursor, Paid, Step, Write};
 use crate::types::{
-    Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+    Address, Amount, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
 };
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
@@ -51,6 +53,13 @@ pub(crate) struct Draft<'a> {
     /// Channels that this step has ended. The driver's look into the archive comes before the
     /// step, so what ends in it is known only here.
     ended: BTreeSet<ChannelId>,
+    /// Ledgers that this step has ended and that leave no trace, see [`Ledger::is_void`].
+    forgotten: BTreeSet<ChannelId>,
+    /// What this step has used up.
+    fresh: Quotas,
+    waiting: BTreeMap<Address, Option<Timestamp>>,
+    refusals: BTreeMap<ChannelId, Option<Answer>>,
+    refused: BTreeMap<Address, usize>,
     /// Channels whose crank is due.
     touched: BTreeSet<ChannelId>,
     /// Said in the acknowledgement of the frame that is handled.
@@ -87,6 +96,11 @@ impl<'a> Draft<'a> {
             next_call: state.next_call,
             cursor: None,
             ended: BTreeSet::new(),
+            forgotten: BTreeSet::new(),
+            fresh: Quotas::default(),
+            waiting: BTreeMap::new(),
+            refusals: BTreeMap::new(),
+            refused: BTreeMap::new(),
             touched: BTreeSet::new(),
             answers: Vec::new(),
             appended: Vec::new(),
@@ -167,6 +181,8 @@ impl<'a> Draft<'a> {
         ledgers: usize,
         payments: usize,
     ) -> Result<(), RequestError> {
+        let ledgers = ledgers.saturating_add(self.fresh.at_stake);
+        let payments = payments.saturating_add(self.fresh.own_funding);
         let needed = self.state.reserve(ledgers, payments, &self.gas);
         match self.gas.balance {
             Some(available) if available < needed => {
@@ -174,6 +190,130 @@ impl<'a> Draft<'a> {
             }
             Some(_) | None => Ok(()),
         }
+    }
+
+    // Quotas: what others can have for nothing is bounded for each of them and in all, with room
+    // kept for the owner's own requests.
+
+    /// May a peer open one more ledger?
+    pub(crate) fn check_opening(&self, peer: Address) -> Result<(), DeclineReason> {
+        let stored = self.state.ledgers_with(peer);
+        let fresh = self.ledgers.iter().filter(|(id, _)| !self.state.ledgers.contains_key(*id));
+        let theirs = stored.chain(fresh.map(|(id, _)| *id)).filter(|id| {
+            self.ledger(*id).is_some_and(|ledger| {
+                ledger.peer() == peer
+                    && ledger.phase == LedgerPhase::Opening
+                    && ledger.me == Side::Follower
+            })
+        });
+        let all = self.state.quotas.opening.saturating_add(self.fresh.opening);
+        let full = all >= self.policy.max_opening_ledgers
+            || theirs.count() >= self.policy.max_opening_ledgers_per_peer;
+        if full { Err(DeclineReason::Busy) } else { Ok(()) }
+    }
+
+    /// May one more payment channel wait for funds, asked for over that ledger, or by the owner?
+    pub(crate) fn check_funding(&self, left: Option<ChannelId>) -> Result<(), DeclineReason> {
+        let (stored, fresh) = (&self.state.quotas, &self.fresh);
+        let theirs = stored.funding.saturating_add(fresh.funding);
+        let own = stored.own_funding.saturating_add(fresh.own_funding);
+        let max = self.policy.max_funding_payments;
+        let mut full = theirs.saturating_add(own) >= max;
+        if let Some(left) = left {
+            let over = stored.funding_over(left).saturating_add(fresh.funding_over(left));
+            full |= theirs >= Policy::share_of_peers(max);
+            full |= over >= self.policy.max_funding_payments_per_ledger;
+        }
+        if full { Err(DeclineReason::Busy) } else { Ok(()) }
+    }
+
+    /// Least capacity of a payment channel at the present price of gas.
+    pub(crate) fn least_capacity(&self, asset: Asset) -> Amount {
+        self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT))
+    }
+
+    // Messages for peers without a ledger: they may not exist.
+
+    fn is_waited_for(&self, peer: Address) -> bool {
+        match self.waiting.get(&peer) {
+            Some(changed) => changed.is_some(),
+            None => self.state.waiting.contains_key(&peer),
+        }
+    }
+
+    /// Messages wait for a peer for some time from now.
+    pub(crate) fn wait_on(&mut self, peer: Address) {
+        let until = self.now.after(self.policy.stranger_patience());
+        self.waiting.insert(peer, Some(until));
+    }
+
+    pub(crate) fn stop_waiting(&mut self, peer: Address) {
+        if self.is_waited_for(peer) {
+            self.waiting.insert(peer, None);
+        }
+    }
+
+    /// True for a peer with whom a channel is shared, and for watchtowers of this node.
+    pub(crate) fn has_business_with(&self, peer: Address) -> bool {
+        let stored = self.state.ledgers_with(peer).any(|id| self.ledger(id).is_some());
+        let party = |channel: &PaymentChannel| channel.fixed.index_of(peer).is_some();
+        stored || self.tower(peer).is_some() || self.state.payments.values().any(party)
+    }
+
+    /// May another message wait for a peer because somebody asks for it?
+    pub(crate) fn has_room_for(&self, peer: Address) -> bool {
+        let waiting = self.backlog(peer);
+        if !self.is_stranger(peer) {
+            return waiting < self.policy.max_backlog;
+        }
+        let all = self.state.waiting.len().saturating_add(self.waiting.len());
+        waiting < self.policy.max_stranger_backlog
+            && (self.is_waited_for(peer) || all < self.policy.max_strangers)
+    }
+
+    // Refusals.
+
+    /// What was answered to whoever asked for the channel before.
+    pub(crate) fn answer_to(&self, id: ChannelId) -> Option<DeclineReason> {
+        let answer = match self.refusals.get(&id) {
+            Some(changed) => changed.as_ref(),
+            None => self.state.answers.get(&id),
+        };
+        answer.map(|answer| answer.reason)
+    }
+
+    /// Remembers a refusal; false when there is no room. Peers without a ledger have little, and
+    /// leave half of all to those who have one.
+    pub(crate) fn remember(&mut self, id: ChannelId, to: Address, reason: DeclineReason) -> bool {
+        let policy = self.policy;
+        let (each, all) = if self.is_stranger(to) {
+            (policy.max_answers_per_stranger, policy.max_answers.div_ceil(2))
+        } else {
+            (policy.max_answers_per_peer, policy.max_answers)
+        };
+        let stored = self.state.answered.get(&to).copied().unwrap_or_default();
+        let fresh = self.refused.get(&to).copied().unwrap_or_default();
+        let total = self.state.answers.len().saturating_add(self.refusals.len());
+        if stored.saturating_add(fresh) >= each || total >= all {
+            return false;
+        }
+        self.refused.insert(to, fresh.saturating_add(1));
+        let until = self.now.after(policy.answer_memory());
+        self.refusals.insert(id, Some(Answer { to, reason, until }));
+        true
+    }
+
+    pub(crate) fn forget_answer(&mut self, id: ChannelId) {
+        self.refusals.insert(id, None);
+    }
+
+    /// True for a peer with whom no ledger is open or was: it may be one of a million names of
+    /// somebody who has nothing to lose.
+    pub(crate) fn is_stranger(&self, peer: Address) -> bool {
+        !self
+            .state
+            .ledgers_with(peer)
+            .any(|id| self.ledger(id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening))
     }
 
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
@@ -279,12 +419,14 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn insert_ledger(&mut self, ledger: Ledger) {
         debug_assert!(!self.is_taken(ledger.id), "a channel id comes once");
+        self.fresh.add_ledger(&ledger);
         self.touched.insert(ledger.id);
         self.ledgers.insert(ledger.id, Some(Box::new(ledger)));
     }
 
     pub(crate) fn insert_payment(&mut self, channel: PaymentChannel) {
         debug_assert!(!self.is_taken(channel.id), "a channel id comes once");
+        self.fresh.add_payment(&channel);
         self.touched.insert(channel.id);
         self.payments.insert(channel.id, Some(Box::new(channel)));
     }
@@ -318,6 +460,15 @@ impl<'a> Draft<'a> {
         self.touched.extend(ledger.targets());
         self.ended.insert(id);
         self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
+        if self.backlog(ledger.peer()) > 0 && !self.is_waited_for(ledger.peer()) {
+            self.wait_on(ledger.peer());
+        }
+        if ledger.is_void() {
+            self.forgotten.insert(id);
+            // For as long as somebody may honestly ask again.
+            let _ = self.remember(id, ledger.peer(), DeclineReason::TimedOut);
+            return;
+        }
         let followed = !ledger.onchain.is_blank();
         self.archive(id, ArchivedChannel::Ledger(ledger), followed);
     }
@@ -362,34 +513,46 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes back what happened above `ancestor`. A closed channel that loses its end goes on where
-    /// it was: nobody else would pay out again what was paid once.
+    /// it was: nobody else would pay out again what was paid once. A ledger brings the payment
+    /// channels along that it is settled with, whether they have lost anything or not.
     pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
         let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
         for id in ids {
-            let Some(mut buried) = self.state.buried.get(&id).cloned() else { continue };
+            let Some(buried) = self.buried_mut(id) else { continue };
             let changed = match &mut buried.channel {
                 ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
                 ArchivedChannel::Payment(channel, _) => {
                     channel.onchain.roll_back(ancestor, channel.asset)
                 }
             };
-            if !changed {
-                continue;
+            if changed {
+                self.revive(id);
             }
-            self.buried.insert(id, None);
-            match buried.channel {
-                ArchivedChannel::Ledger(ledger) => self.revive_ledger(ledger),
-                ArchivedChannel::Payment(channel, paid) => {
-                    let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
-                    self.insert_payment(channel);
-                    if let Some(paid) = paid {
-                        self.set_paid(id, paid);
-                    }
-                    if exiting {
-                        self.start_exit(ObjectiveId::Exit(id));
-                    }
-                }
+        }
+    }
+
+    fn revive(&mut self, id: ChannelId) {
+        let Some(buried) = self.buried_mut(id).map(|buried| buried.channel.clone()) else { return };
+        self.buried.insert(id, None);
+        match buried {
+            ArchivedChannel::Ledger(ledger) => {
+                let mut targets = ledger.targets();
+                targets.append(&mut ledger.finalized_targets());
+                self.revive_ledger(ledger);
+                targets.into_iter().for_each(|target| self.revive(target));
             }
+            ArchivedChannel::Payment(channel, paid) => self.revive_payment(channel, paid),
+        }
+    }
+
+    fn revive_payment(&mut self, channel: PaymentChannel, paid: Option<Paid>) {
+        let (id, exiting) = (channel.id, matches!(channel.phase, PaymentPhase::Exiting(_)));
+        self.insert_payment(channel);
+        if let Some(paid) = paid {
+            self.set_paid(id, paid);
+        }
+        if exiting {
+            self.start_exit(ObjectiveId::Exit(id));
         }
     }
 
@@ -430,7 +593,9 @@ impl<'a> Draft<'a> {
         self.paid.insert(id, None);
         self.ended.insert(id);
         self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
-        let followed = !channel.onchain.is_blank();
+        // Its ledger may live again without anything having been said of the channel itself.
+        let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
+        let followed = exiting || !channel.onchain.is_blank();
         self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
     }
 
@@ -498,6 +663,9 @@ impl<'a> Draft<'a> {
         let next = self.next_message.entry(to).or_insert(stored);
         let id = MessageId(*next);
         *next = next.saturating_add(1);
+        if self.is_stranger(to) && !self.is_waited_for(to) {
+            self.wait_on(to);
+        }
         let bytes = wire::encode(message);
         self.appended.push(Write::Message(to, id, Some(bytes.clone())));
         self.effects.push(Effect::Send(to, id, bytes));
@@ -596,6 +764,7 @@ impl<'a> Draft<'a> {
     /// The step: all changed rows and all effects.
     pub(crate) fn finish(mut self) -> Step {
         self.settle();
+        self.prolong_funded();
         guard::hand_over(&mut self);
         self.notify_changes();
         let mut writes = Vec::new();
@@ -604,6 +773,8 @@ impl<'a> Draft<'a> {
         writes.extend(self.paid.into_iter().map(|(id, row)| Write::Paid(id, row)));
         writes.extend(self.buried.into_iter().map(|(id, row)| Write::Buried(id, row)));
         writes.extend(self.objectives.into_iter().map(|(id, row)| Write::Objective(id, row)));
+        writes.extend(self.waiting.into_iter().map(|(peer, row)| Write::Waiting(peer, row)));
+        writes.extend(self.refusals.into_iter().map(|(id, row)| Write::Answer(id, row)));
         writes.extend(self.towers.into_iter().map(|(tower, row)| Write::Tower(tower, row)));
         let guards = self.guards.into_iter();
         writes.extend(guards.map(|((tower, id), row)| Write::Guard(tower, id, row)));
@@ -611,8 +782,30 @@ impl<'a> Draft<'a> {
         if self.next_call != self.state.next_call {
             writes.push(Write::NextCall(self.next_call));
         }
+        let forgotten = self.forgotten;
+        self.appended.retain(|write| match write {
+            Write::ArchivedObjective(id, _) => !forgotten.contains(&id.channel()),
+            _ => true,
+        });
         writes.append(&mut self.appended);
         Step { writes, effects: self.effects }
+    }
+
+    /// An opening in which somebody has deposited has the time that deposits take; one in which
+    /// nobody has is given up soon, because it costs who asks nothing.
+    fn prolong_funded(&mut self) {
+        let funded =
+            self.ledgers.values().flatten().filter(|ledger| {
+                ledger.phase == LedgerPhase::Opening && !ledger.onchain.is_blank()
+            });
+        let ids: Vec<ObjectiveId> = funded.map(|l| ObjectiveId::DirectFund(l.id)).collect();
+        for id in ids {
+            let Some(objective) = self.objective(id) else { continue };
+            let deadline = objective.started.after(self.policy.ledger_funding_timeout);
+            if objective.deadline < deadline {
+                self.objectives.insert(id, Some(Objective { deadline, ..objective }));
+            }
+        }
     }
 
     fn notify_changes(&mut self) {

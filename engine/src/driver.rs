@@ -161,6 +161,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
     fn dispatch(&mut self, effect: Effect) {
         match effect {
             Effect::Send(to, id, message) => self.transport.send(to, id, message),
+            Effect::Forget(to, up_to) => self.transport.forget(to, up_to),
             Effect::Submit(id, call) => self.chain.submit(id, call),
             Effect::Ack(token, answers) => self.transport.acknowledge(token, answers),
             Effect::Reply(id, response) => self.application.reply(id, response),

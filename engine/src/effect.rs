@@ -15,6 +15,8 @@ use crate::vouchers::Voucher;
 pub enum Effect {
     /// Send an encoded message to a peer.
     Send(Address, MessageId, Vec<u8>),
+    /// Do not deliver what waits for a peer, up to this message: it is no row any more.
+    Forget(Address, MessageId),
     /// Put a call on chain.
     Submit(CallId, ChainCall),
     /// Tell the peer that its frame is committed, with what is answered to it at once: encoded
@@ -139,4 +141,6 @@ pub enum Offence {
     NotAllowed,
     /// A voucher that cannot be honoured.
     BadVoucher,
+    /// Different terms for one channel, both signed.
+    Equivocation,
 }

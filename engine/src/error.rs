@@ -59,6 +59,30 @@ pub enum RequestError {
         /// Most allowed.
         max: u32,
     },
+    /// The ledger would be settled while the payment channel can still be disputed.
+    #[error(
+        "challenge_duration: {found} s is above the {max} s of ledger channel {ledger}, which the \
+         payment channel runs over; ask for {max} s at most"
+    )]
+    ChallengeAboveLedger {
+        /// As asked.
+        found: u32,
+        /// As the ledger has it.
+        max: u32,
+        /// Which ledger.
+        ledger: ChannelId,
+    },
+    /// Enforcing the channel would cost more than is in it.
+    #[error(
+        "amount: the least capacity of a payment channel of asset {asset} is {least} at present, \
+         see min_capacity and min_capacity_percent of the policy; ask for more"
+    )]
+    CapacityTooSmall {
+        /// The asset.
+        asset: Asset,
+        /// Least capacity.
+        least: Amount,
+    },
     /// One ledger per peer and asset.
     #[error("peer: ledger channel {ledger} with {peer} for that asset exists already")]
     LedgerExists {

@@ -19,6 +19,7 @@
 #![warn(clippy::arithmetic_side_effects, clippy::float_arithmetic)]
 
 pub mod abi;
+pub mod answers;
 mod apply;
 pub mod chain;
 pub mod crypto;
@@ -37,6 +38,7 @@ pub mod payment;
 pub mod policy;
 pub mod ports;
 pub mod query;
+mod quotas;
 pub mod state;
 pub mod step;
 #[cfg(feature = "testing")]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::types::{Amount, Asset};
+use crate::types::{Amount, Asset, U256};
 
 /// What enforcing takes, in gas, with little room: a test of `chain` measures it with the compiled
 /// contracts, by the rules of Ethereum since Prague. Payees that are contracts may take more.
@@ -92,12 +92,35 @@ pub struct Policy {
     pub max_guarantees: usize,
     /// Ledgers that peers may have half open at this node (threat D5).
     pub max_opening_ledgers: usize,
-    /// Payment channels that may be waiting for funds at this node (threat D6).
+    /// Ledgers that one peer may have half open at this node.
+    pub max_opening_ledgers_per_peer: usize,
+    /// Payment channels that may be waiting for funds at this node (threat D6). A quarter of it is
+    /// kept for the owner's own requests.
     pub max_funding_payments: usize,
+    /// Payment channels that may be waiting for funds over one ledger because its peer asks.
+    pub max_funding_payments_per_ledger: usize,
+    /// Least capacity of a payment channel, per asset: what is smaller is dust that fills ledgers.
+    /// For the chain's coin, see also [`Policy::min_capacity_percent`].
+    pub min_capacity: BTreeMap<Asset, Amount>,
+    /// Least capacity of a payment channel of the chain's coin, in percent of what enforcing it
+    /// costs at the present price of gas. Counts when [`Policy::min_capacity`] names no amount.
+    pub min_capacity_percent: u32,
+    /// Refusals that are remembered, half of them at most for peers without a ledger.
+    pub max_answers: usize,
+    /// Refusals that are remembered for one peer with a ledger.
+    pub max_answers_per_peer: usize,
+    /// Refusals that are remembered for one peer without a ledger.
+    pub max_answers_per_stranger: usize,
     /// Messages that may wait for one peer; more are refused at the request.
     pub max_backlog: u64,
+    /// Peers without a ledger for whom messages may wait: the far participants of payment channels.
+    pub max_strangers: usize,
+    /// Messages that may wait for one of them when others ask for more.
+    pub max_stranger_backlog: u64,
     /// From the request to open a ledger until it is declined.
     pub ledger_funding_timeout: Duration,
+    /// From a peer's request to open a ledger until it is forgotten, if nobody deposits.
+    pub ledger_deposit_timeout: Duration,
     /// From the request to open a payment channel until it is declined.
     pub payment_funding_timeout: Duration,
     /// From the request to close until it is reported as not answered.
@@ -125,10 +148,22 @@ impl Default for Policy {
             max_participants: 10,
             max_guarantees: 200,
             max_opening_ledgers: 1_000,
+            max_opening_ledgers_per_peer: 4,
             max_funding_payments: 10_000,
+            max_funding_payments_per_ledger: 1_000,
+            min_capacity: BTreeMap::new(),
+            min_capacity_percent: 100,
+            // 150 bytes each.
+            max_answers: 20_000,
+            max_answers_per_peer: 1_000,
+            max_answers_per_stranger: 16,
             max_backlog: 100_000,
+            max_strangers: 4_096,
+            max_stranger_backlog: 64,
             // Deposits wait for blocks, confirmations and sometimes for a person.
             ledger_funding_timeout: Duration::from_secs(3_600),
+            // A deposit that is sent at once is confirmed by then.
+            ledger_deposit_timeout: Duration::from_secs(600),
             payment_funding_timeout: Duration::from_secs(60),
             closing_timeout: Duration::from_secs(600),
             withdrawal_delay: Duration::from_secs(60),
@@ -157,6 +192,44 @@ impl Policy {
     #[must_use]
     pub fn is_dust(&self, asset: Asset, amount: Amount) -> bool {
         amount <= self.dust.get(&asset).copied().unwrap_or_default()
+    }
+
+    /// True for assets whose worth the owner has said anything about, and for the chain's coin. A
+    /// token that nobody here knows may be a stranger's own, and worth no gas.
+    #[must_use]
+    pub fn knows(&self, asset: Asset) -> bool {
+        asset.is_native()
+            || self.max_peer_deposit.contains_key(&asset)
+            || self.dust.contains_key(&asset)
+            || self.min_capacity.contains_key(&asset)
+    }
+
+    /// Least capacity of a payment channel, where enforcing one costs `cost` of the chain's coin.
+    #[must_use]
+    pub fn least_capacity(&self, asset: Asset, cost: Amount) -> Amount {
+        let derived = || {
+            let percent = cost.saturating_mul(u64::from(self.min_capacity_percent));
+            percent.to_u256().checked_div(U256::from(100)).map(Amount::from).unwrap_or_default()
+        };
+        let named = self.min_capacity.get(&asset).copied();
+        named.unwrap_or_else(|| if asset.is_native() { derived() } else { Amount::ZERO })
+    }
+
+    /// How long a refusal is remembered: longer than an opening can last at anybody of this policy.
+    #[must_use]
+    pub fn answer_memory(&self) -> Duration {
+        self.ledger_funding_timeout.max(self.payment_funding_timeout).saturating_mul(2)
+    }
+
+    /// How long messages wait for a peer with whom nothing is shared any more. Until their patience
+    /// is over, others may go on where they are.
+    #[must_use]
+    pub const fn stranger_patience(&self) -> Duration {
+        self.patience.saturating_mul(2)
+    }
+
+    pub(crate) const fn share_of_peers(all: usize) -> usize {
+        all.saturating_sub(all / 4)
     }
 
     /// True when this node deposits `amount` because a peer asks.

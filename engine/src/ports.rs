@@ -46,6 +46,9 @@ pub trait Transport {
     /// called again for the same id after a restart.
     fn send(&mut self, to: Address, id: MessageId, message: Vec<u8>);
 
+    /// Stops delivering what waits for a peer up to a message, unless it is on its way.
+    fn forget(&mut self, to: Address, up_to: MessageId);
+
     /// Tells a peer that its frame is committed here. The answers go with the acknowledgement, or
     /// are lost with it.
     fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>);

@@ -166,13 +166,15 @@ impl State {
         }
     }
 
-    /// Coin that enforcing all channels, and `ledgers` and `payments` more, may cost. Doubled,
+    /// Coin that enforcing all channels, and `ledgers` and `payments` more, may cost: ledgers that
+    /// hold money, and the guarantees in them, but not what others have only asked for. Doubled,
     /// because fees rise when many must exit at once (threat C5).
     pub(crate) fn reserve(&self, ledgers: usize, payments: usize, report: &GasReport) -> Amount {
         let count =
             |open: usize, more: usize| u64::try_from(open.saturating_add(more)).unwrap_or(u64::MAX);
-        let ledgers = count(self.ledgers.len(), ledgers);
-        let payments = count(self.payments.len(), payments);
+        let ledgers = count(self.quotas.at_stake, ledgers);
+        let guarantees = self.quotas.guarantees.saturating_add(self.quotas.own_funding);
+        let payments = count(guarantees, payments);
         let gas = gas::LEDGER
             .saturating_add(gas::SETTLE)
             .saturating_mul(ledgers)

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::answers::Answer;
 use crate::chain::{BlockRef, ChainCall};
 use crate::effect::Effect;
 use crate::guard::{Guarding, Tower};
 use crate::ledger::Ledger;
 use crate::objectives::Objective;
 use crate::payment::PaymentChannel;
-use crate::types::{Address, Amount, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId};
+use crate::types::{
+    Address, Amount, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+};
 use crate::vouchers::Voucher;
 
 /// Result of handling one input.
@@ -48,6 +51,10 @@ pub enum Write {
     Buried(ChannelId, Option<Box<Buried>>),
     /// An ended objective.
     ArchivedObjective(ObjectiveId, Objective),
+    /// What was answered about a channel that this node has no part in.
+    Answer(ChannelId, Option<Answer>),
+    /// Until when messages wait for a peer without a ledger.
+    Waiting(Address, Option<Timestamp>),
     /// A watchtower of this node.
     Tower(Address, Option<Tower>),
     /// What a watchtower has of a channel.
@@ -79,6 +86,10 @@ pub enum Row {
     Buried(ChannelId),
     /// See [`Write::ArchivedObjective`].
     ArchivedObjective(ObjectiveId),
+    /// See [`Write::Answer`].
+    Answer(ChannelId),
+    /// See [`Write::Waiting`].
+    Waiting(Address),
     /// See [`Write::Tower`].
     Tower(Address),
     /// See [`Write::Guard`].
@@ -101,6 +112,8 @@ impl Write {
             Self::ArchivedChannel(id, _) => Row::ArchivedChannel(*id),
             Self::Buried(id, _) => Row::Buried(*id),
             Self::ArchivedObjective(id, _) => Row::ArchivedObjective(*id),
+            Self::Answer(id, _) => Row::Answer(*id),
+            Self::Waiting(peer, _) => Row::Waiting(*peer),
             Self::Tower(tower, _) => Row::Tower(*tower),
             Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
         }

@@ -1,7 +1,8 @@
 //! The engine's own thread: takes what waits, runs one turn, answers.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use engine::chain::GasReport;
 use engine::crypto::LocalSigner;
@@ -26,6 +27,10 @@ pub(crate) const INBOX: usize = 8_192;
 /// Inputs handled in one turn: enough to spread the cost of one synced commit, few enough that
 /// the store's journal does not stall on one batch.
 const TURN: usize = 512;
+
+/// How long one turn goes on taking inputs. What comes behind an expensive one waits for its commit
+/// and for the answers of the turn, but not for everything that was asked before it.
+const TURN_TIME: Duration = Duration::from_millis(50);
 
 /// Updates kept for a slow listener before it misses some.
 pub(crate) const UPDATES: usize = 16_384;
@@ -100,11 +105,24 @@ fn run(
                 Job::Stop => running = false,
             }
         }
-        if !inputs.is_empty() {
-            driver.turn(crate::clock::now(), inputs)?;
+        let mut inputs = VecDeque::from(inputs);
+        while !inputs.is_empty() {
+            driver.turn(crate::clock::now(), timed(&mut inputs, TURN_TIME))?;
         }
     }
     Ok(())
+}
+
+/// Inputs until the time is over; at least one.
+fn timed<T>(inputs: &mut VecDeque<T>, time: Duration) -> impl Iterator<Item = T> + '_ {
+    let mut end: Option<Instant> = None;
+    std::iter::from_fn(move || match end {
+        Some(end) if Instant::now() >= end => None,
+        _ => {
+            end.get_or_insert_with(|| Instant::now() + time);
+            inputs.pop_front()
+        }
+    })
 }
 
 /// Builds the driver: reads the store and offers the outbox again.
@@ -147,6 +165,12 @@ impl ports::Transport for PeerTransport {
         }
     }
 
+    fn forget(&mut self, to: Address, up_to: MessageId) {
+        if self.p2p.forget(to, up_to.0).is_err() {
+            debug!(%to, "messages not forgotten: the network has stopped");
+        }
+    }
+
     fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>) {
         let answers = answers.into_iter().map(Into::into).collect();
         if let Some(frame) = self.frames.remove(&token)
@@ -168,7 +192,7 @@ pub(crate) const fn weight(offence: Offence) -> u32 {
         // May come from an old state of affairs at an honest peer.
         Offence::NotAllowed | Offence::BadVoucher => 2,
         // No honest node signs what it does not mean.
-        Offence::BadSignature => 20,
+        Offence::BadSignature | Offence::Equivocation => 20,
     }
 }
 
@@ -216,5 +240,18 @@ impl ports::Application for Desk {
         self.herald.tell(&update);
         // Nobody listening is fine, and a slow listener never holds the engine up (gap T3).
         let _ = self.updates.send(update);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_takes_one_input_and_no_more_once_its_time_is_over() {
+        let mut inputs = VecDeque::from([1, 2, 3]);
+        assert_eq!(timed(&mut inputs, Duration::ZERO).collect::<Vec<_>>(), [1]);
+        assert_eq!(timed(&mut inputs, Duration::from_secs(60)).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(timed(&mut inputs, Duration::ZERO).count(), 0);
     }
 }

@@ -109,6 +109,7 @@ pub struct Resolved {
 pub(crate) enum Command {
     Send(Address, u64, Bytes),
     SendAll(Address, Vec<(u64, Bytes)>),
+    Forget(Address, u64),
     Settle(FrameToken, Response),
     Report(Address, u32),
     AddPeer(Multiaddr),
@@ -149,6 +150,11 @@ impl P2pHandle {
     pub fn send_all(&self, peer: Address, messages: Vec<(u64, Bytes)>) -> Result<(), SendError> {
         messages.iter().try_for_each(|(_, message)| self.check(peer, message))?;
         Ok(self.command(Command::SendAll(peer, messages))?)
+    }
+
+    /// Drops what is queued for a peer up to a message, except for what is on its way.
+    pub fn forget(&self, peer: Address, up_to: u64) -> Result<(), Stopped> {
+        self.command(Command::Forget(peer, up_to))
     }
 
     /// Tells the sender of a frame that all of it is durable here. Call it after the commit.

@@ -20,11 +20,13 @@ pub(crate) enum Table {
     Towers,
     Guards,
     Buried,
+    Answers,
+    Waiting,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 13] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -38,6 +40,8 @@ impl Table {
         Self::Towers,
         Self::Guards,
         Self::Buried,
+        Self::Answers,
+        Self::Waiting,
     ];
 
     /// Name on disk.
@@ -56,6 +60,8 @@ impl Table {
             Self::Towers => "towers",
             Self::Guards => "guards",
             Self::Buried => "buried",
+            Self::Answers => "answers",
+            Self::Waiting => "waiting",
         }
     }
 
@@ -143,6 +149,8 @@ pub(crate) fn locate(row: &Row) -> (Table, Key) {
         Row::ArchivedChannel(id) => (Table::ArchivedChannels, Key::channel(*id)),
         Row::ArchivedObjective(id) => (Table::ArchivedObjectives, Key::objective(*id)),
         Row::Buried(id) => (Table::Buried, Key::channel(*id)),
+        Row::Answer(id) => (Table::Answers, Key::channel(*id)),
+        Row::Waiting(peer) => (Table::Waiting, Key::address(*peer)),
         Row::Tower(tower) => (Table::Towers, Key::address(*tower)),
         Row::Guard(tower, channel) => (Table::Guards, Key::guard(*tower, *channel)),
     }
@@ -165,6 +173,8 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
         Table::ArchivedChannels => Row::ArchivedChannel(channel(key)?),
         Table::ArchivedObjectives => Row::ArchivedObjective(objective(key)?),
         Table::Buried => Row::Buried(channel(key)?),
+        Table::Answers => Row::Answer(channel(key)?),
+        Table::Waiting => Row::Waiting(address(key)?),
         Table::Towers => Row::Tower(address(key)?),
         Table::Guards => {
             let (tower, id) = key.split_at_checked(20)?;
@@ -221,6 +231,8 @@ mod tests {
             Row::Cursor,
             Row::ArchivedChannel(id),
             Row::Buried(id),
+            Row::Answer(id),
+            Row::Waiting(Address::repeat_byte(7)),
             Row::ArchivedObjective(ObjectiveId::VirtualFund(id)),
             Row::Tower(Address::repeat_byte(7)),
             Row::Guard(Address::repeat_byte(7), id),

@@ -31,6 +31,8 @@
 //! | `towers` | watchtower (20) | `Tower` |
 //! | `guards` | watchtower (20), channel id (32) | `Guarding` |
 //! | `buried` | channel id (32) | `Buried` |
+//! | `answers` | channel id (32) | `Answer` |
+//! | `waiting` | peer (20) | `Timestamp` |
 //!
 //! # Lost data
 //!

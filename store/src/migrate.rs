@@ -1,7 +1,8 @@
 //! The format of a folder, and the way from an older one to this one.
 //!
-//! There is one format that a release may have: 2. Format 1 knew no disputes; only versions under
-//! development wrote it, and none of them could have enforced what is in it. What a third one takes:
+//! There is one format that a release may have: 3. Format 1 knew no disputes, and format 2 lost
+//! sight of closed channels and of what was refused; only versions under development wrote them.
+//! What a fourth one takes:
 //!
 //! 1. The engine's record changes. Its old shape moves here as `v1::Ledger` (a copy that nobody
 //!    edits again), with a conversion into the new one, and [`crate::codec::VERSION`] grows.
@@ -12,15 +13,16 @@
 //!    they are read.
 //! 4. A folder written by the old version goes to `tests/fixtures`, with a test that opens it.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 
 use crate::error::StoreError;
 
 /// Number of the format that this version writes.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Written before the first release.
-const UNRELEASED: u32 = 1;
+const UNRELEASED: RangeInclusive<u32> = 1..=2;
 
 /// Decides what to do with a folder whose format row is `row`.
 pub(crate) fn check(path: &Path, row: &[u8]) -> Result<(), StoreError> {
@@ -35,7 +37,9 @@ pub(crate) fn check(path: &Path, row: &[u8]) -> Result<(), StoreError> {
         found if found > FORMAT => {
             Err(StoreError::NewerFormat { path: path.to_owned(), found, known: FORMAT })
         }
-        UNRELEASED => Err(StoreError::UnreleasedFormat { path: path.to_owned() }),
+        found if UNRELEASED.contains(&found) => {
+            Err(StoreError::UnreleasedFormat { path: path.to_owned() })
+        }
         older => Err(damaged(format!("there has never been a format {older}"))),
     }
 }

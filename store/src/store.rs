@@ -107,6 +107,8 @@ fn put(turn: &mut Turn<'_>, table: Table, key: &Key, write: &Write) -> Result<()
         Write::Objective(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Call(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Buried(_, record) => put_or_remove(turn, table, key, record.as_deref()),
+        Write::Answer(_, record) => put_or_remove(turn, table, key, record.as_ref()),
+        Write::Waiting(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Tower(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Guard(_, _, record) => put_or_remove(turn, table, key, record.as_deref()),
         Write::NextCall(record) => put_or_remove(turn, table, key, Some(record)),
@@ -152,6 +154,8 @@ fn decode(row: Row, value: &[u8]) -> Result<Write, codec::CodecError> {
         Row::ArchivedChannel(id) => Write::ArchivedChannel(id, codec::decode(value)?),
         Row::ArchivedObjective(id) => Write::ArchivedObjective(id, codec::decode(value)?),
         Row::Buried(id) => Write::Buried(id, Some(codec::decode(value)?)),
+        Row::Answer(id) => Write::Answer(id, Some(codec::decode(value)?)),
+        Row::Waiting(peer) => Write::Waiting(peer, Some(codec::decode(value)?)),
         Row::Tower(tower) => Write::Tower(tower, Some(codec::decode(value)?)),
         Row::Guard(tower, id) => Write::Guard(tower, id, Some(codec::decode(value)?)),
     })

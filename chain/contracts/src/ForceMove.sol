@@ -5,6 +5,7 @@ import {StatusManager} from './StatusManager.sol';
 import {IForceMove} from './interfaces/IForceMove.sol';
 import {IForceMoveApp} from './interfaces/IForceMoveApp.sol';
 import {Canonical} from './libraries/Canonical.sol';
+import {Demand} from './libraries/Demand.sol';
 import {NitroUtils} from './libraries/NitroUtils.sol';
 
 /// @title Deciding which state of a channel counts when its participants do not agree
@@ -15,7 +16,8 @@ contract ForceMove is IForceMove, StatusManager {
         view
         returns (uint48 turnNumRecord, uint48 finalizesAt, uint160 fingerprint)
     {
-        return _unpackStatus(channelId);
+        uint256 word = _shown(channelId);
+        return (_turnOf(word), uint48(word >> 160), uint160(word));
     }
 
     /// @inheritdoc IForceMove
@@ -30,13 +32,13 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 channelId = Canonical.channelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        ChannelMode mode = _modeAt(finalizesAt);
-        require(mode != ChannelMode.Finalized, 'Channel finalized.');
+        uint256 word = _status[channelId];
+        ChannelMode mode = _modeOf(word);
+        Demand.that(mode != ChannelMode.Finalized, 'Channel finalized.');
         if (mode == ChannelMode.Open) {
-            require(turnNum >= turnNumRecord, 'turnNumRecord decreased.');
+            Demand.that(turnNum >= _turnOf(word), 'turnNumRecord decreased.');
         } else {
-            require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+            Demand.that(turnNum > _turnOf(word), 'turnNumRecord not increased.');
         }
         _registerChallenge(channelId, fixedPart, proof, candidate, challengerSig);
     }
@@ -56,12 +58,12 @@ contract ForceMove is IForceMove, StatusManager {
 
     /// @dev Would `challenge` take a state of this turn? The rule of spec section 7.1 as a question.
     function _isNews(bytes32 channelId, uint48 turnNum) private view returns (bool) {
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        ChannelMode mode = _modeAt(finalizesAt);
+        uint256 word = _status[channelId];
+        ChannelMode mode = _modeOf(word);
         if (mode == ChannelMode.Open) {
-            return turnNum >= turnNumRecord;
+            return turnNum >= _turnOf(word);
         }
-        return mode == ChannelMode.Challenge && turnNum > turnNumRecord;
+        return mode == ChannelMode.Challenge && turnNum > _turnOf(word);
     }
 
     function _registerChallenge(
@@ -75,45 +77,55 @@ contract ForceMove is IForceMove, StatusManager {
         _requireChallengerIsParticipant(stateHash, fixedPart.participants, challengerSig);
 
         uint48 finalizesAt = uint48(block.timestamp) + fixedPart.challengeDuration;
-        statusOf[channelId] = _packStatus(
+        if (finalizesAt > LAST_TIME) {
+            Demand.panic(0x11);
+        }
+        _status[channelId] = _packStatus(
             candidate.variablePart.turnNum,
             finalizesAt,
             _generateFingerprint(stateHash, Canonical.hashOutcome(candidate))
         );
-        _emitChallengeRegistered(channelId, finalizesAt, proof, candidate);
-    }
-
-    /// @dev `emit ChallengeRegistered(channelId, finalizesAt, proof, candidate)`, with the states as they lie in
-    /// calldata. They have been checked, so nobody can make the event one that clients fail to read.
-    function _emitChallengeRegistered(
-        bytes32 channelId,
-        uint48 finalizesAt,
-        SignedVariablePart[] calldata proof,
-        SignedVariablePart calldata candidate
-    ) private {
         bytes32 topic = ChallengeRegistered.selector;
+        uint256 data = _free();
+        uint256 behindProof = _putProof(data + 0x60, proof);
+        uint256 end = _putState(behindProof, candidate);
         assembly ('memory-safe') {
-            // Behind a checked state: its signatures are its last part.
-            function signedEnd(signed) -> end {
-                let signatures := add(signed, calldataload(add(signed, 0x20)))
-                end := add(add(signatures, 0x20), mul(calldataload(signatures), 96))
-            }
-
-            let proofStart := sub(proof.offset, 0x20)
-            let proofSize := 0x20
-            if proof.length {
-                let lastHead := add(proofStart, shl(5, proof.length))
-                proofSize := sub(signedEnd(add(proof.offset, calldataload(lastHead))), proofStart)
-            }
-            let candidateSize := sub(signedEnd(candidate), candidate)
-
-            let data := mload(0x40)
             mstore(data, finalizesAt)
             mstore(add(data, 0x20), 0x60)
-            mstore(add(data, 0x40), add(0x60, proofSize))
-            calldatacopy(add(data, 0x60), proofStart, proofSize)
-            calldatacopy(add(add(data, 0x60), proofSize), candidate, candidateSize)
-            log2(data, add(add(0x60, proofSize), candidateSize), topic, channelId)
+            mstore(add(data, 0x40), sub(behindProof, data))
+            log2(data, sub(end, data), topic, channelId)
+        }
+    }
+
+    // Events repeat states as they lie in calldata. They have been checked, so nobody can make an event one that clients
+    // fail to read.
+
+    function _free() internal pure returns (uint256 position) {
+        assembly ('memory-safe') {
+            position := mload(0x40)
+        }
+    }
+
+    /// @dev Writes a checked state to memory, returns the position behind it.
+    function _putState(uint256 at, SignedVariablePart calldata signed) private pure returns (uint256 end) {
+        assembly ('memory-safe') {
+            // The signatures are its last part.
+            let signatures := calldataload(add(signed, 0x20))
+            let size := add(add(signatures, 0x20), mul(calldataload(add(signed, signatures)), 96))
+            calldatacopy(at, signed, size)
+            end := add(at, size)
+        }
+    }
+
+    /// @dev The same with a checked list of states.
+    function _putProof(uint256 at, SignedVariablePart[] calldata proof) private pure returns (uint256 end) {
+        assembly ('memory-safe') {
+            let heads := shl(5, proof.length)
+            calldatacopy(at, sub(proof.offset, 0x20), add(0x20, heads))
+            end := add(add(at, 0x20), heads)
+        }
+        for (uint256 i = 0; i < proof.length; ++i) {
+            end = _putState(end, proof[i]);
         }
     }
 
@@ -127,14 +139,23 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 channelId = Canonical.channelId(fixedPart);
         uint48 turnNum = candidate.variablePart.turnNum;
 
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        ChannelMode mode = _modeAt(finalizesAt);
-        require(mode != ChannelMode.Finalized, 'Channel finalized.');
-        require(turnNum > turnNumRecord, 'turnNumRecord not increased.');
+        uint256 word = _status[channelId];
+        ChannelMode mode = _modeOf(word);
+        Demand.that(mode != ChannelMode.Finalized, 'Channel finalized.');
+        Demand.that(turnNum > _turnOf(word), 'turnNumRecord not increased.');
 
         _requireStateSupported(channelId, fixedPart, proof, candidate);
 
-        statusOf[channelId] = _packStatus(turnNum, 0, _generateFingerprint(0, 0));
+        _status[channelId] = _packStatus(turnNum, 0, _generateFingerprint(0, 0));
+        bytes32 topic = StateCheckpointed.selector;
+        uint256 data = _free();
+        uint256 behindProof = _putProof(data + 0x40, proof);
+        uint256 end = _putState(behindProof, candidate);
+        assembly ('memory-safe') {
+            mstore(data, 0x40)
+            mstore(add(data, 0x20), sub(behindProof, data))
+            log2(data, sub(end, data), topic, channelId)
+        }
         if (mode == ChannelMode.Open) {
             emit Checkpointed(channelId, turnNum);
         } else {
@@ -148,29 +169,54 @@ contract ForceMove is IForceMove, StatusManager {
         virtual
         override
     {
-        bytes32 channelId = _conclude(fixedPart, candidate);
-        statusOf[channelId] = _packStatus(
-            0, uint48(block.timestamp), _generateFingerprint(0, Canonical.hashOutcome(candidate))
+        bytes32 channelId = Canonical.channelId(fixedPart);
+        Demand.that(_modeOf(_status[channelId]) != ChannelMode.Finalized, 'Channel finalized.');
+        _requireFinal(channelId, fixedPart, candidate);
+        _status[channelId] = _concludedStatus(candidate);
+        _emitConcluded(channelId, true, candidate);
+    }
+
+    /// @dev The app has no say, nor has the turn number: whatever everyone signed as final is final. Spec section 7.3.
+    /// Returns the number of participants.
+    function _requireFinal(
+        bytes32 channelId,
+        FixedPart calldata fixedPart,
+        SignedVariablePart calldata candidate
+    ) internal pure returns (uint256 number) {
+        Demand.that(candidate.variablePart.isFinal, 'State must be final');
+        Canonical.signedEnd(candidate);
+        bytes32 stateHash = Canonical.hashState(channelId, candidate);
+        address[] calldata participants = fixedPart.participants;
+        uint256 signedBy = _recoverSignedBy(stateHash, participants, candidate.sigs);
+        number = participants.length;
+        uint256 everybody;
+        unchecked {
+            // Right for 256 as well, of whom the shift leaves nothing.
+            everybody = (uint256(1) << number) - 1;
+        }
+        // Nobody is not everybody: a channel without participants would belong to whoever concludes it first.
+        Demand.that(signedBy != 0 && signedBy == everybody, '!unanimous');
+    }
+
+    /// @dev The state hash is left out of the fingerprint, since the outcome is all that matters now.
+    function _concludedStatus(SignedVariablePart calldata candidate) internal view returns (uint256) {
+        return CONCLUDED
+            | _packStatus(
+            candidate.variablePart.turnNum,
+            uint48(block.timestamp),
+            _generateFingerprint(0, Canonical.hashOutcome(candidate))
         );
     }
 
-    /// @dev Spec section 7.3, except that the caller stores what the channel's status is from here on. The app has no
-    /// say, nor has the turn number: whatever everyone signed as final is final. The state hash is left out of the
-    /// fingerprint, since the outcome is all that matters now.
-    function _conclude(FixedPart calldata fixedPart, SignedVariablePart calldata candidate)
-        internal
-        returns (bytes32 channelId)
-    {
-        channelId = Canonical.channelId(fixedPart);
-        require(_mode(channelId) != ChannelMode.Finalized, 'Channel finalized.');
-        require(candidate.variablePart.isFinal, 'State must be final');
-
-        Canonical.signedEnd(candidate);
-        bytes32 stateHash = Canonical.hashState(channelId, candidate);
-        uint256 signedBy = _recoverSignedBy(stateHash, fixedPart.participants, candidate.sigs);
-        uint256 signers = NitroUtils.getClaimedSignersNum(signedBy);
-        // Nobody is not everybody: a channel without participants would belong to whoever concludes it first.
-        require(signers != 0 && signers == fixedPart.participants.length, '!unanimous');
+    function _emitConcluded(bytes32 channelId, bool kept, SignedVariablePart calldata candidate) internal {
+        bytes32 topic = StateConcluded.selector;
+        uint256 data = _free();
+        uint256 end = _putState(data + 0x40, candidate);
+        assembly ('memory-safe') {
+            mstore(data, iszero(iszero(kept)))
+            mstore(add(data, 0x20), 0x40)
+            log2(data, sub(end, data), topic, channelId)
+        }
         emit Concluded(channelId, uint48(block.timestamp));
     }
 
@@ -182,7 +228,7 @@ contract ForceMove is IForceMove, StatusManager {
     ) internal pure {
         bytes32 digest = NitroUtils.prefixed(keccak256(abi.encode(supportedStateHash, 'forceMove')));
         address challenger = NitroUtils.recover(digest, challengerSig.v, challengerSig.r, challengerSig.s);
-        require(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
+        Demand.that(_isAddressInArray(challenger, participants), 'Challenger is not a participant');
     }
 
     function _isAddressInArray(address suspect, address[] calldata addresses) internal pure returns (bool) {
@@ -295,10 +341,25 @@ contract ForceMove is IForceMove, StatusManager {
         bytes32 digest = NitroUtils.prefixed(stateHash);
         for (uint256 s = 0; s < sigs.length; ++s) {
             address signer = NitroUtils.recover(digest, sigs[s].v, sigs[s].r, sigs[s].s);
-            for (uint256 i = 0; i < participants.length; ++i) {
-                if (signer == participants[i]) {
-                    // An exponent above 255 panics here; a shift would silently credit nobody.
-                    signedBy |= 2 ** i;
+            assembly ('memory-safe') {
+                let named := shr(96, shl(96, signer))
+                let bit := 1
+                for {
+                    let at := participants.offset
+                    let end := add(at, shl(5, participants.length))
+                } lt(at, end) {
+                    at := add(at, 0x20)
+                    bit := shl(1, bit)
+                } {
+                    if eq(calldataload(at), named) {
+                        // There are 256 bits. Behind them nobody would be credited, silently.
+                        if iszero(bit) {
+                            mstore(0, shl(224, 0x4e487b71))
+                            mstore(4, 0x11)
+                            revert(0, 0x24)
+                        }
+                        signedBy := or(signedBy, bit)
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ import {ExitFormat} from './ExitFormat.sol';
 import {StatusManager} from './StatusManager.sol';
 import {IMultiAssetHolder} from './interfaces/IMultiAssetHolder.sol';
 import {Canonical} from './libraries/Canonical.sol';
-import {NitroUtils} from './libraries/NitroUtils.sol';
+import {Demand} from './libraries/Demand.sol';
 
 /// @title Holding the assets of all channels and paying them out as their outcomes say
 /// @dev Spec section 9. All effects on storage come before any call to a payee or a token's `transfer`.
@@ -33,6 +33,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     /// @inheritdoc IMultiAssetHolder
     mapping(address asset => mapping(address payee => uint256)) public override claimable;
 
+    /// @dev The fingerprint that a channel became final with, when its status has another one, see `REDUCED`.
+    mapping(bytes32 channelId => uint256) internal _finalFingerprint;
+
     /// @inheritdoc IMultiAssetHolder
     /// @dev Spec section 9.1.
     function deposit(address asset, bytes32 channelId, uint256 expectedHeld, uint256 amount)
@@ -41,16 +44,16 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         virtual
         override
     {
-        require(!_isExternalDestination(channelId), 'Deposit to external destination');
+        Demand.that(!_isExternalDestination(channelId), 'Deposit to external destination');
         Balance storage balance = _holdingsOf(asset, channelId);
         uint256 held = balance.amount;
-        require(held == expectedHeld, 'held != expectedHeld');
+        Demand.that(held == expectedHeld, 'held != expectedHeld');
 
         if (asset == address(0)) {
-            require(msg.value == amount, 'Incorrect msg.value for deposit');
+            Demand.that(msg.value == amount, 'Incorrect msg.value for deposit');
         } else {
             // Coin sent along with tokens would belong to nobody.
-            require(msg.value == 0, 'Incorrect msg.value for deposit');
+            Demand.that(msg.value == 0, 'Incorrect msg.value for deposit');
             _collect(asset, amount);
             // A token that calls back may have led to another deposit for the same channel in the meantime: reading
             // the balance again makes sure that neither of the two is lost.
@@ -63,28 +66,60 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     }
 
     /// @inheritdoc IMultiAssetHolder
+    /// @dev Every entry is read and credited after the token was called, so nothing that happens meanwhile is lost.
+    function depositBatch(
+        address asset,
+        bytes32[] calldata channelIds,
+        uint256[] calldata expectedHelds,
+        uint256[] calldata amounts
+    ) external payable virtual override {
+        Demand.that(
+            channelIds.length == expectedHelds.length && expectedHelds.length == amounts.length,
+            'Array lengths must match'
+        );
+        uint256 total = 0;
+        for (uint256 i = 0; i < amounts.length; ++i) {
+            total += amounts[i];
+        }
+        Demand.that(msg.value == (asset == address(0) ? total : 0), 'Incorrect msg.value for deposit');
+        if (asset != address(0)) {
+            _collect(asset, total);
+        }
+        for (uint256 i = 0; i < amounts.length; ++i) {
+            bytes32 channelId = channelIds[i];
+            Demand.that(!_isExternalDestination(channelId), 'Deposit to external destination');
+            Balance storage balance = _holdingsOf(asset, channelId);
+            uint256 held = balance.amount;
+            Demand.that(held == expectedHelds[i], 'held != expectedHeld');
+            held += amounts[i];
+            balance.amount = held;
+            emit Deposited(channelId, asset, held);
+        }
+    }
+
+    /// @inheritdoc IMultiAssetHolder
     function depositUpTo(address asset, bytes32 channelId, uint256 expectedHeld, uint256 targetHeld)
         external
         payable
         virtual
         override
     {
-        require(!_isExternalDestination(channelId), 'Deposit to external destination');
+        Demand.that(!_isExternalDestination(channelId), 'Deposit to external destination');
         Balance storage balance = _holdingsOf(asset, channelId);
         uint256 held = balance.amount;
-        require(held >= expectedHeld, 'held < expectedHeld');
+        Demand.that(held >= expectedHeld, 'held < expectedHeld');
         uint256 missing = targetHeld > held ? targetHeld - held : 0;
 
         uint256 surplus = 0;
         if (asset == address(0)) {
-            require(msg.value >= missing, 'Incorrect msg.value for deposit');
+            Demand.that(msg.value >= missing, 'Incorrect msg.value for deposit');
             surplus = msg.value - missing;
         } else {
-            require(msg.value == 0, 'Incorrect msg.value for deposit');
+            Demand.that(msg.value == 0, 'Incorrect msg.value for deposit');
             if (missing != 0) {
                 _collect(asset, missing);
                 // Another deposit while the token calls back would push the channel beyond its target.
-                require(balance.amount == held, 'held changed');
+                Demand.that(balance.amount == held, 'held changed');
             }
         }
 
@@ -92,7 +127,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         balance.amount = held;
         emit Deposited(channelId, asset, held);
         if (surplus != 0) {
-            require(_send(address(0), msg.sender, surplus, gasleft()), 'Could not transfer ETH');
+            Demand.that(_send(address(0), msg.sender, surplus, gasleft()), 'Could not transfer ETH');
         }
     }
 
@@ -126,7 +161,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         if (!accepted) {
             _requireSilentSuccess(token, success);
         }
-        require(_owned(token) >= before + amount, 'token delivered less than amount');
+        Demand.that(_owned(token) >= before + amount, 'token delivered less than amount');
     }
 
     /// @dev Some tokens say nothing when all is well. What else is wrong clients expect to be told as SafeERC20 does;
@@ -137,13 +172,13 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             size := returndatasize()
         }
         if (!success) {
-            require(size != 0, 'SafeERC20: low-level call failed');
+            Demand.that(size != 0, 'SafeERC20: low-level call failed');
             assembly ('memory-safe') {
                 returndatacopy(mload(0x40), 0, size)
                 revert(mload(0x40), size)
             }
         }
-        require(token.code.length != 0, 'Address: call to non-contract');
+        Demand.that(token.code.length != 0, 'Address: call to non-contract');
         require(size == 0, 'SafeERC20: ERC20 operation did not succeed');
     }
 
@@ -172,10 +207,10 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     /// @dev The debt is gone before anybody is called, so that nobody can claim twice. Whoever calls brings the gas.
     function _claim(address asset, address payee, address to) private {
         uint256 amount = claimable[asset][payee];
-        require(amount != 0, 'nothing to claim');
+        Demand.that(amount != 0, 'nothing to claim');
         claimable[asset][payee] = 0;
         emit Claimed(payee, asset, to, amount);
-        require(_send(asset, to, amount, gasleft()), 'payee cannot be paid');
+        Demand.that(_send(asset, to, amount, gasleft()), 'payee cannot be paid');
     }
 
     /// @inheritdoc IMultiAssetHolder
@@ -188,28 +223,84 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         uint256[] calldata indices
     ) external override {
         _requireIncreasingIndices(indices);
-        _requireChannelFinalized(fromChannelId);
-        _requireMatchingFingerprint(stateHash, keccak256(outcomeBytes), fromChannelId);
+        uint256 word = _requirePayable(fromChannelId);
+        _requireFingerprint(word, stateHash, keccak256(outcomeBytes));
+        (uint256 outcome, uint256 size,) = Canonical.load(Canonical.decode(outcomeBytes));
+        uint256 allocations = _allocationsOf(_element(outcome, assetIndex));
+        if (_guaranteesIn(outcome) != 0) {
+            word |= SOURCE;
+        }
+        _reserve(allocations, indices);
+        (uint256 book, uint256 end,) =
+            _allot(fromChannelId, outcome, outcome + 32 * assetIndex, outcome + 32 * assetIndex + 32);
+        uint256 original;
+        assembly ('memory-safe') {
+            original := sub(outcomeBytes.offset, sub(outcome, 0x20))
+        }
+        _tellPaid(fromChannelId, allocations, original, book);
+        _setLeft(fromChannelId, word, stateHash, Canonical.hash(outcome, size));
+        _payOut(fromChannelId, book, end);
+    }
 
-        (ExitFormat.SingleAssetExit[] memory outcome,) = Canonical.load(Canonical.decode(outcomeBytes));
-        address asset = outcome[assetIndex].asset;
-        uint256 initialHoldings = holdings[asset][fromChannelId];
+    /// @dev Whoever is not to be paid keeps its share, and so do guarantees: until `_tellPaid`, the others are guarantees.
+    function _reserve(uint256 allocations, uint256[] calldata indices) private pure {
+        bool all = indices.length == 0;
+        uint256 count = _word(allocations, 0);
+        uint256 k = 0;
+        for (uint256 i = 0; i < count; ++i) {
+            uint256 allocation = _element(allocations, i);
+            if (all || (k < indices.length && indices[k] == i)) {
+                Demand.that(_word(allocation, 0x40) != 2, 'cannot transfer a guarantee');
+                ++k;
+            } else {
+                _setWord(allocation, 0x40, 2);
+            }
+        }
+        if (k < indices.length) {
+            Demand.panic(0x32);
+        }
+    }
 
-        (
-            ExitFormat.Allocation[] memory newAllocations,,
-            ExitFormat.Allocation[] memory exitAllocations,
-            uint256 totalPayouts
-        ) = compute_transfer_effects_and_interactions(
-            initialHoldings, outcome[assetIndex].allocations, indices
-        );
-
-        uint256 finalHoldings = initialHoldings - totalPayouts;
-        holdings[asset][fromChannelId] = finalHoldings;
-        outcome[assetIndex].allocations = newAllocations;
-        _updateFingerprint(fromChannelId, stateHash, NitroUtils.hashOutcome(outcome));
-        emit AllocationUpdated(fromChannelId, assetIndex, initialHoldings, finalHoldings);
-
-        _payOut(asset, exitAllocations);
+    /// @dev Logs what each of the allocations was paid, unless that follows from the `AllocationUpdated` to come. How to
+    /// tell is the third rule of the interface. What they were before lies in calldata, `original` bytes further.
+    function _tellPaid(bytes32 channelId, uint256 allocations, uint256 original, uint256 book) private {
+        bytes32 topic = AllocationsPaid.selector;
+        assembly ('memory-safe') {
+            let surplus := mload(add(book, 0x20))
+            let total := sub(surplus, mload(add(book, 0x40)))
+            let data := mload(0x40)
+            mstore(data, mload(book))
+            mstore(add(data, 0x20), 0x40)
+            mstore(add(data, 0x40), mload(allocations))
+            let to := add(data, 0x60)
+            let all := 0
+            // What the first allocation was paid whose share is the total.
+            let first := not(0)
+            for {
+                let head := add(allocations, 0x20)
+                let end := add(to, shl(5, mload(allocations)))
+            } lt(to, end) {
+                to := add(to, 0x20)
+                head := add(head, 0x20)
+            } {
+                let allocation := add(add(allocations, 0x20), mload(head))
+                let share := calldataload(add(add(allocation, 0x20), original))
+                mstore(to, sub(share, mload(add(allocation, 0x20))))
+                if gt(share, surplus) { share := surplus }
+                surplus := sub(surplus, share)
+                allocation := add(allocation, 0x40)
+                mstore(allocation, calldataload(add(allocation, original)))
+                if xor(mload(allocation), 2) {
+                    all := add(all, share)
+                    if and(eq(share, total), eq(first, not(0))) { first := mload(to) }
+                }
+            }
+            if total {
+                if iszero(or(eq(all, total), eq(first, total))) {
+                    log2(data, sub(to, data), topic, channelId)
+                }
+            }
+        }
     }
 
     /// @notice What paying the allocations at `indices` (all, when empty) out of `initialHoldings` comes to.
@@ -218,9 +309,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     function compute_transfer_effects_and_interactions(
         uint256 initialHoldings,
         ExitFormat.Allocation[] memory allocations,
-        uint256[] memory indices
+        uint256[] calldata indices
     )
-        public
+        external
         pure
         returns (
             ExitFormat.Allocation[] memory newAllocations,
@@ -229,9 +320,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             uint256 totalPayouts
         )
     {
-        bool all = indices.length == 0;
-        exitAllocations = new ExitFormat.Allocation[](all ? allocations.length : indices.length);
-        newAllocations = new ExitFormat.Allocation[](allocations.length);
+        exitAllocations = new ExitFormat
+            .Allocation[](indices.length == 0 ? allocations.length : indices.length);
+        newAllocations = allocations;
         allocatesOnlyZeros = true;
 
         uint256 surplus = initialHoldings;
@@ -239,77 +330,136 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         for (uint256 i = 0; i < allocations.length; ++i) {
             ExitFormat.Allocation memory allocation = allocations[i];
             uint256 affordable = allocation.amount < surplus ? allocation.amount : surplus;
-            uint256 remaining = allocation.amount;
 
-            if (all || (k < indices.length && indices[k] == i)) {
+            if (indices.length == 0 || (k < indices.length && indices[k] == i)) {
                 // A guarantee is only ever turned into money by `reclaim`. Paid out, it would sit in the holdings of
                 // the target channel for whoever finalizes that one, no longer backed by what left and right agreed.
-                require(
+                Demand.that(
                     allocation.allocationType != uint8(ExitFormat.AllocationType.guarantee),
                     'cannot transfer a guarantee'
                 );
-                remaining -= affordable;
-                exitAllocations[k] = _withAmount(allocation, affordable);
+                exitAllocations[k++] = ExitFormat.Allocation(
+                    allocation.destination, affordable, allocation.allocationType, allocation.metadata
+                );
+                allocation.amount -= affordable;
                 totalPayouts += affordable;
-                ++k;
             }
-
-            newAllocations[i] = _withAmount(allocation, remaining);
-            if (remaining != 0) {
-                allocatesOnlyZeros = false;
-            }
+            allocatesOnlyZeros = allocatesOnlyZeros && allocation.amount == 0;
             surplus -= affordable;
         }
     }
 
     /// @inheritdoc IMultiAssetHolder
-    /// @dev Spec section 9.5. No money moves: the source channel's outcome changes, and only its fingerprint with it.
+    /// @dev Spec section 9.5.
     function reclaim(ReclaimArgs calldata reclaimArgs) external override {
-        _requireChannelFinalized(reclaimArgs.sourceChannelId);
-        _requireMatchingFingerprint(
-            reclaimArgs.sourceStateHash,
-            keccak256(reclaimArgs.sourceOutcomeBytes),
-            reclaimArgs.sourceChannelId
-        );
-
-        (ExitFormat.SingleAssetExit[] memory sourceOutcome,) =
-            Canonical.load(Canonical.decode(reclaimArgs.sourceOutcomeBytes));
-        (ExitFormat.SingleAssetExit[] memory targetOutcome, bytes32 targetOutcomeHash) =
-            Canonical.load(Canonical.decode(reclaimArgs.targetOutcomeBytes));
-        _reclaim(
-            sourceOutcome[reclaimArgs.sourceAssetIndex],
+        bytes32 channelId = reclaimArgs.sourceChannelId;
+        bytes32 stateHash = reclaimArgs.sourceStateHash;
+        uint256 word = _requirePayable(channelId);
+        _requireFingerprint(word, stateHash, keccak256(reclaimArgs.sourceOutcomeBytes));
+        (uint256 outcome,,) = Canonical.load(Canonical.decode(reclaimArgs.sourceOutcomeBytes));
+        (uint256 target,,) = Canonical.load(Canonical.decode(reclaimArgs.targetOutcomeBytes));
+        word |= _reclaim(
+            channelId,
+            _element(outcome, reclaimArgs.sourceAssetIndex),
+            reclaimArgs.sourceAssetIndex,
             reclaimArgs.indexOfTargetInSource,
-            reclaimArgs.targetStateHash,
-            targetOutcomeHash,
-            targetOutcome[reclaimArgs.targetAssetIndex]
+            _generateFingerprint(reclaimArgs.targetStateHash, keccak256(reclaimArgs.targetOutcomeBytes)),
+            target,
+            reclaimArgs.targetAssetIndex
         );
-        _updateFingerprint(
-            reclaimArgs.sourceChannelId, reclaimArgs.sourceStateHash, NitroUtils.hashOutcome(sourceOutcome)
-        );
-        emit Reclaimed(reclaimArgs.sourceChannelId, reclaimArgs.sourceAssetIndex);
+        _setLeft(channelId, word, stateHash, Canonical.hash(outcome, Canonical.compact(outcome)));
     }
 
-    /// @dev Replaces one guarantee in `source`, in place, after all checks that do not concern the source's status.
+    /// @dev Takes a guarantee out of an asset of an outcome in memory and gives its amount to left and right, as its
+    /// target's outcome says. The allocation itself stays where it is, without a head, until the outcome is compacted.
+    /// Returns the flag that the channel's status has from here on.
     function _reclaim(
-        ExitFormat.SingleAssetExit memory source,
-        uint256 indexOfTargetInSource,
-        bytes32 targetStateHash,
-        bytes32 targetOutcomeHash,
-        ExitFormat.SingleAssetExit memory target
-    ) internal view {
-        ExitFormat.Allocation memory guarantee = source.allocations[indexOfTargetInSource];
-        require(
-            guarantee.allocationType == uint8(ExitFormat.AllocationType.guarantee),
-            'not a guarantee allocation'
-        );
-        require(target.asset == source.asset, 'targetAsset != guaranteeAsset');
+        bytes32 channelId,
+        uint256 single,
+        uint256 assetIndex,
+        uint256 index,
+        uint160 targetFingerprint,
+        uint256 target,
+        uint256 targetAssetIndex
+    ) internal returns (uint256) {
+        uint256 guarantee = _element(_allocationsOf(single), index);
+        Demand.that(_word(guarantee, 0x40) == 2, 'not a guarantee allocation');
+        uint256 targetSingle = _element(target, targetAssetIndex);
+        Demand.that(_word(targetSingle, 0) == _word(single, 0), 'targetAsset != guaranteeAsset');
 
         // The target is named by the guarantee, not by the caller.
-        _requireChannelFinalized(guarantee.destination);
-        _requireMatchingFingerprint(targetStateHash, targetOutcomeHash, guarantee.destination);
+        bytes32 targetId = bytes32(_word(guarantee, 0));
+        uint256 word = _status[targetId];
+        Demand.that(_modeOf(word) == ChannelMode.Finalized, 'Channel not finalized.');
+        Demand.that(
+            targetFingerprint == uint160(word & REDUCED == 0 ? word : _finalFingerprint[targetId]),
+            'incorrect fingerprint'
+        );
+        // What such a channel had to give changes with its own guarantees, so its final outcome is not kept.
+        Demand.that(word & SOURCE == 0 && _guaranteesIn(target) == 0, 'target guarantees others');
 
-        source.allocations =
-            compute_reclaim_effects(source.allocations, target.allocations, indexOfTargetInSource);
+        bool alone = _word(target, 0) == 1 && _guaranteesInAsset(single) == 1;
+        (uint256 toLeft, uint256 toRight) =
+            _share(_allocationsOf(single), guarantee, _allocationsOf(targetSingle));
+        _drop(_allocationsOf(single), index);
+        if (!alone) {
+            emit GuaranteeReclaimed(channelId, targetId, assetIndex, index, toLeft, toRight);
+        }
+        emit Reclaimed(channelId, assetIndex);
+        return SOURCE;
+    }
+
+    /// @dev Takes the head of an allocation out of the heads.
+    function _drop(uint256 allocations, uint256 index) private view {
+        assembly ('memory-safe') {
+            let count := sub(mload(allocations), 1)
+            mstore(allocations, count)
+            let head := add(add(allocations, 0x20), shl(5, index))
+            count := shl(5, sub(count, index))
+            // The identity precompile reads all of its input before it writes.
+            if iszero(staticcall(gas(), 4, add(head, 0x20), count, head, count)) { revert(0, 0) }
+        }
+    }
+
+    /// @dev Spec section 9.6 on an outcome in memory.
+    function _share(uint256 allocations, uint256 guarantee, uint256 targetAllocations)
+        private
+        pure
+        returns (uint256 toLeft, uint256 toRight)
+    {
+        uint256 left;
+        uint256 right;
+        assembly ('memory-safe') {
+            // The metadata of a guarantee are the two destinations.
+            if lt(mload(add(guarantee, 0x80)), 0x40) { revert(0, 0) }
+            let heads := add(allocations, 0x20)
+            let last := add(heads, shl(5, mload(allocations)))
+            for { let head := heads } lt(head, last) { head := add(head, 0x20) } {
+                let allocation := add(heads, mload(head))
+                if xor(allocation, guarantee) {
+                    let destination := mload(allocation)
+                    if lt(iszero(eq(destination, mload(add(guarantee, 0xa0)))), iszero(left)) {
+                        left := allocation
+                    }
+                    if lt(iszero(eq(destination, mload(add(guarantee, 0xc0)))), iszero(right)) {
+                        right := allocation
+                    }
+                    if left { if right { break } }
+                }
+            }
+        }
+        if (left != 0) {
+            toLeft = _word(_element(targetAllocations, 0), 0x20);
+            _setWord(left, 0x20, _word(left, 0x20) + toLeft);
+        }
+        if (right != 0) {
+            toRight = _word(_element(targetAllocations, 1), 0x20);
+            _setWord(right, 0x20, _word(right, 0x20) + toRight);
+        }
+        uint256 total = toLeft + toRight;
+        Demand.that(left != 0, 'could not find left');
+        Demand.that(right != 0, 'could not find right');
+        Demand.that(total == _word(guarantee, 0x20), 'totalReclaimed!=guarantee.amount');
     }
 
     /// @notice The source allocations without the guarantee, its amount given to left and right as the target says.
@@ -318,9 +468,8 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         ExitFormat.Allocation[] memory sourceAllocations,
         ExitFormat.Allocation[] memory targetAllocations,
         uint256 indexOfTargetInSource
-    ) public pure returns (ExitFormat.Allocation[] memory) {
-        ExitFormat.Allocation[] memory newAllocations =
-            new ExitFormat.Allocation[](sourceAllocations.length - 1);
+    ) external pure returns (ExitFormat.Allocation[] memory newAllocations) {
+        newAllocations = new ExitFormat.Allocation[](sourceAllocations.length - 1);
         ExitFormat.Allocation memory guaranteeAllocation = sourceAllocations[indexOfTargetInSource];
         Guarantee memory guarantee = abi.decode(guaranteeAllocation.metadata, (Guarantee));
 
@@ -333,40 +482,187 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
                 continue;
             }
             ExitFormat.Allocation memory allocation = sourceAllocations[i];
-            uint256 amount = allocation.amount;
             if (!foundLeft && allocation.destination == guarantee.left) {
-                amount += targetAllocations[0].amount;
+                allocation.amount += targetAllocations[0].amount;
                 totalReclaimed += targetAllocations[0].amount;
                 foundLeft = true;
             }
             if (!foundRight && allocation.destination == guarantee.right) {
-                amount += targetAllocations[1].amount;
+                allocation.amount += targetAllocations[1].amount;
                 totalReclaimed += targetAllocations[1].amount;
                 foundRight = true;
             }
-            newAllocations[k] = _withAmount(allocation, amount);
-            ++k;
+            newAllocations[k++] = allocation;
         }
 
-        require(foundLeft, 'could not find left');
-        require(foundRight, 'could not find right');
-        require(totalReclaimed == guaranteeAllocation.amount, 'totalReclaimed!=guarantee.amount');
-        return newAllocations;
+        Demand.that(foundLeft, 'could not find left');
+        Demand.that(foundRight, 'could not find right');
+        Demand.that(totalReclaimed == guaranteeAllocation.amount, 'totalReclaimed!=guarantee.amount');
     }
 
-    /// @dev Spec section 9.4. Every effect of the calling function must be in storage already: external payees and
-    /// tokens are code we do not know.
-    function _payOut(address asset, ExitFormat.Allocation[] memory exitAllocations) internal {
-        for (uint256 i = 0; i < exitAllocations.length; ++i) {
-            _pay(asset, exitAllocations[i].destination, exitAllocations[i].amount);
+    // Outcomes in memory, see `Canonical.load`
+
+    function _word(uint256 position, uint256 offset) internal pure returns (uint256 value) {
+        assembly ('memory-safe') {
+            value := mload(add(position, offset))
         }
+    }
+
+    /// @dev Where element `index` of the array at `position` lies.
+    function _element(uint256 position, uint256 index) internal pure returns (uint256) {
+        if (index >= _word(position, 0)) {
+            Demand.panic(0x32);
+        }
+        unchecked {
+            return position + 0x20 + _word(position + 0x20, 32 * index);
+        }
+    }
+
+    function _allocationsOf(uint256 single) internal pure returns (uint256) {
+        unchecked {
+            return single + _word(single, 0x40);
+        }
+    }
+
+    function _setWord(uint256 position, uint256 offset, uint256 value) internal pure {
+        assembly ('memory-safe') {
+            mstore(add(position, offset), value)
+        }
+    }
+
+    /// @dev How many of an outcome's allocations are guarantees.
+    function _guaranteesIn(uint256 outcome) internal pure returns (uint256 count) {
+        for (uint256 i = _word(outcome, 0); i != 0; --i) {
+            count += _guaranteesInAsset(_element(outcome, i - 1));
+        }
+    }
+
+    function _guaranteesInAsset(uint256 single) internal pure returns (uint256 count) {
+        uint256 allocations = _allocationsOf(single);
+        assembly ('memory-safe') {
+            let heads := add(allocations, 0x20)
+            let last := add(heads, shl(5, mload(allocations)))
+            for { let head := heads } lt(head, last) { head := add(head, 0x20) } {
+                count := add(count, eq(mload(add(add(heads, mload(head)), 0x40)), 2))
+            }
+        }
+    }
+
+    /// @dev Something is still allocated.
+    uint256 internal constant LEFT = 1;
+
+    /// @dev A guarantee was met.
+    uint256 internal constant MET = 2;
+
+    /// @dev Something is still held.
+    uint256 internal constant HELD = 4;
+
+    /// @dev Takes off the outcome what the holdings pay, and off the holdings what the outcome is paid: every allocation
+    /// that is not a guarantee, in order, as far as they reach; a guarantee keeps its share. The assets are those whose
+    /// heads lie behind `head`, up to `last`; one that is listed twice is paid twice out of what there is, never out of
+    /// what others hold.
+    ///
+    /// The book says per asset: its index, what was held and what is held now, where the next entry begins, the asset
+    /// itself, then destination and amount of each payment that is due.
+    function _allot(bytes32 channelId, uint256 outcome, uint256 head, uint256 last)
+        internal
+        returns (uint256 book, uint256 end, uint256 found)
+    {
+        assembly ('memory-safe') {
+            book := mload(0x40)
+            end := book
+            for {} lt(head, last) {} {
+                mstore(end, shr(5, sub(head, outcome)))
+                head := add(head, 0x20)
+                let heads := add(add(outcome, 0x20), mload(head))
+                mstore(add(end, 0x80), mload(heads))
+                mstore(0, mload(heads))
+                mstore(0x20, holdings.slot)
+                mstore(0x20, keccak256(0, 0x40))
+                mstore(0, channelId)
+                // The place of the holdings, until what is left of them is known.
+                mstore(add(end, 0x40), keccak256(0, 0x40))
+                let surplus := sload(mload(add(end, 0x40)))
+                mstore(add(end, 0x20), surplus)
+                let paid := 0
+                let payment := add(end, 0xa0)
+
+                heads := add(heads, mload(add(heads, 0x40)))
+                let lastHead := add(heads, shl(5, mload(heads)))
+                for {
+                    let allocationHead := heads
+                    heads := add(heads, 0x20)
+                } lt(allocationHead, lastHead) {} {
+                    allocationHead := add(allocationHead, 0x20)
+                    let allocation := add(heads, mload(allocationHead))
+                    let amount := mload(add(allocation, 0x20))
+                    let share := amount
+                    if gt(share, surplus) { share := surplus }
+                    surplus := sub(surplus, share)
+                    switch eq(mload(add(allocation, 0x40)), 2)
+                    case 0 {
+                        if share {
+                            amount := sub(amount, share)
+                            mstore(add(allocation, 0x20), amount)
+                            paid := add(paid, share)
+                            mstore(payment, mload(allocation))
+                            mstore(add(payment, 0x20), share)
+                            payment := add(payment, 0x40)
+                        }
+                    }
+                    default { found := or(found, 2) }
+                    if amount { found := or(found, 1) }
+                }
+                surplus := sub(mload(add(end, 0x20)), paid)
+                if surplus { found := or(found, 4) }
+                if paid { sstore(mload(add(end, 0x40)), surplus) }
+                mstore(add(end, 0x40), surplus)
+                mstore(add(end, 0x60), payment)
+                end := payment
+            }
+            mstore(0x40, end)
+        }
+    }
+
+    /// @dev Logs what became of the holdings, then pays. Spec section 9.4. Every effect of the calling function must be in
+    /// storage already: external payees and tokens are code we do not know.
+    function _payOut(bytes32 channelId, uint256 book, uint256 end) internal {
+        bytes32 topic = AllocationUpdated.selector;
+        assembly ('memory-safe') {
+            for { let entry := book } lt(entry, end) { entry := mload(add(entry, 0x60)) } {
+                log2(entry, 0x60, topic, channelId)
+            }
+        }
+        while (book < end) {
+            uint256 next = _word(book, 0x60);
+            address asset = address(uint160(_word(book, 0x80)));
+            book += 0xa0;
+            while (book < next) {
+                _pay(asset, bytes32(_word(book, 0)), _word(book, 0x20));
+                unchecked {
+                    book += 0x40;
+                }
+            }
+        }
+    }
+
+    /// @dev Stores what is left to be paid by a final channel with this status. The final fingerprint is put aside before it
+    /// is lost, unless nobody can ask for it because the channel guarantees others.
+    function _setLeft(bytes32 channelId, uint256 word, bytes32 stateHash, bytes32 outcomeHash) internal {
+        uint160 fingerprint = _generateFingerprint(stateHash, outcomeHash);
+        if (uint160(word) != fingerprint && word & (SOURCE | REDUCED) == 0) {
+            word |= REDUCED;
+            _finalFingerprint[channelId] = uint160(word);
+        }
+        _status[channelId] = (word ^ uint160(word)) | fingerprint;
+    }
+
+    function _requireFingerprint(uint256 word, bytes32 stateHash, bytes32 outcomeHash) internal pure {
+        Demand.that(uint160(word) == _generateFingerprint(stateHash, outcomeHash), 'incorrect fingerprint');
     }
 
     /// @dev A payee who cannot be paid is owed its share from then on and never stands in the way of others.
     function _pay(address asset, bytes32 destination, uint256 amount) internal {
-        if (amount == 0) {
-            return;
-        }
         if (!_isExternalDestination(destination)) {
             holdings[asset][destination] += amount;
             return;
@@ -378,7 +674,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         // A call gets at most 63/64 of what is left. Less than this left over means that the payee was given less
         // than its due: whoever sent the transaction was stingy, not the payee unable. It would only have cost the
         // payee a claim, but it must not cost a stranger less than a claim does.
-        require(gasleft() >= PAYOUT_GAS / 63, 'not enough gas to pay');
+        Demand.that(gasleft() >= PAYOUT_GAS / 63, 'not enough gas to pay');
         claimable[asset][payee] += amount;
         emit PayoutBlocked(payee, asset, amount);
     }
@@ -409,38 +705,16 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         }
     }
 
-    function _withAmount(ExitFormat.Allocation memory allocation, uint256 amount)
-        private
-        pure
-        returns (ExitFormat.Allocation memory)
-    {
-        return ExitFormat.Allocation(
-            allocation.destination, amount, allocation.allocationType, allocation.metadata
-        );
-    }
-
-    /// @dev Keeps turn and time, which say that the channel is finalized; only the outcome is another one.
-    function _updateFingerprint(bytes32 channelId, bytes32 stateHash, bytes32 outcomeHash) internal {
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        statusOf[channelId] =
-            _packStatus(turnNumRecord, finalizesAt, _generateFingerprint(stateHash, outcomeHash));
-    }
-
-    function _requireChannelFinalized(bytes32 channelId) internal view {
-        require(_mode(channelId) == ChannelMode.Finalized, 'Channel not finalized.');
-    }
-
-    function _requireMatchingFingerprint(bytes32 stateHash, bytes32 outcomeHash, bytes32 channelId)
-        internal
-        view
-    {
-        (,, uint160 fingerprint) = _unpackStatus(channelId);
-        require(fingerprint == _generateFingerprint(stateHash, outcomeHash), 'incorrect fingerprint');
+    /// @dev The status of a channel that is final and has not paid everything yet. A closed one has nothing to pay, which
+    /// clients know as not being final any more.
+    function _requirePayable(bytes32 channelId) internal view returns (uint256 word) {
+        word = _status[channelId];
+        Demand.that(word & CLOSED == 0 && _modeOf(word) == ChannelMode.Finalized, 'Channel not finalized.');
     }
 
     function _requireIncreasingIndices(uint256[] calldata indices) internal pure {
         for (uint256 i = 1; i < indices.length; ++i) {
-            require(indices[i] > indices[i - 1], 'Indices must be sorted');
+            Demand.that(indices[i] > indices[i - 1], 'Indices must be sorted');
         }
     }
 

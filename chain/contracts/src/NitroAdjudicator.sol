@@ -5,7 +5,7 @@ import {ExitFormat} from './ExitFormat.sol';
 import {ForceMove} from './ForceMove.sol';
 import {MultiAssetHolder} from './MultiAssetHolder.sol';
 import {Canonical} from './libraries/Canonical.sol';
-import {NitroUtils} from './libraries/NitroUtils.sol';
+import {Demand} from './libraries/Demand.sol';
 
 /// @title The contract that holds the money of all channels and settles them
 /// @dev Spec section 8.
@@ -21,14 +21,40 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
     }
 
     /// @notice Finalizes a channel with a final state that everyone signed and pays everybody, in one transaction.
+    /// @dev Once all that was allocated is paid, a final state of a higher turn than the chain knows pays what is left
+    /// over, in order and as far as it reaches. What it can not pay is no debt.
     function concludeAndTransferAllAssets(FixedPart calldata fixedPart, SignedVariablePart calldata candidate)
         external
         virtual
     {
-        bytes32 channelId = _conclude(fixedPart, candidate);
-        (ExitFormat.SingleAssetExit[] memory outcome,) = Canonical.load(candidate.variablePart.outcome);
-        _requireNoGuarantee(outcome);
-        _distribute(channelId, outcome, 0, uint48(block.timestamp), 0);
+        bytes32 channelId = Canonical.channelId(fixedPart);
+        uint256 word = _status[channelId];
+        bool first = _modeOf(word) != ChannelMode.Finalized;
+        Demand.that(
+            first || (word & CLOSED != 0 && candidate.variablePart.turnNum > _turnOf(word)),
+            'Channel finalized.'
+        );
+        uint256 participants = _requireFinal(channelId, fixedPart, candidate);
+
+        (uint256 outcome, uint256 size) = Canonical.loadOutcome(candidate);
+        (uint256 book, uint256 end, uint256 found) = _allotAll(channelId, outcome);
+        Demand.that(found & MET == 0, 'cannot transfer a guarantee');
+        bool kept = true;
+        if (!first) {
+            // What the channel became final with stays; only the turn is the later one.
+            _status[channelId] = uint208(word) | (uint256(candidate.variablePart.turnNum) << 208);
+        } else if (found == 0 && participants == 2) {
+            // Both were paid, nothing is held, and nobody else signed anything that depends on this channel: it may be
+            // as if it had never been. Either of them can conclude it again with the same state.
+            kept = false;
+            if (word != 0) {
+                delete _status[channelId];
+            }
+        } else {
+            _setPaid(channelId, _concludedStatus(candidate), 0, outcome, size, found);
+        }
+        _emitConcluded(channelId, kept, candidate);
+        _payOut(channelId, book, end);
     }
 
     /// @notice Pays every allocation of every asset of a finalized channel, as far as its holdings reach.
@@ -37,12 +63,11 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         ExitFormat.SingleAssetExit[] calldata outcome,
         bytes32 stateHash
     ) external virtual {
-        _requireChannelFinalized(channelId);
-        (ExitFormat.SingleAssetExit[] memory known, bytes32 outcomeHash) = Canonical.load(outcome);
-        _requireMatchingFingerprint(stateHash, outcomeHash, channelId);
-        _requireNoGuarantee(known);
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        _distribute(channelId, known, turnNumRecord, finalizesAt, stateHash);
+        (uint256 word, uint256 current, uint256 size) = _loadFinal(channelId, outcome, stateHash);
+        (uint256 book, uint256 end, uint256 found) = _allotAll(channelId, current);
+        Demand.that(found & MET == 0, 'cannot transfer a guarantee');
+        _setPaid(channelId, word, stateHash, current, size, found);
+        _payOut(channelId, book, end);
     }
 
     /// @notice Finishes a finalized channel in one call: reclaims what it guaranteed, then pays everybody.
@@ -54,100 +79,69 @@ contract NitroAdjudicator is ForceMove, MultiAssetHolder {
         bytes32 stateHash,
         Reclaim[] calldata reclaims
     ) external virtual {
-        _requireChannelFinalized(channelId);
-        (ExitFormat.SingleAssetExit[] memory current, bytes32 outcomeHash) = Canonical.load(outcome);
-        _requireMatchingFingerprint(stateHash, outcomeHash, channelId);
+        (uint256 word, uint256 current, uint256 size) = _loadFinal(channelId, outcome, stateHash);
         for (uint256 i = 0; i < reclaims.length; ++i) {
             Reclaim calldata entry = reclaims[i];
-            (ExitFormat.SingleAssetExit[] memory target, bytes32 targetHash) =
-                Canonical.load(entry.targetOutcome);
-            _reclaim(
-                current[entry.sourceAssetIndex],
+            uint256 free = _word(0x40, 0);
+            (uint256 target,, bytes32 targetHash) = Canonical.load(entry.targetOutcome);
+            word |= _reclaim(
+                channelId,
+                _element(current, entry.sourceAssetIndex),
+                entry.sourceAssetIndex,
                 entry.indexOfTargetInSource,
-                entry.targetStateHash,
-                targetHash,
-                target[entry.targetAssetIndex]
+                _generateFingerprint(entry.targetStateHash, targetHash),
+                target,
+                entry.targetAssetIndex
             );
-            emit Reclaimed(channelId, entry.sourceAssetIndex);
-        }
-        (uint48 turnNumRecord, uint48 finalizesAt,) = _unpackStatus(channelId);
-        _distribute(channelId, current, turnNumRecord, finalizesAt, stateHash);
-    }
-
-    /// @dev Pays every allocation that is not a guarantee as far as the holdings reach, in order; a guarantee keeps its
-    /// share of them. Assets are taken down one after the other, so one that is listed twice is paid twice out of
-    /// what there is, never out of what others hold.
-    function _distribute(
-        bytes32 channelId,
-        ExitFormat.SingleAssetExit[] memory outcome,
-        uint48 turnNumRecord,
-        uint48 finalizesAt,
-        bytes32 stateHash
-    ) private {
-        uint256[][] memory payments = new uint256[][](outcome.length);
-        bool finished = true;
-        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
-            ExitFormat.SingleAssetExit memory single = outcome[assetIndex];
-            uint256 initialHoldings = holdings[single.asset][channelId];
-            uint256 total;
-            bool onlyZeros;
-            (payments[assetIndex], total, onlyZeros) = _allot(initialHoldings, single.allocations);
-            uint256 finalHoldings = initialHoldings - total;
-            holdings[single.asset][channelId] = finalHoldings;
-            emit AllocationUpdated(channelId, assetIndex, initialHoldings, finalHoldings);
-            finished = finished && onlyZeros && finalHoldings == 0;
-        }
-
-        // Without a status the channel counts as never seen, and any state that was once supported would be supported
-        // again. That is harmless only when there is nothing left to take.
-        if (finished) {
-            delete statusOf[channelId];
-        } else {
-            statusOf[channelId] = _packStatus(
-                turnNumRecord, finalizesAt, _generateFingerprint(stateHash, NitroUtils.hashOutcome(outcome))
-            );
-        }
-
-        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
-            ExitFormat.SingleAssetExit memory single = outcome[assetIndex];
-            uint256[] memory amounts = payments[assetIndex];
-            for (uint256 i = 0; i < amounts.length; ++i) {
-                _pay(single.asset, single.allocations[i].destination, amounts[i]);
+            // The target's outcome is not needed any more.
+            assembly ('memory-safe') {
+                mstore(0x40, free)
             }
         }
+        if (reclaims.length != 0) {
+            size = Canonical.compact(current);
+        }
+        (uint256 book, uint256 end, uint256 found) = _allotAll(channelId, current);
+        _setPaid(channelId, word, stateHash, current, size, found);
+        _payOut(channelId, book, end);
     }
 
-    /// @dev What each allocation is paid; takes it off the allocation itself.
-    function _allot(uint256 surplus, ExitFormat.Allocation[] memory allocations)
+    function _loadFinal(bytes32 channelId, ExitFormat.SingleAssetExit[] calldata outcome, bytes32 stateHash)
         private
-        pure
-        returns (uint256[] memory payments, uint256 total, bool onlyZeros)
+        view
+        returns (uint256 word, uint256 current, uint256 size)
     {
-        payments = new uint256[](allocations.length);
-        onlyZeros = true;
-        for (uint256 i = 0; i < allocations.length; ++i) {
-            ExitFormat.Allocation memory allocation = allocations[i];
-            uint256 affordable = allocation.amount < surplus ? allocation.amount : surplus;
-            surplus -= affordable;
-            if (allocation.allocationType != uint8(ExitFormat.AllocationType.guarantee)) {
-                payments[i] = affordable;
-                total += affordable;
-                allocation.amount -= affordable;
-            }
-            onlyZeros = onlyZeros && allocation.amount == 0;
+        word = _requirePayable(channelId);
+        bytes32 outcomeHash;
+        (current, size, outcomeHash) = Canonical.load(outcome);
+        _requireFingerprint(word, stateHash, outcomeHash);
+    }
+
+    function _allotAll(bytes32 channelId, uint256 outcome)
+        private
+        returns (uint256 book, uint256 end, uint256 found)
+    {
+        unchecked {
+            return _allot(channelId, outcome, outcome, outcome + 32 * _word(outcome, 0));
         }
     }
 
-    /// @dev See `compute_transfer_effects_and_interactions`.
-    function _requireNoGuarantee(ExitFormat.SingleAssetExit[] memory outcome) private pure {
-        for (uint256 assetIndex = 0; assetIndex < outcome.length; ++assetIndex) {
-            ExitFormat.Allocation[] memory allocations = outcome[assetIndex].allocations;
-            for (uint256 i = 0; i < allocations.length; ++i) {
-                require(
-                    allocations[i].allocationType != uint8(ExitFormat.AllocationType.guarantee),
-                    'cannot transfer a guarantee'
-                );
-            }
+    /// @dev Stores what became of a final channel with this status by a payout. It is never forgotten: guarantees
+    /// elsewhere may point at it.
+    function _setPaid(
+        bytes32 channelId,
+        uint256 word,
+        bytes32 stateHash,
+        uint256 outcome,
+        uint256 size,
+        uint256 found
+    ) private {
+        if (found & LEFT == 0) {
+            _status[channelId] = word | CLOSED;
+        } else {
+            _setLeft(
+                channelId, found & MET == 0 ? word : word | SOURCE, stateHash, Canonical.hash(outcome, size)
+            );
         }
     }
 

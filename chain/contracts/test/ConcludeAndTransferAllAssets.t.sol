@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ExitFormat} from '../src/ExitFormat.sol';
+import {IForceMove} from '../src/interfaces/IForceMove.sol';
 import {IToken} from './support/IToken.sol';
 import {NitroTest} from './support/NitroTest.sol';
 import {Vm} from './support/Vm.sol';
@@ -48,10 +49,13 @@ contract ConcludeAndTransferAllAssetsTest is NitroTest {
         holds(used < 6_000_000, string.concat('gas ', vm.toString(used)));
 
         Vm.Log[] memory logs = logsOf(vm.getRecordedLogs(), address(adjudicator));
-        same(logs.length, 2, 'number of logs');
-        isEvent(logs[0], 'Concluded(bytes32,uint48)', channelId, abi.encode(NOW));
+        same(logs.length, 3, 'number of logs');
+        same(logs[0].topics[0], IForceMove.StateConcluded.selector, 'first log');
+        same(logs[0].topics[1], channelId, 'first log: channel');
+        same(logs[0].data, abi.encode(f.participants.length != 2, candidate), 'first log: state');
+        isEvent(logs[1], 'Concluded(bytes32,uint48)', channelId, abi.encode(NOW));
         isEvent(
-            logs[1], 'AllocationUpdated(bytes32,uint256,uint256,uint256)', channelId, abi.encode(0, total, 0)
+            logs[2], 'AllocationUpdated(bytes32,uint256,uint256,uint256)', channelId, abi.encode(0, total, 0)
         );
         same(adjudicator.statusOf(channelId), 0, 'status');
         same(adjudicator.holdings(asset, channelId), 0, 'holdings');

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IForceMove} from '../src/interfaces/IForceMove.sol';
 import {ForceMoveTest} from './support/ForceMoveTest.sol';
 import {Vm} from './support/Vm.sol';
 
@@ -14,8 +15,11 @@ contract ForceMoveCheckpointTest is ForceMoveTest {
         adjudicator.checkpoint(fixedPart, proofFor(TURN), stateAt(TURN));
         Vm.Log[] memory logs = vm.getRecordedLogs();
         same(adjudicator.statusOf(channelId), openAt(TURN), 'status word');
-        same(logs.length, 1, 'number of logs');
-        isEvent(logs[0], signature, channelId, abi.encode(TURN));
+        same(logs.length, 2, 'number of logs');
+        same(logs[0].topics[0], IForceMove.StateCheckpointed.selector, 'first log');
+        same(logs[0].topics[1], channelId, 'first log: channel');
+        same(logs[0].data, abi.encode(proofFor(TURN), stateAt(TURN)), 'first log: states');
+        isEvent(logs[1], signature, channelId, abi.encode(TURN));
     }
 
     function refuses(bytes32 before, SignedVariablePart memory candidate, string memory reason) private {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.37;
 
+import {IForceMove} from '../src/interfaces/IForceMove.sol';
 import {ForceMoveTest} from './support/ForceMoveTest.sol';
 import {Vm} from './support/Vm.sol';
 
@@ -23,8 +24,11 @@ contract ForceMoveConcludeTest is ForceMoveTest {
             statusWord(0, NOW, 0, outcomeHashOf(candidate.variablePart.outcome)),
             'status word'
         );
-        same(logs.length, 1, 'number of logs');
-        isEvent(logs[0], 'Concluded(bytes32,uint48)', channelId, abi.encode(NOW));
+        same(logs.length, 2, 'number of logs');
+        same(logs[0].topics[0], IForceMove.StateConcluded.selector, 'first log');
+        same(logs[0].topics[1], channelId, 'first log: channel');
+        same(logs[0].data, abi.encode(true, candidate), 'first log: state');
+        isEvent(logs[1], 'Concluded(bytes32,uint48)', channelId, abi.encode(NOW));
     }
 
     function refuses(bytes32 before, SignedVariablePart memory candidate, string memory reason) private {

@@ -156,7 +156,7 @@ contract HostileTest is NitroTest {
         }
         same(
             adjudicator.statusOf(CHANNEL),
-            finished && kept == 0 ? bytes32(0) : statusWord(0, NOW, 0, outcomeHashOf(outcome)),
+            finished ? bytes32(0) : statusWord(0, NOW, 0, outcomeHashOf(outcome)),
             'status'
         );
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.37;
 
 import {ExitFormat} from '../src/ExitFormat.sol';
+import {IMultiAssetHolder} from '../src/interfaces/IMultiAssetHolder.sol';
 import {INitroAdjudicator} from './support/INitroAdjudicator.sol';
 import {NitroTest} from './support/NitroTest.sol';
 import {Vm} from './support/Vm.sol';
@@ -79,10 +80,15 @@ contract SettleTest is NitroTest {
         vm.recordLogs();
         adjudicator.settle(LEDGER, ledger(), STATE, both());
         Vm.Log[] memory logs = vm.getRecordedLogs();
-        same(logs.length, 3, 'number of logs');
-        isEvent(logs[0], 'Reclaimed(bytes32,uint256)', LEDGER, abi.encode(0));
+        same(logs.length, 4, 'number of logs');
+        // The first of two guarantees has to be named, the only one has not.
+        same(logs[0].topics[0], IMultiAssetHolder.GuaranteeReclaimed.selector, 'first log');
+        same(logs[0].topics[1], LEDGER, 'first log: channel');
+        same(logs[0].topics[2], VIRTUAL, 'first log: target');
+        same(logs[0].data, abi.encode(0, 2, 7, 3), 'first log: data');
         isEvent(logs[1], 'Reclaimed(bytes32,uint256)', LEDGER, abi.encode(0));
-        isEvent(logs[2], 'AllocationUpdated(bytes32,uint256,uint256,uint256)', LEDGER, abi.encode(0, 45, 0));
+        isEvent(logs[2], 'Reclaimed(bytes32,uint256)', LEDGER, abi.encode(0));
+        isEvent(logs[3], 'AllocationUpdated(bytes32,uint256,uint256,uint256)', LEDGER, abi.encode(0, 45, 0));
         same(ALICE.balance, 17, 'Alice');
         same(irene.balance, 28, 'Irene');
         same(adjudicator.statusOf(LEDGER), 0, 'the ledger channel is done');

@@ -11,11 +11,11 @@ contract OpenStatusManager is StatusManager {
     }
 
     function mode(bytes32 channelId) external view returns (ChannelMode) {
-        return _mode(channelId);
+        return _modeOf(_status[channelId]);
     }
 
     function set(bytes32 channelId, bytes32 status) external {
-        statusOf[channelId] = status;
+        _status[channelId] = uint256(status);
     }
 }
 
@@ -73,6 +73,7 @@ contract StatusManagerTest is NitroTest {
         bytes32 stateHash,
         bytes32 outcomeHash
     ) public {
+        finalizesAt %= 2 ** 44;
         bytes32 word = pack(turnNumRecord, finalizesAt, stateHash, outcomeHash);
         same(word, statusWord(turnNumRecord, finalizesAt, stateHash, outcomeHash), 'word');
         setStatus(ID, word);
@@ -83,6 +84,7 @@ contract StatusManagerTest is NitroTest {
     }
 
     function testFuzz_mode_follows_the_clock(uint48 finalizesAt) public {
+        finalizesAt %= 2 ** 44;
         manager.set(ID, statusWord(9, finalizesAt, 0, 0));
         uint256 expected = finalizesAt == 0 ? 0 : finalizesAt > NOW ? 1 : 2;
         same(uint256(manager.mode(ID)), expected, 'mode');

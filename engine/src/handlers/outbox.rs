@@ -2,6 +2,7 @@
 
 use crate::chain::{ChainCall, Receipt};
 use crate::draft::Draft;
+use crate::effect::Effect;
 use crate::ledger::CallState;
 use crate::step::Write;
 use crate::types::{Address, Amount, BlockNumber, CallId, MessageId};
@@ -15,12 +16,31 @@ pub(super) fn delivered(draft: &mut Draft<'_>, peer: Address, up_to: MessageId) 
     for id in backlog.first..end {
         draft.remove(Write::Message(peer, MessageId(id), None));
     }
+    if end == backlog.next {
+        draft.stop_waiting(peer);
+    }
+}
+
+/// Messages have waited long for a peer that may not even exist. Without a ledger or a payment channel
+/// in common none of them can matter any more.
+pub(super) fn expire(draft: &mut Draft<'_>, peer: Address) {
+    if draft.has_business_with(peer) {
+        return draft.wait_on(peer);
+    }
+    let backlog = draft.state().outbox.get(&peer).copied().unwrap_or_default();
+    for id in backlog.first..backlog.next {
+        draft.remove(Write::Message(peer, MessageId(id), None));
+    }
+    draft.stop_waiting(peer);
+    if let Some(last) = backlog.next.checked_sub(1) {
+        draft.emit(Effect::Forget(peer, MessageId(last)));
+    }
 }
 
 /// Another service of this node answers a peer. Who asks without ever taking the answers gets no
 /// more of them, and asks again once it has taken those that wait.
 pub(super) fn answer(draft: &mut Draft<'_>, to: Address, message: &Message) {
-    if draft.backlog(to) < draft.policy.max_backlog {
+    if draft.has_room_for(to) {
         draft.send(to, message);
     }
 }

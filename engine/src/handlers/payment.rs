@@ -37,14 +37,25 @@ pub(super) fn open(
         if !payer.proves(hash, channel.payer()) || !seal.proves(hash, from) {
             return draft.report(from, Offence::BadSignature);
         }
-        if let Err(reason) = judge(draft, &mut channel) {
-            let objective = ObjectiveId::VirtualFund(id);
+        let objective = ObjectiveId::VirtualFund(id);
+        if let Some(reason) = draft.answer_to(id) {
             return draft.answer(&Message::Decline { objective, reason });
+        }
+        if let Err(reason) = judge(draft, &mut channel) {
+            // What cannot be remembered is not said: it might be joined when the next one asks.
+            if draft.remember(id, from, reason) {
+                draft.answer(&Message::Decline { objective, reason });
+            }
+            return;
         }
         let mine = Seal::sign(hash, draft.signer);
         join(draft, channel, payer, mine);
     }
     let Some(channel) = draft.payment(id) else { return };
+    if (channel.asset, channel.capacity) != (asset, capacity) {
+        let other = PaymentChannel { asset, capacity, ..channel.clone() };
+        return other_terms(draft, from, &other, payer);
+    }
     if !seal.proves(channel.prefund_hash(), from) {
         return draft.report(from, Offence::BadSignature);
     }
@@ -53,6 +64,20 @@ pub(super) fn open(
             draft.payment_mut(id).and_then(|channel| channel.prefund.get_mut(sender))
     {
         *entry = Some(seal.signature);
+    }
+}
+
+/// A known channel with another capacity or asset, which are no part of its id. Whoever passes on
+/// what the payer has signed did nothing wrong; the payer signed both.
+fn other_terms(draft: &mut Draft<'_>, from: Address, other: &PaymentChannel, payer: Seal) {
+    if !payer.proves(other.prefund_hash(), other.payer()) {
+        return draft.report(from, Offence::BadSignature);
+    }
+    draft.report(other.payer(), Offence::Equivocation);
+    // Not everyone has signed the same, so that nobody can have funded it.
+    if other.phase == PaymentPhase::Funding && !other.postfund_signed() {
+        let me = draft.me();
+        cancel(draft, other.id, me, DeclineReason::Equivocation);
     }
 }
 
@@ -85,11 +110,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     if channel.capacity.is_zero() {
         return Err(DeclineReason::Amounts);
     }
-    if draft.state().funding >= draft.policy.max_funding_payments {
-        return Err(DeclineReason::Busy);
-    }
-    let full = |peer: &Address| draft.backlog(*peer) >= draft.policy.max_backlog;
-    if channel.others().any(|peer| full(&peer)) {
+    if channel.others().any(|peer| !draft.has_room_for(peer)) {
         return Err(DeclineReason::Busy);
     }
     let me = usize::from(channel.me);
@@ -107,7 +128,15 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     {
         return Err(DeclineReason::InsufficientFunds);
     }
+    let longest = left.iter().chain(&right).map(|ledger| ledger.fixed.challenge_duration).min();
+    if longest.is_some_and(|longest| fixed.challenge_duration > longest) {
+        return Err(DeclineReason::ChallengeAboveLedger);
+    }
+    draft.check_funding(left.map(|ledger| ledger.id))?;
     draft.check_reserve(0, 1).map_err(|_| DeclineReason::GasReserve)?;
+    if channel.capacity < draft.least_capacity(channel.asset) {
+        return Err(DeclineReason::Capacity);
+    }
     let (left, right) = (left.map(|ledger| ledger.id), right.map(|ledger| ledger.id));
     (channel.left, channel.right) = (left, right);
     Ok(())

@@ -50,9 +50,9 @@ pub(super) fn handle(draft: &mut Draft<'_>, request: Request) -> Result<Response
 /// The fixed part of the channel that a request would open.
 fn fixed_part(deployment: &Deployment, me: Address, request: &Request) -> Option<FixedPart> {
     match request {
-        Request::OpenLedger { peer, challenge_duration, random, .. } => Some(FixedPart {
+        Request::OpenLedger { peer, theirs, challenge_duration, random, .. } => Some(FixedPart {
             participants: vec![me, *peer],
-            nonce: deployment.nonce(*random),
+            nonce: deployment.ledger_nonce(*random, !theirs.is_zero()),
             app: deployment.consensus_app,
             challenge_duration: *challenge_duration,
         }),
@@ -165,9 +165,7 @@ fn open_payment(
         return Err(RequestError::ZeroAmount { field: "amount" });
     }
     check_duration(draft.policy, fixed.challenge_duration)?;
-    if draft.state().funding >= draft.policy.max_funding_payments {
-        return Err(RequestError::Busy);
-    }
+    draft.check_funding(None).map_err(|_| RequestError::Busy)?;
     let field = if fixed.participants.len() == 2 { "payee" } else { "relays" };
     let peer = fixed.participants.get(1).copied().unwrap_or_default();
     let ledger =
@@ -176,6 +174,10 @@ fn open_payment(
     if !ledger.is_usable() {
         return Err(RequestError::LedgerNotUsable(hop));
     }
+    let (found, max) = (fixed.challenge_duration, ledger.fixed.challenge_duration);
+    if found > max {
+        return Err(RequestError::ChallengeAboveLedger { found, max, ledger: hop });
+    }
     if available < capacity {
         return Err(RequestError::InsufficientFunds { ledger: hop, available, needed: capacity });
     }
@@ -183,6 +185,10 @@ fn open_payment(
         check_backlog(draft, *other)?;
     }
     draft.check_reserve(0, 1)?;
+    let least = draft.least_capacity(asset);
+    if capacity < least {
+        return Err(RequestError::CapacityTooSmall { asset, least });
+    }
     let mut channel = PaymentChannel::new(fixed, asset, capacity, 0);
     let id = channel.id;
     if draft.is_taken(id) {

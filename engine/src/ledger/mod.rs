@@ -164,6 +164,22 @@ impl Ledger {
         }
     }
 
+    /// True for an opening that a peer has asked for and that costs nobody anything to forget: this
+    /// node deposits nothing, has signed no more than the prefund state, and the chain has never
+    /// heard of the ledger.
+    ///
+    /// Should the same id come back later, then again without a deposit of ours, because its nonce
+    /// says so (`Deployment::ledger_nonce`): whatever outcome its two prefund states have, all that
+    /// is in the ledger until a higher turn is signed is the peer's own.
+    #[must_use]
+    pub fn is_void(&self) -> bool {
+        self.me == Side::Follower
+            && self.deposits[1].is_zero()
+            && self.signed_turn == TurnNumber::PREFUND
+            && self.onchain.is_blank()
+            && self.call == CallState::None
+    }
+
     /// The counterparty.
     #[must_use]
     pub fn peer(&self) -> Address {

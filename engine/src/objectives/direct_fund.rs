@@ -85,6 +85,12 @@ pub(crate) fn restore_deposit(draft: &mut Draft<'_>, id: ChannelId) {
 /// paid first, so each depositor gets its own.
 pub(crate) fn give_up(draft: &mut Draft<'_>, id: ChannelId, reason: DeclineReason) {
     let Some(ledger) = draft.ledger(id) else { return };
+    // Nothing is signed for an opening that is forgotten: a final state would have to be kept.
+    if ledger.is_void() {
+        let me = draft.me();
+        draft.decline(ObjectiveId::DirectFund(id), me, reason);
+        return draft.archive_ledger(id);
+    }
     let untouched = ledger.me == Side::Leader
         && ledger.prefund.iter().any(Option::is_none)
         && !ledger.agreed.leader.is_zero();

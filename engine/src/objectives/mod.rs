@@ -167,6 +167,21 @@ pub enum DeclineReason {
     /// The node's account cannot pay for enforcing one more channel.
     #[error("the node has too little coin in reserve to enforce one more channel")]
     GasReserve,
+    /// The payer has signed other terms for the same channel.
+    #[error("the payer has signed the channel with different terms")]
+    Equivocation,
+    /// The node does not know the token, and has nothing to gain by joining.
+    #[error("the node does not know the token")]
+    UnknownAsset,
+    /// The payment channel is smaller than what the node enforces.
+    #[error("the capacity is below the node's least")]
+    Capacity,
+    /// The channel could still be disputed when a ledger under it is settled.
+    #[error("the challenge duration is above that of a ledger channel on the path")]
+    ChallengeAboveLedger,
+    /// A ledger nonce does not fit the deposits, see `Deployment::ledger_nonce`.
+    #[error("the nonce does not fit the deposits")]
+    Nonce,
 }
 
 /// Why a channel is enforced on chain. Stored: append only.

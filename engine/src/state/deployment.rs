@@ -42,6 +42,32 @@ impl Deployment {
         (u64::from(self.tag()) << 32) | u64::from(random)
     }
 
+    /// A ledger nonce. Its last byte says whether the follower deposits.
+    ///
+    /// An opening in which the follower deposits nothing and which nobody funds is forgotten, or
+    /// strangers could fill the archive with them. Its prefund state is signed for good all the
+    /// same; with it the leader could take what the follower deposits in a later ledger of the same
+    /// id and other terms. So an id under which the follower deposits is never one of those that are
+    /// forgotten.
+    #[must_use]
+    pub fn ledger_nonce(&self, random: u32, follower_deposits: bool) -> u64 {
+        let last = random.to_be_bytes()[3];
+        let wanted = match (follower_deposits, last) {
+            (true, _) => Self::DEPOSITS,
+            (false, Self::DEPOSITS) => !Self::DEPOSITS,
+            (false, other) => other,
+        };
+        self.nonce((random & !0xff) | u32::from(wanted))
+    }
+
+    /// True when the nonce of a ledger says whether the follower deposits as it is.
+    #[must_use]
+    pub fn fits_deposit(nonce: u64, follower_deposits: bool) -> bool {
+        (nonce.to_be_bytes()[7] == Self::DEPOSITS) == follower_deposits
+    }
+
+    const DEPOSITS: u8 = 0xd0;
+
     /// True when the nonce carries this deployment's tag.
     #[must_use]
     pub fn owns(&self, nonce: u64) -> bool {
@@ -68,6 +94,18 @@ mod tests {
         words[30..32].copy_from_slice(&[0x7a, 0x69]);
         words[44..].fill(0xad);
         assert_eq!(deployment().tag().to_be_bytes(), keccak256(words)[..4]);
+    }
+
+    #[test]
+    fn a_ledger_nonce_says_whether_the_follower_deposits() {
+        for random in [0, 1, 0xd0, 0xabcd_efd0, u32::MAX] {
+            for deposits in [false, true] {
+                let nonce = deployment().ledger_nonce(random, deposits);
+                assert!(deployment().owns(nonce));
+                assert!(Deployment::fits_deposit(nonce, deposits));
+                assert!(!Deployment::fits_deposit(nonce, !deposits));
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Random;
+use crate::answers::Answer;
 use crate::chain::{BlockRef, ChainCall};
 use crate::crypto::{LocalSigner, Signer};
 use crate::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
@@ -233,11 +234,17 @@ fn every_kind_with(variant: u64, content: u64) -> Vec<Write> {
         Write::NextCall(CallId(content)),
         Write::Cursor(ChainCursor { recent: (0..=content % 64).map(block).collect() }),
         Write::Buried(payment.id, Some(Box::new(buried(payment.clone(), content)))),
+        Write::Answer(payment.id, Some(answer(payment.payer(), content))),
+        Write::Waiting(payment.payer(), Some(Timestamp(content))),
         Write::Tower(payment.payer(), Some(tower(content))),
         Write::Guard(payment.payer(), ledger.id, Some(Box::new(guarding(ledger.id, content)))),
         Write::Ledger(ledger.id, Some(Box::new(ledger))),
         Write::Payment(payment.id, Some(Box::new(payment))),
     ]
+}
+
+fn answer(to: Address, content: u64) -> Answer {
+    Answer { to, reason: DeclineReason::Busy, until: Timestamp(content) }
 }
 
 fn removals(variant: u64) -> Vec<Write> {
@@ -249,6 +256,8 @@ fn removals(variant: u64) -> Vec<Write> {
         Write::Message(to, id, _) => Some(Write::Message(to, id, None)),
         Write::Call(id, _) => Some(Write::Call(id, None)),
         Write::Buried(id, _) => Some(Write::Buried(id, None)),
+        Write::Answer(id, _) => Some(Write::Answer(id, None)),
+        Write::Waiting(peer, _) => Some(Write::Waiting(peer, None)),
         Write::Tower(tower, _) => Some(Write::Tower(tower, None)),
         Write::Guard(tower, id, _) => Some(Write::Guard(tower, id, None)),
         Write::NextCall(_)

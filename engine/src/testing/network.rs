@@ -177,6 +177,17 @@ impl Network {
         self.transmit(now, from, to);
     }
 
+    /// Stops delivering what waits, but for what is on its way.
+    pub fn drop_waiting(&mut self, from: Address, to: Address, up_to: MessageId) {
+        let Some(queue) = self.queues.get_mut(&(from, to)) else { return };
+        let flying = queue.flight.as_ref().map_or(0, |flight| flight.count);
+        let mut position = 0;
+        queue.waiting.retain(|(id, _)| {
+            position += 1;
+            position <= flying || *id > up_to
+        });
+    }
+
     /// Puts a frame on the wire that no queue knows of, as an adversary does.
     pub fn inject(&mut self, at: Timestamp, from: Address, to: Address, messages: Vec<Vec<u8>>) {
         let token = self.token();

@@ -141,6 +141,8 @@ impl Disk {
             Write::Message(_, _, content) => content.is_none(),
             Write::Call(_, content) => content.is_none(),
             Write::Buried(_, content) => content.is_none(),
+            Write::Answer(_, content) => content.is_none(),
+            Write::Waiting(_, content) => content.is_none(),
             Write::Tower(_, content) => content.is_none(),
             Write::Guard(_, _, content) => content.is_none(),
             Write::NextCall(_) | Write::Cursor(_) => false,

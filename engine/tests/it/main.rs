@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod adversaries;
+mod attacks;
 mod closing;
 mod crashes;
 mod dispute_seeds;
@@ -13,6 +14,7 @@ mod gaps;
 mod ledger;
 mod openings;
 mod payments;
+mod random_worlds;
 mod reorgs;
 mod requests;
 mod reserve;

@@ -182,6 +182,8 @@ const fn is_removal(write: &Write) -> bool {
         Write::Objective(_, row) => row.is_none(),
         Write::Message(_, _, row) => row.is_none(),
         Write::Call(_, row) => row.is_none(),
+        Write::Answer(_, row) => row.is_none(),
+        Write::Waiting(_, row) => row.is_none(),
         Write::Tower(_, row) => row.is_none(),
         Write::Guard(_, _, row) => row.is_none(),
         Write::NextCall(_)

@@ -310,12 +310,32 @@ pub struct PolicySection {
     pub max_guarantees: u32,
     /// Ledgers that are being opened.
     pub max_opening_ledgers: u32,
+    /// Ledgers that one peer has half open.
+    pub max_opening_ledgers_per_peer: u32,
     /// Payment channels that are being opened.
     pub max_funding_payments: u32,
+    /// Payment channels that are being opened over one ledger because its peer asks.
+    pub max_funding_payments_per_ledger: u32,
+    /// Least capacity of a payment channel, by asset.
+    pub min_capacity: Deposits,
+    /// Least capacity of a payment channel of the chain's coin, in percent of what enforcing costs.
+    pub min_capacity_percent: u32,
+    /// Refusals that are remembered.
+    pub max_answers: u32,
+    /// Refusals that are remembered for one peer with a ledger.
+    pub max_answers_per_peer: u32,
+    /// Refusals that are remembered for one peer without a ledger.
+    pub max_answers_per_stranger: u32,
     /// Messages that wait for one peer.
     pub max_backlog: u64,
+    /// Peers without a ledger for whom messages may wait.
+    pub max_strangers: u32,
+    /// Messages that may wait for one of them because others ask.
+    pub max_stranger_backlog: u64,
     /// Opening a ledger is given up after this time.
     pub ledger_funding_timeout_secs: u64,
+    /// Opening a ledger is given up after this time if nobody deposits.
+    pub ledger_deposit_timeout_secs: u64,
     /// Opening a payment channel is given up after this time.
     pub payment_funding_timeout_secs: u64,
     /// Closing is reported as not answered after this time.
@@ -362,9 +382,19 @@ impl Default for PolicySection {
             max_participants: count(policy.max_participants),
             max_guarantees: count(policy.max_guarantees),
             max_opening_ledgers: count(policy.max_opening_ledgers),
+            max_opening_ledgers_per_peer: count(policy.max_opening_ledgers_per_peer),
             max_funding_payments: count(policy.max_funding_payments),
+            max_funding_payments_per_ledger: count(policy.max_funding_payments_per_ledger),
+            min_capacity: Deposits(policy.min_capacity),
+            min_capacity_percent: policy.min_capacity_percent,
+            max_answers: count(policy.max_answers),
+            max_answers_per_peer: count(policy.max_answers_per_peer),
+            max_answers_per_stranger: count(policy.max_answers_per_stranger),
             max_backlog: policy.max_backlog,
+            max_strangers: count(policy.max_strangers),
+            max_stranger_backlog: policy.max_stranger_backlog,
             ledger_funding_timeout_secs: policy.ledger_funding_timeout.as_secs(),
+            ledger_deposit_timeout_secs: policy.ledger_deposit_timeout.as_secs(),
             payment_funding_timeout_secs: policy.payment_funding_timeout.as_secs(),
             closing_timeout_secs: policy.closing_timeout.as_secs(),
             withdrawal_delay_secs: policy.withdrawal_delay.as_secs(),
@@ -385,9 +415,19 @@ impl PolicySection {
             max_participants: count(self.max_participants),
             max_guarantees: count(self.max_guarantees),
             max_opening_ledgers: count(self.max_opening_ledgers),
+            max_opening_ledgers_per_peer: count(self.max_opening_ledgers_per_peer),
             max_funding_payments: count(self.max_funding_payments),
+            max_funding_payments_per_ledger: count(self.max_funding_payments_per_ledger),
+            min_capacity: self.min_capacity.0.clone(),
+            min_capacity_percent: self.min_capacity_percent,
+            max_answers: count(self.max_answers),
+            max_answers_per_peer: count(self.max_answers_per_peer),
+            max_answers_per_stranger: count(self.max_answers_per_stranger),
             max_backlog: self.max_backlog,
+            max_strangers: count(self.max_strangers),
+            max_stranger_backlog: self.max_stranger_backlog,
             ledger_funding_timeout: Duration::from_secs(self.ledger_funding_timeout_secs),
+            ledger_deposit_timeout: Duration::from_secs(self.ledger_deposit_timeout_secs),
             payment_funding_timeout: Duration::from_secs(self.payment_funding_timeout_secs),
             closing_timeout: Duration::from_secs(self.closing_timeout_secs),
             withdrawal_delay: Duration::from_secs(self.withdrawal_delay_secs),
@@ -420,6 +460,20 @@ impl PolicySection {
         }
         if self.max_participants < 2 {
             return Err(Fault::new("policy.max_participants", "must be 2 or more"));
+        }
+        for (key, value) in [
+            ("policy.max_opening_ledgers_per_peer", self.max_opening_ledgers_per_peer),
+            ("policy.max_funding_payments_per_ledger", self.max_funding_payments_per_ledger),
+            ("policy.max_answers", self.max_answers),
+        ] {
+            if value == 0 {
+                let reason = "must be more than zero: no peer could open anything";
+                return Err(Fault::new(key, reason));
+            }
+        }
+        if self.ledger_deposit_timeout_secs == 0 {
+            let reason = "must be more than zero: no peer could deposit in time";
+            return Err(Fault::new("policy.ledger_deposit_timeout_secs", reason));
         }
         if self.patience_secs == 0 {
             let reason = "must be more than zero: no peer could answer before its channel is \

@@ -285,15 +285,67 @@ pub const SETTINGS: &[Setting] = &[
         &["Ledger channels that peers may have half open."],
     ),
     setting(
+        "policy.max_opening_ledgers_per_peer",
+        Kind::Number,
+        &["Ledger channels that one peer may have half open."],
+    ),
+    setting(
         "policy.max_funding_payments",
         Kind::Number,
-        &["Payment channels that may be waiting for funds."],
+        &["Payment channels that may be waiting for funds; a quarter is kept for your own."],
+    ),
+    setting(
+        "policy.max_funding_payments_per_ledger",
+        Kind::Number,
+        &["Payment channels that one peer may have waiting for funds over one ledger channel."],
+    ),
+    setting(
+        "policy.min_capacity",
+        Kind::Deposits,
+        &[
+            "Least capacity of a payment channel, by asset, as in max_peer_deposit. What is smaller",
+            "is neither opened nor joined. The native coin has the next setting where it is not listed.",
+        ],
+    ),
+    setting(
+        "policy.min_capacity_percent",
+        Kind::Number,
+        &[
+            "Least capacity of a payment channel of the native coin, in percent of what enforcing one",
+            "costs at the present price of gas; 0 for none.",
+        ],
+    ),
+    setting("policy.max_answers", Kind::Number, &["Refusals that are remembered for two hours."]),
+    setting(
+        "policy.max_answers_per_peer",
+        Kind::Number,
+        &["Refusals that are remembered for one peer with a ledger channel."],
+    ),
+    setting(
+        "policy.max_answers_per_stranger",
+        Kind::Number,
+        &["Refusals that are remembered for one peer without a ledger channel."],
     ),
     setting("policy.max_backlog", Kind::Number, &["Messages that may wait for one peer."]),
+    setting(
+        "policy.max_strangers",
+        Kind::Number,
+        &["Peers without a ledger channel for whom messages may wait, for twice patience_secs."],
+    ),
+    setting(
+        "policy.max_stranger_backlog",
+        Kind::Number,
+        &["Messages that may wait for one of them because others ask for something."],
+    ),
     setting(
         "policy.ledger_funding_timeout_secs",
         Kind::Number,
         &["Opening a ledger channel is given up after this time."],
+    ),
+    setting(
+        "policy.ledger_deposit_timeout_secs",
+        Kind::Number,
+        &["A ledger channel that a peer opens is given up after this time if nobody deposits."],
     ),
     setting(
         "policy.payment_funding_timeout_secs",

@@ -222,6 +222,10 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         RequestError::AlreadyExiting(_) => (1_026, None, "already_exiting"),
         RequestError::NothingToEnforce(_) => (1_027, None, "nothing_to_enforce"),
         RequestError::GasReserve { .. } => (1_028, None, "gas_reserve"),
+        RequestError::ChallengeAboveLedger { .. } => {
+            (1_029, Some("challenge_duration"), "challenge_above_ledger")
+        }
+        RequestError::CapacityTooSmall { .. } => (1_030, Some("amount"), "capacity_too_small"),
         RequestError::UnknownTower(_) => (1_040, Some("tower"), "not_a_tower"),
         RequestError::TooManyTowers { .. } => (1_041, Some("tower"), "too_many_towers"),
     }

@@ -240,6 +240,11 @@ impl EventLoop {
         match command {
             Command::Send(peer, id, message) => self.enqueue(peer, [(id, message)]),
             Command::SendAll(peer, messages) => self.enqueue(peer, messages),
+            Command::Forget(peer, up_to) => {
+                if let Some(known) = self.peers.get_mut(&peer) {
+                    known.delivery.forget(up_to);
+                }
+            }
             Command::Settle(token, response) => self.settle(token, response),
             Command::Report(peer, weight) => self.report(peer, weight),
             Command::AddPeer(address) => self.add_peer(&address),

@@ -90,6 +90,14 @@ impl Delivery {
         true
     }
 
+    /// Drops what waits up to a message; what is in flight may arrive.
+    pub(crate) fn forget(&mut self, up_to: u64) {
+        let flying = self.in_flight();
+        let count =
+            self.waiting.iter().skip(flying).take_while(|queued| queued.id <= up_to).count();
+        drop(self.waiting.drain(flying..flying + count));
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
     }
@@ -316,6 +324,21 @@ mod tests {
         let refusal = delivery.handle_refusal(frame.attempt);
         assert_eq!(refusal, Some(Refusal { up_to: 3, count: 3 }));
         assert_eq!(ids(&delivery.next_frame(now).unwrap()), [4]);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_not_sent_unless_it_is_on_its_way() {
+        let now = Instant::now();
+        let mut delivery = filled(1..=2);
+        let frame = delivery.next_frame(now).unwrap();
+        for id in 3..=6 {
+            delivery.enqueue(id, message(id));
+        }
+        delivery.forget(4);
+        assert_eq!(delivery.handle_ack(frame.attempt), Some(2));
+        assert_eq!(ids(&delivery.next_frame(now).unwrap()), [5, 6]);
+        delivery.forget(6);
+        assert_eq!(delivery.queued(), 2);
     }
 
     #[test]

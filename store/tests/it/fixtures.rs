@@ -94,8 +94,11 @@ pub(crate) fn ledger() -> Ledger {
     let after = Pending { turn: TurnNumber(70_002), change: removal, ..pending.clone() };
     ledger.pending = vec![pending, after];
     ledger.signed_turn = TurnNumber(70_002);
-    ledger.closing =
-        Some(Closing { turn: TurnNumber(70_003), signatures: [None, Some(signature(8))] });
+    ledger.closing = Some(Closing {
+        turn: TurnNumber(70_003),
+        hash: B256::repeat_byte(0x7c),
+        signatures: [None, Some(signature(8))],
+    });
     ledger.call = CallState::InFlight(CallId(300));
     ledger
 }

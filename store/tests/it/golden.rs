@@ -13,11 +13,13 @@ use crate::rows::{archived_rows, live_rows};
 
 /// Every row of a store that holds [`live_rows`], [`archived_rows`] and one transaction:
 /// keyspace, key and record.
-const FORMAT_2: &str = include_str!("../fixtures/format_2.txt");
+const FORMAT_3: &str = include_str!("../fixtures/format_3.txt");
 
-const KEYSPACES: [&str; 12] = [
+const KEYSPACES: [&str; 15] = [
+    "answers",
     "archived_channels",
     "archived_objectives",
+    "buried",
     "calls",
     "guards",
     "ledgers",
@@ -28,6 +30,7 @@ const KEYSPACES: [&str; 12] = [
     "payments",
     "towers",
     "transactions",
+    "waiting",
 ];
 
 fn dump(folder: &Path) -> String {
@@ -48,7 +51,7 @@ fn dump(folder: &Path) -> String {
     })
 }
 
-/// A folder as a node wrote it whose format was 2.
+/// A folder as a node wrote it whose format was 3.
 fn restore(folder: &Path, text: &str) {
     drop(open(folder));
     with_database(folder, |database| {
@@ -70,17 +73,17 @@ fn rows_have_their_fixed_bytes() {
     store.transactions().put(300, &[1, 2, 3]).unwrap();
     drop(store);
     let found = dump(place.path());
-    if found != FORMAT_2 {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("format_2.txt");
+    if found != FORMAT_3 {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("format_3.txt");
         fs::write(&path, &found).unwrap();
         panic!("rows are encoded otherwise, see {}", path.display());
     }
 }
 
 #[test]
-fn a_folder_of_format_2_opens() {
+fn a_folder_of_format_3_opens() {
     let place = tempfile::tempdir().unwrap();
-    restore(place.path(), FORMAT_2);
+    restore(place.path(), FORMAT_3);
     let mut store = open(place.path());
     assert_eq!(load(&mut store), by_row(live_rows()));
     assert_eq!(store.transactions().load().unwrap(), [(300, vec![1, 2, 3])]);
@@ -95,26 +98,29 @@ fn a_folder_of_format_2_opens() {
 #[test]
 fn a_newer_format_is_refused() {
     let place = tempfile::tempdir().unwrap();
-    restore(place.path(), "meta 666f726d6174 00000003");
+    restore(place.path(), "meta 666f726d6174 00000004");
     let error = FjallStore::open(place.path(), &Config::default()).err().unwrap();
-    assert!(matches!(error, StoreError::NewerFormat { found: 3, known: 2, .. }), "{error}");
+    assert!(matches!(error, StoreError::NewerFormat { found: 4, known: 3, .. }), "{error}");
     assert!(error.to_string().contains("run the version that wrote it"), "{error}");
 }
 
 #[test]
 fn a_format_from_before_the_first_release_is_refused() {
     let place = tempfile::tempdir().unwrap();
-    restore(place.path(), "meta 666f726d6174 00000001");
-    let error = FjallStore::open(place.path(), &Config::default()).err().unwrap();
-    assert!(matches!(error, StoreError::UnreleasedFormat { .. }), "{error}");
-    assert!(error.to_string().contains("begin with a new folder"), "{error}");
+    for row in ["meta 666f726d6174 00000001", "meta 666f726d6174 00000002"] {
+        restore(place.path(), row);
+        let error = FjallStore::open(place.path(), &Config::default()).err().unwrap();
+        assert!(matches!(error, StoreError::UnreleasedFormat { .. }), "{error}");
+        assert!(error.to_string().contains("begin with a new folder"), "{error}");
+        fs::remove_dir_all(place.path()).unwrap();
+    }
 }
 
 #[test]
 fn a_format_that_never_was_is_refused() {
     let place = tempfile::tempdir().unwrap();
     for row in ["meta 666f726d6174 00000000", "meta 666f726d6174 0001"] {
-        restore(place.path(), "meta 666f726d6174 00000002");
+        restore(place.path(), "meta 666f726d6174 00000003");
         with_database(place.path(), |database| {
             let meta = database.keyspace("meta", KeyspaceCreateOptions::default).unwrap();
             meta.insert("format", hex::decode(row.rsplit(' ').next().unwrap()).unwrap()).unwrap();

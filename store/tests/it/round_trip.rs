@@ -70,6 +70,7 @@ impl Transport for Ports {
 
     /// A frame is acknowledged as soon as its turn is over, see [`Pair::deliver`].
     fn acknowledge(&mut self, _: FrameToken, _: Vec<Vec<u8>>) {}
+    fn forget(&mut self, _: Address, _: MessageId) {}
 
     fn report(&mut self, peer: Address, offence: Offence) {
         panic!("{peer} misbehaves: {offence:?}");

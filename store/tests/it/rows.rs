@@ -1,6 +1,7 @@
 //! Every kind of row, and every variant of what is stored in one: an enum whose variants change
 //! places would be read as something else.
 
+use engine::answers::Answer;
 use engine::chain::{ChainCall, ChainFact, Challenge, Reclaim, Urgency};
 use engine::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use engine::ledger::{
@@ -9,7 +10,7 @@ use engine::ledger::{
 use engine::objectives::{DeclineReason, ExitReason, Objective, ObjectiveStatus, WaitingFor};
 use engine::payment::{PaymentChannel, PaymentPhase};
 use engine::state::SupportedState;
-use engine::step::{ArchivedChannel, Paid, Write};
+use engine::step::{ArchivedChannel, Buried, Paid, Write};
 use engine::types::{
     Amount, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
     TurnNumber,
@@ -35,7 +36,7 @@ const WAITING: [WaitingFor; 13] = [
     WaitingFor::PaymentChannels,
 ];
 
-const REASONS: [DeclineReason; 17] = [
+const REASONS: [DeclineReason; 22] = [
     DeclineReason::TimedOut,
     DeclineReason::WrongDeployment,
     DeclineReason::ChallengeDuration,
@@ -53,6 +54,11 @@ const REASONS: [DeclineReason; 17] = [
     DeclineReason::Cancelled,
     DeclineReason::Disputed,
     DeclineReason::GasReserve,
+    DeclineReason::Equivocation,
+    DeclineReason::UnknownAsset,
+    DeclineReason::Capacity,
+    DeclineReason::ChallengeAboveLedger,
+    DeclineReason::Nonce,
 ];
 
 const EXITS: [ExitReason; 5] = [
@@ -80,6 +86,11 @@ pub(crate) fn live_rows() -> Vec<Write> {
         Write::Cursor(cursor()),
     ];
     rows.extend(guards());
+    let answer = Answer { to: peer(2), reason: DeclineReason::Nonce, until: Timestamp(307) };
+    rows.push(Write::Answer(channel(0x64), Some(answer)));
+    rows.push(Write::Waiting(peer(3), Some(Timestamp(309))));
+    let buried = Buried { channel: ArchivedChannel::Ledger(ledger()), until: BlockNumber(308) };
+    rows.push(Write::Buried(channel(0x65), Some(Box::new(buried))));
     let disputes = (302..).zip(disputes());
     rows.extend(disputes.map(|(id, call)| Write::Call(CallId(id), Some(call))));
     rows.extend(ledgers().into_iter().map(|row| Write::Ledger(row.id, Some(Box::new(row)))));
@@ -186,19 +197,26 @@ fn ledgers() -> Vec<Ledger> {
 }
 
 /// The engine keeps these fields to itself; a tuple of them has the same encoding.
+#[expect(clippy::field_reassign_with_default, reason = "one field of it is the engine's own")]
 fn onchain(mode: ChannelMode, recent: Vec<ChainFact>) -> OnChain {
-    let moves = vec![Move::Payout { initial: 7_u64.into(), paid: 6_u64.into() }, Move::Reclaim];
-    let status = OnChainStatus {
-        holdings: 5_u64.into(),
-        mode,
-        turn: TurnNumber(300),
-        challenged: Some(Box::new(ledger().final_state(TurnNumber(9)))),
-        paid_out: true,
-        moves,
-    };
+    let amounts = [1_u64, 2].map(Amount::from);
+    let moves = vec![
+        Move::Payout { initial: 7_u64.into(), paid: 6_u64.into(), amounts: None },
+        Move::Payout { initial: 7_u64.into(), paid: 3_u64.into(), amounts: Some(amounts.to_vec()) },
+        Move::Reclaim { which: None },
+        Move::Reclaim { which: Some((300, amounts)) },
+    ];
+    let mut status = OnChainStatus::default();
+    status.holdings = 5_u64.into();
+    status.mode = mode;
+    status.turn = TurnNumber(300);
+    status.registered = Some(Box::new(ledger().final_state(TurnNumber(9))));
+    status.paid_out = true;
+    status.forgotten = true;
+    status.moves = moves;
     let recent: Vec<_> = recent.into_iter().map(|fact| (BlockNumber(300), fact)).collect();
     let config = bincode::config::standard();
-    let bytes = bincode::serde::encode_to_vec((status, recent), config).unwrap();
+    let bytes = bincode::serde::encode_to_vec((status.clone(), recent, status), config).unwrap();
     bincode::serde::decode_from_slice(&bytes, config).unwrap().0
 }
 
@@ -215,12 +233,25 @@ fn facts() -> Vec<ChainFact> {
         ChainFact::ChallengeRegistered {
             finalizes_at: 300,
             proof: vec![supported.clone()],
-            candidate: Box::new(supported),
+            candidate: Box::new(supported.clone()),
         },
         ChainFact::ChallengeCleared { turn: TurnNumber(9) },
         ChainFact::Checkpointed { turn: TurnNumber(10) },
+        ChainFact::StateCheckpointed {
+            proof: vec![supported.clone()],
+            candidate: Box::new(supported.clone()),
+        },
+        ChainFact::StateConcluded { kept: true, candidate: Box::new(supported) },
         ChainFact::Concluded { finalizes_at: 300 },
+        ChainFact::GuaranteeReclaimed {
+            target: channel(3),
+            asset_index: 1,
+            index: 300,
+            to_left: amounts[0],
+            to_right: amounts[1],
+        },
         ChainFact::Reclaimed { asset_index: 1 },
+        ChainFact::AllocationsPaid { asset_index: 1, amounts: amounts.to_vec() },
     ]
 }
 

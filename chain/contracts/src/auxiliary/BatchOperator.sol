@@ -23,10 +23,7 @@ contract BatchOperator {
         uint256[] calldata amounts
     ) external payable virtual {
         _requireSum(channelIds, expectedHelds, amounts, msg.value);
-        MultiAssetHolder holder = adjudicator;
-        for (uint256 i = 0; i < channelIds.length; ++i) {
-            holder.deposit{value: amounts[i]}(address(0), channelIds[i], expectedHelds[i], amounts[i]);
-        }
+        adjudicator.depositBatch{value: msg.value}(address(0), channelIds, expectedHelds, amounts);
     }
 
     function deposit_batch_erc20(
@@ -42,9 +39,7 @@ contract BatchOperator {
         MultiAssetHolder holder = adjudicator;
         IERC20(asset).safeTransferFrom(msg.sender, address(this), totalAmount);
         IERC20(asset).safeApprove(address(holder), totalAmount);
-        for (uint256 i = 0; i < channelIds.length; ++i) {
-            holder.deposit(asset, channelIds[i], expectedHelds[i], amounts[i]);
-        }
+        holder.depositBatch(asset, channelIds, expectedHelds, amounts);
     }
 
     function _requireSum(
@@ -58,7 +53,10 @@ contract BatchOperator {
             'Array lengths must match'
         );
         for (uint256 i = 0; i < amounts.length; ++i) {
-            total -= amounts[i];
+            require(amounts[i] <= total, 'amounts must add up to the total');
+            unchecked {
+                total -= amounts[i];
+            }
         }
         require(total == 0, 'amounts must add up to the total');
     }

@@ -196,51 +196,91 @@ library Canonical {
         }
     }
 
-    /// @dev Checks an outcome, hashes it and makes a memory copy of it. The canonical encoding of these types is laid out
-    /// like the compiler's memory, except that it has relative offsets where memory has pointers; exchanging them is
-    /// all the decoding there is.
-    function load(ExitFormat.SingleAssetExit[] calldata outcome)
+    /// @dev Checks an outcome, copies it to memory and hashes it. The copy is the encoding itself, from the word before
+    /// `outcome` on; `outcome` is the place of its length. Whatever reads it follows its offsets, which stay inside.
+    function load(ExitFormat.SingleAssetExit[] calldata encoded)
         internal
         pure
-        returns (ExitFormat.SingleAssetExit[] memory loaded, bytes32 outcomeHash)
+        returns (uint256 outcome, uint256 size, bytes32 outcomeHash)
     {
         uint256 start;
         assembly ('memory-safe') {
-            start := sub(outcome.offset, 0x20)
+            start := sub(encoded.offset, 0x20)
         }
-        uint256 end = outcomeEnd(start);
+        (outcome, size) = _copy(start, outcomeEnd(start) - start);
+        outcomeHash = hash(outcome, size);
+    }
+
+    /// @dev The outcome of a signed state that must have been checked, as a copy in memory.
+    function loadOutcome(INitroTypes.SignedVariablePart calldata signed)
+        internal
+        pure
+        returns (uint256 outcome, uint256 size)
+    {
+        uint256 part;
+        uint256 behind;
         assembly ('memory-safe') {
-            // An array of `length` offsets behind `array` becomes one of pointers.
-            function point(array) -> heads, last {
-                heads := add(array, 0x20)
-                last := add(heads, shl(5, mload(array)))
-                for { let head := heads } lt(head, last) { head := add(head, 0x20) } {
-                    mstore(head, add(heads, mload(head)))
-                }
-            }
+            part := add(signed, 0x40)
+            behind := calldataload(add(part, 0x20))
+        }
+        return _copy(part + 0x80, behind - 0x80);
+    }
 
+    function _copy(uint256 start, uint256 length) private pure returns (uint256 outcome, uint256 size) {
+        assembly ('memory-safe') {
             let free := mload(0x40)
-            let size := sub(end, start)
             mstore(free, 0x20)
-            loaded := add(free, 0x20)
-            calldatacopy(loaded, start, size)
-            outcomeHash := keccak256(free, add(size, 0x20))
-            mstore(0x40, add(loaded, size))
+            outcome := add(free, 0x20)
+            calldatacopy(outcome, start, length)
+            size := add(length, 0x20)
+            mstore(0x40, add(free, size))
+        }
+    }
 
-            let head, last := point(loaded)
-            for {} lt(head, last) { head := add(head, 0x20) } {
-                let single := mload(head)
-                let metadata := add(single, 0x60)
-                mstore(add(single, 0x20), metadata)
-                mstore(add(metadata, 0x20), add(metadata, 0x40))
-                let allocations := add(single, mload(add(single, 0x40)))
-                mstore(add(single, 0x40), allocations)
-                let allocationHead, lastAllocation := point(allocations)
-                for {} lt(allocationHead, lastAllocation) { allocationHead := add(allocationHead, 0x20) } {
-                    let allocation := mload(allocationHead)
-                    mstore(add(allocation, 0x60), add(allocation, 0x80))
+    /// @dev The hash of an outcome in memory.
+    function hash(uint256 outcome, uint256 size) internal pure returns (bytes32 outcomeHash) {
+        assembly ('memory-safe') {
+            outcomeHash := keccak256(sub(outcome, 0x20), size)
+        }
+    }
+
+    /// @dev Closes the gaps that allocations leave in a copy when their heads are taken out, so that it is an encoding
+    /// again. Everything moves towards the start, in order, and never over what is still to be moved.
+    function compact(uint256 outcome) internal view returns (uint256 size) {
+        assembly ('memory-safe') {
+            // The identity precompile reads all of its input before it writes.
+            function move(to, from, length) {
+                if iszero(eq(to, from)) {
+                    if iszero(staticcall(gas(), 4, from, length, to, length)) { revert(0, 0) }
                 }
             }
+
+            let heads := add(outcome, 0x20)
+            let to := add(heads, shl(5, mload(outcome)))
+            for {
+                let head := heads
+                let last := to
+            } lt(head, last) { head := add(head, 0x20) } {
+                let single := add(heads, mload(head))
+                mstore(head, sub(to, heads))
+                let length := mload(add(single, 0x40))
+                let oldHeads := add(add(single, length), 0x20)
+                let headsSize := shl(5, mload(sub(oldHeads, 0x20)))
+                move(to, single, add(add(length, 0x20), headsSize))
+                let newHeads := add(add(to, length), 0x20)
+                to := add(newHeads, headsSize)
+                for {
+                    let allocationHead := newHeads
+                    let lastAllocation := to
+                } lt(allocationHead, lastAllocation) { allocationHead := add(allocationHead, 0x20) } {
+                    let allocation := add(oldHeads, mload(allocationHead))
+                    mstore(allocationHead, sub(to, newHeads))
+                    length := add(0xa0, and(add(mload(add(allocation, 0x80)), 31), not(31)))
+                    move(to, allocation, length)
+                    to := add(to, length)
+                }
+            }
+            size := sub(to, sub(outcome, 0x20))
         }
     }
 }

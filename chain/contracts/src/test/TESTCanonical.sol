@@ -35,8 +35,21 @@ contract TESTCanonical is INitroTypes {
         pure
         returns (bytes32 fast, bytes32 plain, ExitFormat.SingleAssetExit[] memory loaded)
     {
-        (loaded, fast) = Canonical.load(outcome);
+        uint256 copy;
+        uint256 size;
+        (copy, size, fast) = Canonical.load(outcome);
         plain = NitroUtils.hashOutcome(outcome);
+        loaded = _decode(copy, size);
+    }
+
+    function _decode(uint256 copy, uint256 size) private pure returns (ExitFormat.SingleAssetExit[] memory) {
+        bytes memory encoded = new bytes(size);
+        for (uint256 i = 0; i < size; i += 32) {
+            assembly ('memory-safe') {
+                mstore(add(add(encoded, 0x20), i), mload(add(sub(copy, 0x20), i)))
+            }
+        }
+        return abi.decode(encoded, (ExitFormat.SingleAssetExit[]));
     }
 
     /// @dev The position behind the states, counted from the first byte of the arguments.

@@ -14,11 +14,11 @@ contract TESTForceMove is ForceMove {
         if (channelData.finalizesAt == 0) {
             require(channelData.stateHash == 0 && channelData.outcomeHash == 0, 'Invalid open channel');
         }
-        statusOf[channelId] = _generateStatus(channelData);
+        _status[channelId] = uint256(_generateStatus(channelData));
     }
 
     function setStatus(bytes32 channelId, bytes32 f) public {
-        statusOf[channelId] = f;
+        _status[channelId] = uint256(f);
     }
 
     function generateStatus(ChannelData memory channelData) public pure returns (bytes32 newStatus) {
@@ -30,6 +30,6 @@ contract TESTForceMove is ForceMove {
     }
 
     function requireChannelOpen(bytes32 channelId) public view {
-        require(_mode(channelId) == ChannelMode.Open, 'Channel not open.');
+        require(_modeOf(_status[channelId]) == ChannelMode.Open, 'Channel not open.');
     }
 }

@@ -82,9 +82,14 @@ contract Handler is NitroTest {
         }
     }
 
+    /// @dev Flags are not shown, but stored: a closed channel is final still, though there is nothing to be paid.
     function isFinalized(bytes32 id) private view returns (bool) {
-        (, uint48 finalizesAt,) = adjudicator.unpackStatus(id);
+        uint256 finalizesAt = (uint256(stored(id)) >> 160) % 2 ** 44;
         return finalizesAt != 0 && finalizesAt <= block.timestamp;
+    }
+
+    function isPayable(bytes32 id) private view returns (bool) {
+        return isFinalized(id) && adjudicator.statusOf(id) != 0;
     }
 
     function draw(uint256 seed, uint256 below) private returns (uint256) {
@@ -188,7 +193,7 @@ contract Handler is NitroTest {
 
     function transfer(uint256 channel, uint256 seed) external watched(Kind.Payout) {
         channel %= CHANNELS;
-        if (!isFinalized(channels[channel])) return;
+        if (!isPayable(channels[channel])) return;
         bytes memory encoded = outcomes[channel];
         ExitFormat.SingleAssetExit[] memory outcome = abi.decode(encoded, (ExitFormat.SingleAssetExit[]));
         uint256 asset = draw(seed, outcome.length);
@@ -202,7 +207,7 @@ contract Handler is NitroTest {
     /// @dev With the guarantee, when there is one and its target is done.
     function settle(uint256 channel) external watched(Kind.Payout) {
         channel %= CHANNELS;
-        if (!isFinalized(channels[channel])) return;
+        if (!isPayable(channels[channel])) return;
         ExitFormat.SingleAssetExit[] memory outcome =
             abi.decode(outcomes[channel], (ExitFormat.SingleAssetExit[]));
         ExitFormat.SingleAssetExit[] memory reclaimed =

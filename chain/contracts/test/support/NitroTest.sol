@@ -235,6 +235,11 @@ abstract contract NitroTest is Check, INitroTypes {
         vm.store(address(adjudicator), keccak256(abi.encode(channelId, 0)), status);
     }
 
+    /// @dev The word as it is stored, with the flags that the getter does not show.
+    function stored(bytes32 channelId) internal view returns (bytes32) {
+        return vm.load(address(adjudicator), keccak256(abi.encode(channelId, 0)));
+    }
+
     function setHoldings(address asset, bytes32 channelId, uint256 amount) internal {
         bytes32 inner = keccak256(abi.encode(asset, 1));
         vm.store(address(adjudicator), keccak256(abi.encode(channelId, inner)), bytes32(amount));

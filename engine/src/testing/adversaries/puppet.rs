@@ -85,6 +85,9 @@ impl Puppet {
     ) -> Ledger {
         let fixed = self.ledger_part(world, follower);
         let (leader, theirs): (Amount, Amount) = (mine.into(), theirs.into());
+        let random = u32::try_from(fixed.nonce & u64::from(u32::MAX)).expect("32 bits");
+        let nonce = DEPLOYMENT.ledger_nonce(random, !theirs.is_zero());
+        let fixed = FixedPart { nonce, ..fixed };
         let asset = Asset::NATIVE;
         let ledger = Ledger::new(fixed.clone(), asset, Side::Leader, leader, theirs);
         let seal = self.seal(ledger.prefund_hash());

@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use crate::effect::Update;
-use crate::payment::Role;
+use crate::payment::{End, Role};
+use crate::step::ArchivedChannel;
 use crate::testing::fixtures::{self, TOKEN};
 use crate::testing::world::{Party, World};
 use crate::types::{Amount, Asset, ChannelId};
@@ -49,6 +50,34 @@ impl Dues {
             *sum = sum.checked_add(more).expect("less than 2^256 of anything");
         }
         due.saturating_sub(paid)
+    }
+}
+
+impl Dues {
+    /// What makes up the due of a party, for a reader: each channel with its best voucher, what
+    /// was told, and how it ended as far as its node knows.
+    pub(super) fn describe(&self, world: &World, party: Party, asset: Asset) -> String {
+        let mut text = String::new();
+        for (id, role, of, total) in world.vouchers(party) {
+            let told = self.received[party.0].get(&id).copied().unwrap_or_default();
+            if of != asset || (total.is_zero() && told.is_zero()) {
+                continue;
+            }
+            let ended = match world.archived(party, id) {
+                Some(ArchivedChannel::Payment(channel, _)) => {
+                    let time = world.chain().head().timestamp;
+                    let end = match channel.end(time) {
+                        End::Resolved(resolution) => format!("resolved {}", resolution.paid),
+                        End::Agreed(paid) => format!("agreed {paid}"),
+                        other => format!("{other:?}"),
+                    };
+                    format!("{:?} {end}", channel.phase)
+                }
+                _ => "still there".to_owned(),
+            };
+            text += &format!("  {id:?} {role:?} voucher {total} told {told}: {ended}\n");
+        }
+        text
     }
 }
 

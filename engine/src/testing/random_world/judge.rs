@@ -102,9 +102,10 @@ impl RandomWorld {
                 (due::has(&self.world, party, asset), self.dues.of(&self.world, party, asset));
             assert!(
                 has >= due,
-                "{} ends with {has} of {due} {}\n{}",
+                "{} ends with {has} of {due} {}\n{}{}",
                 self.world.name(party),
                 if asset.is_native() { "coins" } else { "tokens" },
+                self.dues.describe(&self.world, party, asset),
                 self.world.describe()
             );
         }

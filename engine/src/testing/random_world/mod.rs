@@ -26,7 +26,9 @@ pub use scope::Scope;
 use stranger::Stranger;
 pub use tally::Tally;
 
+use super::properties::WorthCounted;
 use super::world::{Climate, Party, Setup, World};
+use crate::types::Timestamp;
 
 /// Nodes of a plain world, around a circle.
 const NAMES: [&str; 4] = ["alice", "irene", "ivan", "bob"];
@@ -45,6 +47,11 @@ pub struct RandomWorld {
     tally: Tally,
     dues: Dues,
     stranger: Stranger,
+    /// When gas is cheap again, and when it may be dear next.
+    spike_until: Option<Timestamp>,
+    next_spike: Timestamp,
+    /// When each node may be off for long next.
+    next_off: Vec<Timestamp>,
 }
 
 impl RandomWorld {
@@ -61,10 +68,21 @@ impl RandomWorld {
         // Judged at the end, more strictly than a world judges itself.
         world.forbid_blame();
         world.leave_unfinished();
-        world.judge_worth_late();
+        let plain = scope == Scope::PLAIN;
+        world.count_worth(if plain { WorthCounted::InPeace } else { WorthCounted::AtTheEnd });
         let stranger = Stranger::arrive(&mut world);
         let dues = Dues::new(world.parties().count());
-        Self { world, scope, tally: Tally::default(), dues, stranger }
+        let (now, count) = (world.now(), world.parties().count());
+        Self {
+            world,
+            scope,
+            tally: Tally::default(),
+            dues,
+            stranger,
+            spike_until: None,
+            next_spike: now,
+            next_off: vec![now; count],
+        }
     }
 
     /// Lets chance rule for so many steps.
@@ -79,6 +97,7 @@ impl RandomWorld {
                 self.world.step();
             }
             self.take_note();
+            self.end_spike_in_time();
         }
     }
 

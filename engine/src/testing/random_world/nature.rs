@@ -15,6 +15,11 @@ const LONGEST_DOWNTIME: u64 = 1_200;
 /// Longest time that simply passes, in seconds.
 const LONGEST_PAUSE: u64 = 2_400;
 
+/// How long gas is dear at most, and how long it is cheap again at least, in seconds: there is
+/// time within every challenge to do what is worth it.
+const LONGEST_SPIKE: u64 = 600;
+const SHORTEST_CALM: u64 = 2_400;
+
 /// Deepest reorganisation: more than the confirmations that nodes wait for.
 const DEEPEST_REORG: u64 = 12;
 
@@ -38,9 +43,13 @@ impl RandomWorld {
             return;
         }
         self.tally.count("silences");
+        let now = self.world.now();
         match self.world.random().below(2) {
+            // Who was off just now is on for as long.
+            0 if self.next_off[party.0] > now => {}
             0 => {
                 let downtime = self.world.random().between(60, LONGEST_DOWNTIME);
+                self.next_off[party.0] = now.after(Duration::from_secs(2 * downtime));
                 self.world.switch_off(party, Duration::from_secs(downtime));
             }
             _ => self.world.silence(party),
@@ -57,6 +66,7 @@ impl RandomWorld {
         if !self.scope.silence {
             return;
         }
+        self.end_spike();
         let seconds = match self.world.random().below(4) {
             0 => self.world.random().below(LONGEST_PAUSE),
             _ => self.world.random().below(90),
@@ -64,15 +74,35 @@ impl RandomWorld {
         self.world.run_for(Duration::from_secs(seconds));
     }
 
-    /// Enforcing is dear for a while, or cheap again; never more than the account has.
+    /// Enforcing is dear for a while; never more than the account has.
     pub(super) fn change_gas_price(&mut self) {
-        if !self.scope.gas {
+        let now = self.world.now();
+        if !self.scope.gas || now < self.next_spike {
             return;
         }
-        let dear = self.world.random().chance(40);
-        // The dearest makes enforcing a payment channel cost some hundred units of the coin.
-        let price: Amount = if dear { 1_u64.into() } else { Amount::ZERO };
-        self.tally.add("gas spikes", u64::from(dear));
+        self.tally.count("gas spikes");
+        let length = Duration::from_secs(self.world.random().between(30, LONGEST_SPIKE));
+        self.spike_until = Some(now.after(length));
+        self.next_spike = now.after(length + Duration::from_secs(SHORTEST_CALM));
+        // With amounts of a few hundred, nothing is worth a transaction.
+        self.report_gas(1_u64.into());
+    }
+
+    /// Gas is cheap again, when it was dear for long enough.
+    pub(super) fn end_spike_in_time(&mut self) {
+        if self.spike_until.is_some_and(|end| end <= self.world.now()) {
+            self.end_spike();
+        }
+    }
+
+    /// Gas is cheap again.
+    pub(super) fn end_spike(&mut self) {
+        if self.spike_until.take().is_some() {
+            self.report_gas(Amount::ZERO);
+        }
+    }
+
+    fn report_gas(&mut self, price: Amount) {
         let balance = Some(Amount::from(u64::MAX));
         for party in self.world.parties() {
             self.world.report_gas(party, GasReport { balance, price });

@@ -22,6 +22,7 @@ impl RandomWorld {
             return;
         }
         self.tally.count("rehearsals");
+        self.end_spike();
         // What is told on the way into the copy counts there.
         self.take_note();
         let mut copy = self.world.fork(party);
@@ -53,9 +54,10 @@ impl RandomWorld {
             let (has, due) = (due::has(&copy, party, asset), dues.of(&copy, party, asset));
             assert!(
                 has >= due,
-                "{} left alone ends with {has} of {due} {}\n{}\nbefore:\n{}",
+                "{} left alone ends with {has} of {due} {}\n{}{}\nbefore:\n{}",
                 copy.name(party),
                 if asset.is_native() { "coins" } else { "tokens" },
+                dues.describe(&copy, party, asset),
                 copy.describe(),
                 self.world.describe()
             );

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use super::{RandomWorld, Scope};
-use crate::chain::GasReport;
 use crate::input::Request;
 use crate::testing::chain::ChainRules;
 use crate::testing::network::Weather;
 use crate::testing::world::Party;
-use crate::types::Amount;
 
 /// Time for what is under way, before anything is asked for.
 const REST: Duration = Duration::from_secs(2 * 3_600);
@@ -85,11 +83,8 @@ impl RandomWorld {
         }
         let calm = ChainRules { reorgs: 0, failures: 0, ..ChainRules::ROUGH };
         self.world.set_chain_rules(calm);
-        let cheap = GasReport { balance: Some(u64::MAX.into()), price: Amount::ZERO };
-        for party in self.world.parties() {
-            self.world.unsilence(party);
-            self.world.report_gas(party, cheap);
-        }
+        self.end_spike();
+        self.heal();
         if self.scope.villains == 0 {
             return Ending::Repent;
         }

@@ -28,7 +28,7 @@ impl World {
             may_be_unfinished: true,
             may_misbehave: true,
             forbids_blame: self.forbids_blame,
-            watched: None,
+            watched: self.watched.clone(),
             malformed: 0,
             rehearsed: Rehearsed::default(),
             puppets: BTreeMap::new(),

@@ -25,7 +25,7 @@ use super::adversaries::Ring;
 use super::chain::{ChainRules, ContractCall, FakeChain, Orphans};
 use super::fixtures;
 use super::network::{Arrival, Incoming, Network, Weather};
-use super::properties;
+use super::properties::{self, WorthCounted};
 use super::safe_exit::{self, Rehearsed};
 use super::store::MemStore;
 use crate::apply::{Due, State};
@@ -268,9 +268,9 @@ impl World {
         self.forbids_blame = true;
     }
 
-    /// What disputes bring is judged by the test, when they are over.
-    pub(super) fn judge_worth_late(&mut self) {
-        self.nodes.iter_mut().for_each(|node| node.memory.be_patient());
+    /// Decides when the worth of nodes is counted from now on.
+    pub(super) fn count_worth(&mut self, when: WorthCounted) {
+        self.nodes.iter_mut().for_each(|node| node.memory.count_worth(when));
     }
 
     /// An address that the test plays itself: it takes and acknowledges everything.
@@ -585,6 +585,7 @@ impl World {
                     self.sent += 1;
                     self.network.send(self.now, from, to, id, message);
                 }
+                Out::Forget(to, up_to) => self.network.drop_waiting(from, to, up_to),
                 Out::Submit(id, call) => {
                     if let Some(receipt) = self.chain.submit(from, id, call) {
                         self.put(party, Input::Settled(id, receipt));

@@ -27,6 +27,7 @@ pub(crate) enum Out {
     Commit,
     Send(Address, MessageId, Vec<u8>),
     Submit(CallId, ChainCall),
+    Forget(Address, MessageId),
     Ack(FrameToken, Vec<Vec<u8>>),
     Reply(RequestId, Result<Response, RequestError>),
     Notify(Update),
@@ -50,6 +51,10 @@ impl Trace {
 impl Transport for Trace {
     fn send(&mut self, to: Address, id: MessageId, message: Vec<u8>) {
         self.push(Out::Send(to, id, message));
+    }
+
+    fn forget(&mut self, to: Address, up_to: MessageId) {
+        self.push(Out::Forget(to, up_to));
     }
 
     fn acknowledge(&mut self, token: FrameToken, answers: Vec<Vec<u8>>) {

@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use engine::crypto::Signer;
 use engine::ledger::{Ledger, Side};
 use engine::objectives::DeclineReason;
 use engine::payment::PaymentChannel;
+use engine::policy::Policy;
 use engine::state::FixedPart;
 use engine::step::Write;
 use engine::testing::adversaries::Puppet;
-use engine::testing::{Party, World};
+use engine::testing::{Party, Setup, World, fixtures};
 use engine::types::{Address, Amount, Asset, B256, ObjectiveId};
 use engine::wire::{Message, Seal};
 
@@ -110,4 +112,48 @@ fn who_asks_hears_the_answer_in_any_weather() {
         world.run_until_quiet();
         assert!(world.payment(alice, id).is_none(), "{}", world.describe());
     }
+}
+
+/// With a ledger, somebody can have payment channels whose far participants do not exist. What waits
+/// for those is bounded, and forgotten.
+#[test]
+fn messages_for_far_participants_who_do_not_exist_are_bounded_and_expire() {
+    let policy = Policy { max_strangers: 20, ..fixtures::policy() };
+    let mut world = Setup::new(1).node("bob", policy).build();
+    world.leave_unfinished();
+    let mut mallory = Puppet::new(&mut world, "mallory");
+    let ledger = mallory.lead_ledger(&mut world, BOB, 100, 0);
+    let payer = fixtures::key("payer");
+    let mut joined = 0;
+    for number in 0..20 {
+        let others = (0..7).map(|index| nobody(number * 7 + index));
+        let participants: Vec<Address> = [payer.address()]
+            .into_iter()
+            .chain(others)
+            .chain([mallory.address(), world.address(BOB)])
+            .collect();
+        let fixed = FixedPart { participants, ..mallory.payment(&mut world, &[BOB], 1).fixed };
+        let channel = PaymentChannel::new(fixed, Asset::NATIVE, 1_u64.into(), 0);
+        let hash = channel.prefund_hash();
+        let (payer, seal) = (Seal::sign(hash, &payer), mallory.seal(hash));
+        let (fixed, asset, capacity) = (channel.fixed, channel.asset, channel.capacity);
+        let open = Message::OpenPayment { fixed, asset, capacity, payer, seal };
+        world.inject(mallory.address(), BOB, &open);
+        world.run_for(Duration::from_secs(1));
+        joined += usize::from(world.payment(BOB, channel.id).is_some());
+    }
+    assert_eq!(joined, 2, "each names seven nobodies, and one is the same payer");
+    let waiting = |world: &World| {
+        let rows = world.store(BOB).rows();
+        rows.iter()
+            .filter(|row| match row {
+                Write::Message(to, ..) | Write::Waiting(to, _) => *to != mallory.address(),
+                _ => false,
+            })
+            .count()
+    };
+    assert!(waiting(&world) > 0);
+    world.run_for(Duration::from_secs(3 * 86_400));
+    assert_eq!(waiting(&world), 0, "{}", world.describe());
+    assert!(world.has_open_ledger(BOB, ledger.id));
 }

@@ -1,0 +1,82 @@
+//! How much of what is bounded is in use, counted as rows are applied: never by looking through all
+//! channels. What others can have for nothing is counted apart from what the owner asked for, and
+//! what costs gas to enforce apart from what does not.
+
+use std::collections::BTreeMap;
+
+use crate::ledger::{Ledger, LedgerPhase, Side};
+use crate::payment::{PaymentChannel, PaymentPhase, Role};
+use crate::types::ChannelId;
+
+/// Counters over channels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Quotas {
+    /// Ledgers that peers asked for and that are not open.
+    pub(crate) opening: usize,
+    /// Payment channels that peers asked for and that wait for funds.
+    pub(crate) funding: usize,
+    /// The same by the ledger over which they were asked for.
+    funding_over: BTreeMap<ChannelId, usize>,
+    /// Payment channels that the owner asked for and that wait for funds.
+    pub(crate) own_funding: usize,
+    /// Ledgers that would cost gas to enforce: there is money in them, or ours may be on its way.
+    pub(crate) at_stake: usize,
+    /// Guarantees in all ledgers.
+    pub(crate) guarantees: usize,
+}
+
+impl Quotas {
+    pub(crate) fn add_ledger(&mut self, ledger: &Ledger) {
+        self.count_ledger(ledger, usize::saturating_add);
+    }
+
+    pub(crate) fn remove_ledger(&mut self, ledger: &Ledger) {
+        self.count_ledger(ledger, usize::saturating_sub);
+    }
+
+    pub(crate) fn add_payment(&mut self, channel: &PaymentChannel) {
+        self.count_payment(channel, usize::saturating_add);
+    }
+
+    pub(crate) fn remove_payment(&mut self, channel: &PaymentChannel) {
+        self.count_payment(channel, usize::saturating_sub);
+    }
+
+    /// Payment channels that wait for funds and were asked for over a ledger.
+    pub(crate) fn funding_over(&self, hop: ChannelId) -> usize {
+        self.funding_over.get(&hop).copied().unwrap_or_default()
+    }
+
+    fn count_ledger(&mut self, ledger: &Ledger, count: fn(usize, usize) -> usize) {
+        if ledger.phase == LedgerPhase::Opening && ledger.me == Side::Follower {
+            self.opening = count(self.opening, 1);
+        }
+        if is_at_stake(ledger) {
+            self.at_stake = count(self.at_stake, 1);
+        }
+        self.guarantees = count(self.guarantees, ledger.agreed.guarantees.len());
+    }
+
+    fn count_payment(&mut self, channel: &PaymentChannel, count: fn(usize, usize) -> usize) {
+        if channel.phase != PaymentPhase::Funding {
+            return;
+        }
+        if channel.role() == Role::Payer {
+            self.own_funding = count(self.own_funding, 1);
+            return;
+        }
+        self.funding = count(self.funding, 1);
+        if let Some(hop) = channel.left {
+            let over = self.funding_over.entry(hop).or_default();
+            *over = count(*over, 1);
+            if *over == 0 {
+                self.funding_over.remove(&hop);
+            }
+        }
+    }
+}
+
+/// An opening that a peer has asked for costs nothing until somebody has deposited.
+fn is_at_stake(ledger: &Ledger) -> bool {
+    ledger.phase != LedgerPhase::Opening || ledger.me == Side::Leader || !ledger.onchain.is_blank()
+}

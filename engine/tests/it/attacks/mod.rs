@@ -1,0 +1,11 @@
+//! What attackers tried, one file per kind; each test names the point of the issue that it stands
+//! for. Whoever keeps to the rules ends with what it is owed, played to the end on the chain.
+
+mod answers;
+mod closes;
+mod gas;
+mod hostages;
+mod relay;
+mod reorgs;
+mod stage;
+mod vouchers;
