@@ -53,6 +53,9 @@ struct Options {
     /// Villains and strangers try to take, freeze and block money.
     #[arg(long, conflicts_with = "cheat")]
     attack: bool,
+    /// One scene of the attack: freeze, theft, hostage, reclaims or heavy.
+    #[arg(long, requires = "attack")]
+    only: Option<String>,
 }
 
 fn step(text: &str) {

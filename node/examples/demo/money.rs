@@ -132,7 +132,6 @@ impl<'a> Books<'a> {
                 ensure!(tx.chain_id().is_some(), "a transaction without replay protection");
                 all.push(Sent {
                     name: name_of(tx.input()),
-                    block: number,
                     gas: receipt.gas_used,
                     price: receipt.effective_gas_price,
                     ok: receipt.status(),
@@ -164,7 +163,6 @@ impl<'a> Books<'a> {
 /// A transaction that was mined.
 pub(crate) struct Sent {
     pub(crate) name: &'static str,
-    pub(crate) block: u64,
     gas: u64,
     price: u128,
     pub(crate) ok: bool,

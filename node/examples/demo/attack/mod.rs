@@ -45,13 +45,27 @@ pub(crate) async fn play(options: &Options) -> Result<()> {
     for (asset, called) in [(Asset::NATIVE, "coin"), (token, "token")] {
         let ground =
             Ground { options, deployment: deployment.clone(), court: &court, token, asset, called };
-        freeze::play(&ground).await?;
-        theft::play(&ground).await?;
-        hostage::play(&ground).await?;
-        reclaims::play(&ground).await?;
-        heavy::play(&ground).await?;
+        if wanted(options, "freeze") {
+            freeze::play(&ground).await?;
+        }
+        if wanted(options, "theft") {
+            theft::play(&ground).await?;
+        }
+        if wanted(options, "hostage") {
+            hostage::play(&ground).await?;
+        }
+        if wanted(options, "reclaims") {
+            reclaims::play(&ground).await?;
+        }
+        if wanted(options, "heavy") {
+            heavy::play(&ground).await?;
+        }
     }
     Ok(())
+}
+
+fn wanted(options: &Options, scene: &str) -> bool {
+    options.only.as_deref().is_none_or(|only| only == scene)
 }
 
 /// Where a scene takes place.
