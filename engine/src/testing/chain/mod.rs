@@ -282,6 +282,7 @@ impl FakeChain {
             settled: self.settled.clone(),
             last_block: self.last_block,
             forks: self.forks + 1,
+            max_reclaims: self.max_reclaims,
         }
     }
 
