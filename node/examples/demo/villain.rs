@@ -128,7 +128,9 @@ impl Attempt<'_> {
             let block = receipt.block_number.context("it is mined")?;
             let again = stranger.court.chain.rpc.call(request).block(block.into()).await;
             let reason = again.err().map_or_else(|| "no reason".into(), |error| error.to_string());
-            format!("reverted, {}", reason.rsplit("reverted: ").next().unwrap_or(&reason))
+            let reason = reason.rsplit("reverted: ").next().unwrap_or_default();
+            let reason = reason.split(", data: ").next().unwrap_or_default();
+            format!("reverted, \"{reason}\"")
         };
         println!("  {:<12} {what}: {end}", stranger.name);
         Ok(receipt.status())

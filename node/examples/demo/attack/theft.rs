@@ -44,9 +44,9 @@ pub(super) async fn play(ground: &Ground<'_>) -> Result<()> {
     let settle = calls::settle(&own, guarantee(ledger)?, &end);
     bob.hand.attempt("settles the right ledger with it", settle).await?;
 
-    step("They empty the payment channel, and Alice begins it anew");
-    alice.hand.deposit("pays the same into the channel", asset, id, paid).await?;
-    alice.hand.attempt("pays the channel out, to Bob", calls::transfer_all(&end)).await?;
+    step("They fill the payment channel, empty it, and Alice begins it anew");
+    alice.hand.deposit("pays the capacity into the channel", asset, id, ground.capacity()).await?;
+    alice.hand.attempt("pays all of it out, to both", calls::transfer_all(&end)).await?;
     // Bob's challenge has told everybody what everybody had signed at first.
     let opening = shown.proof.first().context("the opening supports a redemption")?.clone();
     let forgotten = Final::by(id, &opening.state);
