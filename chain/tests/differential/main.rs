@@ -13,6 +13,7 @@ mod calls;
 mod decode;
 mod encode;
 mod evm;
+mod gas;
 mod generate;
 mod hashes;
 mod observer;
