@@ -100,6 +100,15 @@ impl Memory {
         self.payments.iter().map(|(id, known)| (*id, known.role, known.asset, known.paid))
     }
 
+    /// Ledgers of an asset that the node ever had: what it put in, and what it had there last.
+    pub(crate) fn ledgers(
+        &self,
+        asset: Asset,
+    ) -> impl Iterator<Item = (ChannelId, Amount, Amount)> + use<'_> {
+        let all = self.ledgers.iter().filter(move |(_, known)| known.asset == asset);
+        all.map(|(id, known)| (*id, known.deposit, known.balance))
+    }
+
     fn sign(&mut self, me: Address, channel: ChannelId, turn: TurnNumber, seal: &Seal) {
         assert!(seal.proves(seal.hash, me), "a node sends its own signature: {channel:?} {turn}");
         let known = *self.signed.entry((channel, turn)).or_insert(seal.hash);

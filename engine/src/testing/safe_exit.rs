@@ -54,7 +54,9 @@ fn rehearse(
 ) {
     let own = ledger.challenge(signer).expect("a usable ledger has a state that both signed");
     let (mut owed, mut end) = (ledger.agreed.of(ledger.me), ledger.fixed.challenge_duration);
+    let urgency = Urgency::default();
     let (mut challenges, mut reclaims) = (vec![own.clone()], Vec::new());
+    let mut calls = Vec::new();
     let outcome = own.candidate.state.outcome.clone();
     let allocations = outcome.0.iter().flat_map(|exit| &exit.allocations);
     for (position, lock) in (0_u64..).zip(allocations) {
@@ -63,23 +65,35 @@ fn rehearse(
         }
         let id = ChannelId(lock.destination.0);
         let channel = state.payments.get(&id).expect("what is guaranteed is known");
+        let left = ledger.agreed.guarantees.get(&id).is_some_and(|lock| lock.left == ledger.me);
+        let index = position - reclaims.len() as u64;
+        // What everyone has signed is concluded, and needs no challenge.
+        if let Some(conclusion) = channel.conclusion(urgency)
+            && let ChainCall::Conclude { state, .. } = &conclusion
+        {
+            let paid = channel.final_state.as_ref().map(|last| last.paid).unwrap_or_default();
+            let share = if left { lock.amount.saturating_sub(paid) } else { paid };
+            owed = owed.checked_add(share).expect("less than the ledger holds");
+            let (target_state, target_outcome) = (B256::ZERO, state.outcome.clone());
+            reclaims.push(Reclaim { index, target_state, target_outcome });
+            calls.push((time, conclusion));
+            continue;
+        }
         let voucher = state.paid.get(&id).and_then(|paid| paid.voucher);
         let challenge = channel.challenge(voucher.as_ref(), signer);
         let challenge = challenge.unwrap_or_else(|| panic!("{name}: {id:?} cannot be enforced"));
         let redeemed = voucher.filter(|_| channel.role() == Role::Payee);
         let paid = redeemed.map(|voucher| voucher.total).unwrap_or_default();
-        let left = ledger.agreed.guarantees.get(&id).is_some_and(|lock| lock.left == ledger.me);
         let share = if left { lock.amount.saturating_sub(paid) } else { paid };
         owed = owed.checked_add(share).expect("less than the ledger holds");
         end = end.max(channel.fixed.challenge_duration);
         reclaims.push(Reclaim {
-            index: position - reclaims.len() as u64,
+            index,
             target_state: challenge.candidate.state.hash(id),
             target_outcome: challenge.candidate.state.outcome.clone(),
         });
         challenges.push(challenge);
     }
-    let urgency = Urgency::default();
     let settle = ChainCall::Settle {
         channel: ledger.id,
         state_hash: own.candidate.state.hash(ledger.id),
@@ -90,7 +104,8 @@ fn rehearse(
     let me = signer.address();
     let before = contract.purse(me, ledger.asset);
     let challenge = ChainCall::Challenge { challenges, urgency };
-    for (at, call) in [(time, challenge), (time + u64::from(end), settle)] {
+    calls.extend([(time, challenge), (time + u64::from(end), settle)]);
+    for (at, call) in calls {
         let done = contract.execute(me, at, &call.into());
         assert!(done.is_ok(), "{name} cannot leave {:?}: {done:?}", ledger.id);
     }

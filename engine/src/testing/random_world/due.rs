@@ -77,6 +77,13 @@ impl Dues {
             };
             text += &format!("  {id:?} {role:?} voucher {total} told {told}: {ended}\n");
         }
+        for (id, deposit, last) in world.ledgers_ever(party, asset) {
+            let paid = world.chain().paid(id, world.address(party));
+            if paid < last {
+                text +=
+                    &format!("  ledger {id:?}: {deposit} put in, {last} at last, {paid} paid\n");
+            }
+        }
         text
     }
 }

@@ -1,6 +1,6 @@
 //! What must be so at the end, whatever happened before.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::due::{self, ASSETS};
 use super::{RandomWorld, Scope};
@@ -8,6 +8,7 @@ use crate::chain::ChainCall;
 use crate::effect::Update;
 use crate::ledger::LedgerPhase;
 use crate::objectives::{ExitReason, ObjectiveStatus};
+use crate::payment::PaymentPhase;
 use crate::testing::world::Party;
 use crate::types::{ChannelId, ObjectiveId};
 
@@ -24,6 +25,7 @@ impl RandomWorld {
         for party in self.honest() {
             for update in self.world.take_updates(party) {
                 self.dues.take_note(party, &update);
+                self.judge_patience(party, &update);
                 if let Some(what) = name(&update) {
                     self.tally.count(what);
                 }
@@ -68,20 +70,50 @@ impl RandomWorld {
             self.judge_rest(party);
             self.judge_refusals(party);
         }
-        self.judge_peace();
         self.count_on_chain();
     }
 
-    /// Where nobody is away for long and nobody means harm, nothing has to be enforced.
-    fn judge_peace(&self) {
-        if self.scope != Scope::PLAIN {
+    /// Once everybody hears everybody again, honest nodes lose patience with nobody.
+    fn judge_patience(&self, party: Party, update: &Update) {
+        let (id, silent) = match update {
+            Update::Ledger(view) => {
+                (view.id, view.phase == Some(LedgerPhase::Exiting(ExitReason::Silent)))
+            }
+            Update::Payment(view) => {
+                (view.id, view.phase == Some(PaymentPhase::Exiting(ExitReason::Silent)))
+            }
+            _ => return,
+        };
+        let Some(lost) = self.lost_patience.as_ref().filter(|_| silent) else { return };
+        assert!(
+            lost.contains(&(party, id)),
+            "{} loses patience with honest nodes over {id:?}\n{}",
+            self.world.name(party),
+            self.world.describe()
+        );
+    }
+
+    /// From now on nobody loses patience: what everybody has waited for has had its time.
+    pub(super) fn expect_patience(&mut self) {
+        if self.scope.villains > 0 {
             return;
         }
-        for (sender, call) in self.world.chain().successes() {
-            let challenge = matches!(call, ChainCall::Challenge { .. });
-            let sender = self.world.find(sender).map(|party| self.world.name(party));
-            assert!(!challenge, "{sender:?} enforces among honest nodes: {:?}", call.channels());
+        let mut lost = BTreeSet::new();
+        for party in self.honest() {
+            for id in self.world.ledger_ids(party) {
+                let ledger = self.world.ledger(party, id);
+                let exiting =
+                    ledger.is_some_and(|ledger| matches!(ledger.phase, LedgerPhase::Exiting(_)));
+                lost.extend(exiting.then_some((party, id)));
+            }
+            for id in self.world.payment_ids(party) {
+                let channel = self.world.payment(party, id);
+                let exiting =
+                    channel.is_some_and(|one| matches!(one.phase, PaymentPhase::Exiting(_)));
+                lost.extend(exiting.then_some((party, id)));
+            }
         }
+        self.lost_patience = Some(lost);
     }
 
     fn judge_blame(&self, party: Party) {
@@ -191,7 +223,7 @@ fn name(update: &Update) -> Option<&'static str> {
             _ => return None,
         },
         Update::Payment(view) => match view.phase {
-            Some(crate::payment::PaymentPhase::Exiting(ExitReason::Cheated)) => "cheats answered",
+            Some(PaymentPhase::Exiting(ExitReason::Cheated)) => "cheats answered",
             _ => return None,
         },
         _ => return None,

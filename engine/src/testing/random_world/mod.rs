@@ -20,6 +20,8 @@ mod tally;
 mod user;
 mod wind_up;
 
+use std::collections::BTreeSet;
+
 use due::Dues;
 pub use report::{Failure, Report, run, run_world};
 pub use scope::Scope;
@@ -28,7 +30,7 @@ pub use tally::Tally;
 
 use super::properties::WorthCounted;
 use super::world::{Climate, Party, Setup, World};
-use crate::types::Timestamp;
+use crate::types::{ChannelId, Timestamp};
 
 /// Nodes of a plain world, around a circle.
 const NAMES: [&str; 4] = ["alice", "irene", "ivan", "bob"];
@@ -52,6 +54,8 @@ pub struct RandomWorld {
     next_spike: Timestamp,
     /// When each node may be off for long next.
     next_off: Vec<Timestamp>,
+    /// Once patience is expected: where it was lost before.
+    lost_patience: Option<BTreeSet<(Party, ChannelId)>>,
 }
 
 impl RandomWorld {
@@ -82,6 +86,7 @@ impl RandomWorld {
             spike_until: None,
             next_spike: now,
             next_off: vec![now; count],
+            lost_patience: None,
         }
     }
 

@@ -44,6 +44,7 @@ impl RandomWorld {
         self.world.run_for(REST);
         self.take_note();
         self.judge_agreement();
+        self.expect_patience();
         let owners_enforce = self.scope != Scope::PLAIN && self.world.random().chance(50);
         // Everything that can follow one another, twice over: patience, a challenge of a ledger,
         // one of a payment channel, a withdrawal.

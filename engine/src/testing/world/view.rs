@@ -83,6 +83,15 @@ impl World {
         self.nodes[party.0].memory.vouchers().collect()
     }
 
+    /// Ledgers of an asset that a node ever had: what it put in, and what it had there last.
+    pub(in crate::testing) fn ledgers_ever(
+        &self,
+        party: Party,
+        asset: Asset,
+    ) -> Vec<(ChannelId, Amount, Amount)> {
+        self.nodes[party.0].memory.ledgers(asset).collect()
+    }
+
     /// The disk of a node.
     #[must_use]
     pub fn store(&self, party: Party) -> &MemStore {

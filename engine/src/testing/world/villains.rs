@@ -62,6 +62,11 @@ impl World {
                 Plan::Say { from, to, message } => {
                     self.network.inject(self.now, from, to, vec![message]);
                 }
+                Plan::Settle { sender, call } => {
+                    let Some(party) = self.find(sender) else { continue };
+                    let reason = "withheld by its owner".to_owned();
+                    self.put(party, Input::Settled(call, Receipt::Reverted { reason }));
+                }
                 Plan::Call { sender, first: true, call } => self.chain.front_run(sender, *call),
                 Plan::Call { sender, first: false, call } => self.chain.call(sender, *call),
             }
@@ -93,12 +98,7 @@ impl World {
                     None
                 }
             },
-            Out::Submit(id, _) if !ring.submits(from) => {
-                let reason = "withheld by its owner".to_owned();
-                let input = Input::Settled(id, Receipt::Reverted { reason });
-                self.put(party, input);
-                None
-            }
+            Out::Submit(id, _) if !ring.submits(self.now, from, id) => None,
             Out::Ack(..) if !ring.acknowledges(from) => None,
             Out::Ack(token, answers) => Some(Out::Ack(token, ring.answers(from, answers))),
             other => Some(other),

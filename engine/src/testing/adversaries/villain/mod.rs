@@ -29,7 +29,7 @@ use crate::state::Deployment;
 use crate::testing::Random;
 use crate::testing::chain::{ContractCall, FakeChain};
 use crate::testing::random_world::Tally;
-use crate::types::{Address, Timestamp};
+use crate::types::{Address, CallId, Timestamp};
 use crate::wire::{self, Message};
 
 /// Longest delay of a message, in milliseconds: longer than most patience.
@@ -82,6 +82,13 @@ pub(crate) enum Plan {
         /// The message.
         message: Vec<u8>,
     },
+    /// A call that was kept from the chain has ended, its node hears.
+    Settle {
+        /// Whose call.
+        sender: Address,
+        /// Which.
+        call: CallId,
+    },
     /// A call of the contract.
     Call {
         /// Who sends it.
@@ -126,7 +133,8 @@ impl Ring {
     /// From now on the nodes of the ring do what is right.
     pub(crate) fn repent(&mut self) {
         self.repented = true;
-        self.plans.clear();
+        // What its node waits for comes all the same.
+        self.plans.retain(|_, plan| matches!(plan, Plan::Settle { .. }));
         self.members.iter_mut().for_each(|member| member.mood = Mood::default());
     }
 
@@ -193,9 +201,14 @@ impl Ring {
         hears
     }
 
-    /// True when a villain's node may use the chain.
-    pub(crate) fn submits(&self, address: Address) -> bool {
-        self.member(address).is_none_or(|member| !member.mood.idle_on_chain)
+    /// The node of a villain uses the chain. True when it may; its node hears of a refusal later.
+    pub(crate) fn submits(&mut self, now: Timestamp, sender: Address, call: CallId) -> bool {
+        let idle = self.member(sender).is_some_and(|member| member.mood.idle_on_chain);
+        if idle {
+            let at = Timestamp(now.0 + self.random.between(60_000, 600_000));
+            self.plan(at, Plan::Settle { sender, call });
+        }
+        !idle
     }
 
     /// True when a villain's node may acknowledge what it has heard.
