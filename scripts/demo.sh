@@ -5,18 +5,19 @@
 #   ./scripts/demo.sh
 #   ./scripts/demo.sh --payments 500 --profile dev    # builds faster, pays slower
 #   ./scripts/demo.sh --cheat                         # Irene falls silent and shows an old state
+#   ./scripts/demo.sh --attack                        # villains and strangers try what a key allows
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 payments=20000
 profile=release
-cheat=()
+scene=()
 while [ $# -gt 0 ]; do
   case "$1" in
   --payments) payments="${2:?--payments needs a number}"; shift 2 ;;
   --profile) profile="${2:?--profile needs dev or release}"; shift 2 ;;
-  --cheat) cheat=(--cheat); shift ;;
-  -h | --help) sed -n '2,8p' "$0" | cut -c3-; exit 0 ;;
+  --cheat | --attack) scene=("$1"); shift ;;
+  -h | --help) sed -n '2,9p' "$0" | cut -c3-; exit 0 ;;
   *) echo "demo: unknown option $1; see --help" >&2; exit 2 ;;
   esac
 done
@@ -31,4 +32,4 @@ cargo build --locked --profile "$profile" --package node --bin nitro --example d
 case "$profile" in dev) folder=debug ;; *) folder="$profile" ;; esac
 built="${CARGO_TARGET_DIR:-target}/$folder"
 exec "$built/examples/demo" --nitro "$built/nitro" --dir .demo --payments "$payments" \
-  ${cheat[@]+"${cheat[@]}"}
+  ${scene[@]+"${scene[@]}"}

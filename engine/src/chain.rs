@@ -112,8 +112,8 @@ pub enum ChainFact {
         /// The final state.
         candidate: Box<SupportedState>,
     },
-    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. May be left out
-    /// where the asset holds a single one, whose target has a single asset.
+    /// Says which guarantee the [`ChainFact::Reclaimed`] that comes next is about. Left out where
+    /// the asset holds a single one, whose target has a single asset.
     GuaranteeReclaimed {
         /// The payment channel that it was given for.
         target: ChannelId,

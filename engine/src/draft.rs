@@ -260,15 +260,26 @@ impl<'a> Draft<'a> {
         stored || self.tower(peer).is_some() || self.state.payments.values().any(party)
     }
 
-    /// May another message wait for a peer because somebody asks for it?
-    pub(crate) fn has_room_for(&self, peer: Address) -> bool {
-        let waiting = self.backlog(peer);
-        if !self.is_stranger(peer) {
-            return waiting < self.policy.max_backlog;
-        }
+    /// May another message wait for each of these peers because somebody asks for it?
+    pub(crate) fn has_room_for(&self, peers: &[Address]) -> bool {
+        let policy = self.policy;
+        let fits = |peer: &Address| {
+            let max = if self.may_be_nobody(*peer) {
+                policy.max_stranger_backlog
+            } else {
+                policy.max_backlog
+            };
+            self.backlog(*peer) < max
+        };
+        let is_new = |peer: &&Address| self.may_be_nobody(**peer) && !self.is_waited_for(**peer);
+        let new = peers.iter().filter(is_new).count();
         let all = self.state.waiting.len().saturating_add(self.waiting.len());
-        waiting < self.policy.max_stranger_backlog
-            && (self.is_waited_for(peer) || all < self.policy.max_strangers)
+        peers.iter().all(fits) && (new == 0 || all.saturating_add(new) <= policy.max_strangers)
+    }
+
+    /// Towers of this node are the owner's choice.
+    fn may_be_nobody(&self, peer: Address) -> bool {
+        self.is_stranger(peer) && self.tower(peer).is_none()
     }
 
     // Refusals.
@@ -663,7 +674,9 @@ impl<'a> Draft<'a> {
         let next = self.next_message.entry(to).or_insert(stored);
         let id = MessageId(*next);
         *next = next.saturating_add(1);
-        if self.is_stranger(to) && !self.is_waited_for(to) {
+        // Whom to tell as a tower is the owner's choice.
+        let asked = !message.is_for_tower() && self.may_be_nobody(to);
+        if asked && !self.is_waited_for(to) {
             self.wait_on(to);
         }
         let bytes = wire::encode(message);

@@ -14,9 +14,9 @@ pub(crate) enum DecodeError {
     /// Not an event of the adjudicator, or not encoded as one.
     #[error("not an event of the adjudicator: {0}")]
     Malformed(alloy::sol_types::Error),
-    /// No outcome has that many assets.
-    #[error("asset index exceeds 64 bits")]
-    AssetIndex,
+    /// No outcome has that many assets or allocations.
+    #[error("index exceeds 64 bits")]
+    Index,
     /// It is about a payee and not about a channel.
     #[error("names no channel")]
     NoChannel,
@@ -38,7 +38,7 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
         AdjudicatorEvent::AllocationUpdated(event) => (
             event.channelId,
             ChainFact::AllocationUpdated {
-                asset_index: asset_index(event.assetIndex)?,
+                asset_index: index(event.assetIndex)?,
                 initial: Amount::from(event.initialHoldings),
                 holdings: Amount::from(event.finalHoldings),
             },
@@ -59,11 +59,42 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
             event.channelId,
             ChainFact::Checkpointed { turn: TurnNumber(event.newTurnNumRecord.to::<u64>()) },
         ),
+        AdjudicatorEvent::StateCheckpointed(event) => (
+            event.channelId,
+            ChainFact::StateCheckpointed {
+                proof: event.proof.into_iter().map(supported_state).collect(),
+                candidate: Box::new(supported_state(event.candidate)),
+            },
+        ),
+        AdjudicatorEvent::StateConcluded(event) => (
+            event.channelId,
+            ChainFact::StateConcluded {
+                kept: event.kept,
+                candidate: Box::new(supported_state(event.candidate)),
+            },
+        ),
         AdjudicatorEvent::Concluded(event) => {
             (event.channelId, ChainFact::Concluded { finalizes_at: event.finalizesAt.to::<u64>() })
         }
+        AdjudicatorEvent::GuaranteeReclaimed(event) => (
+            event.channelId,
+            ChainFact::GuaranteeReclaimed {
+                target: ChannelId(event.targetChannelId),
+                asset_index: index(event.assetIndex)?,
+                index: index(event.indexOfTargetInSource)?,
+                to_left: Amount::from(event.toLeft),
+                to_right: Amount::from(event.toRight),
+            },
+        ),
+        AdjudicatorEvent::AllocationsPaid(event) => (
+            event.channelId,
+            ChainFact::AllocationsPaid {
+                asset_index: index(event.assetIndex)?,
+                amounts: event.amounts.into_iter().map(Amount::from).collect(),
+            },
+        ),
         AdjudicatorEvent::Reclaimed(event) => {
-            (event.channelId, ChainFact::Reclaimed { asset_index: asset_index(event.assetIndex)? })
+            (event.channelId, ChainFact::Reclaimed { asset_index: index(event.assetIndex)? })
         }
         AdjudicatorEvent::PayoutBlocked(_) | AdjudicatorEvent::Claimed(_) => {
             return Err(DecodeError::NoChannel);
@@ -72,8 +103,8 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
     Ok(ChannelLog { channel: ChannelId(channel), fact })
 }
 
-fn asset_index(index: alloy::primitives::U256) -> Result<u64, DecodeError> {
-    u64::try_from(index).map_err(|_| DecodeError::AssetIndex)
+fn index(index: alloy::primitives::U256) -> Result<u64, DecodeError> {
+    u64::try_from(index).map_err(|_| DecodeError::Index)
 }
 
 #[cfg(test)]
@@ -159,30 +190,78 @@ mod tests {
     }
 
     #[test]
-    fn keeps_all_of_a_challenge() {
-        let state = INitroTypes::SignedVariablePart {
+    fn decodes_what_explains_another_event() {
+        let target = B256::repeat_byte(0xdd);
+        assert_eq!(
+            fact(&NitroAdjudicator::GuaranteeReclaimed {
+                channelId: CHANNEL,
+                targetChannelId: target,
+                assetIndex: U256::from(1),
+                indexOfTargetInSource: U256::from(2),
+                toLeft: U256::from(3),
+                toRight: U256::MAX,
+            }),
+            ChainFact::GuaranteeReclaimed {
+                target: ChannelId(target),
+                asset_index: 1,
+                index: 2,
+                to_left: Amount::from(3u64),
+                to_right: Amount::from(U256::MAX),
+            }
+        );
+        assert_eq!(
+            fact(&NitroAdjudicator::AllocationsPaid {
+                channelId: CHANNEL,
+                assetIndex: U256::from(1),
+                amounts: vec![U256::from(5), U256::ZERO],
+            }),
+            ChainFact::AllocationsPaid {
+                asset_index: 1,
+                amounts: vec![Amount::from(5u64), Amount::ZERO],
+            }
+        );
+    }
+
+    fn signed(turn: u64) -> INitroTypes::SignedVariablePart {
+        INitroTypes::SignedVariablePart {
             variablePart: INitroTypes::VariablePart {
                 outcome: vec![],
                 appData: vec![1].into(),
-                turnNum: U48::from(3),
+                turnNum: U48::from(turn),
                 isFinal: false,
             },
             sigs: vec![INitroTypes::Signature { v: 99, r: B256::ZERO, s: B256::ZERO }],
-        };
-        let fact = fact(&NitroAdjudicator::ChallengeRegistered {
-            channelId: CHANNEL,
-            finalizesAt: U48::from(1_700_000_000),
-            proof: vec![state.clone()],
-            candidate: state.clone(),
-        });
-        let state = supported_state(state);
+        }
+    }
+
+    #[test]
+    fn keeps_all_of_the_states_that_are_shown() {
+        let (proof, candidate) = (signed(1), signed(2));
+        let (first, second) = (supported_state(signed(1)), Box::new(supported_state(signed(2))));
         assert_eq!(
-            fact,
+            fact(&NitroAdjudicator::ChallengeRegistered {
+                channelId: CHANNEL,
+                finalizesAt: U48::from(1_700_000_000),
+                proof: vec![proof.clone()],
+                candidate: candidate.clone(),
+            }),
             ChainFact::ChallengeRegistered {
                 finalizes_at: 1_700_000_000,
-                proof: vec![state.clone()],
-                candidate: Box::new(state),
+                proof: vec![first.clone()],
+                candidate: second.clone(),
             }
+        );
+        assert_eq!(
+            fact(&NitroAdjudicator::StateCheckpointed {
+                channelId: CHANNEL,
+                proof: vec![proof],
+                candidate: candidate.clone(),
+            }),
+            ChainFact::StateCheckpointed { proof: vec![first], candidate: second.clone() }
+        );
+        assert_eq!(
+            fact(&NitroAdjudicator::StateConcluded { channelId: CHANNEL, kept: true, candidate }),
+            ChainFact::StateConcluded { kept: true, candidate: second }
         );
     }
 
@@ -194,11 +273,18 @@ mod tests {
     }
 
     #[test]
-    fn refuses_an_asset_index_beyond_64_bits() {
-        let event = NitroAdjudicator::Reclaimed {
+    fn refuses_an_index_beyond_64_bits() {
+        let beyond = U256::from(u64::MAX) + U256::from(1);
+        let event = NitroAdjudicator::Reclaimed { channelId: CHANNEL, assetIndex: beyond };
+        assert_eq!(decode(&log(event.encode_log_data())), Err(DecodeError::Index));
+        let event = NitroAdjudicator::GuaranteeReclaimed {
             channelId: CHANNEL,
-            assetIndex: U256::from(u64::MAX) + U256::from(1),
+            targetChannelId: B256::ZERO,
+            assetIndex: U256::ZERO,
+            indexOfTargetInSource: beyond,
+            toLeft: U256::ZERO,
+            toRight: U256::ZERO,
         };
-        assert_eq!(decode(&log(event.encode_log_data())), Err(DecodeError::AssetIndex));
+        assert_eq!(decode(&log(event.encode_log_data())), Err(DecodeError::Index));
     }
 }

@@ -40,7 +40,7 @@ pub(super) fn expire(draft: &mut Draft<'_>, peer: Address) {
 /// Another service of this node answers a peer. Who asks without ever taking the answers gets no
 /// more of them, and asks again once it has taken those that wait.
 pub(super) fn answer(draft: &mut Draft<'_>, to: Address, message: &Message) {
-    if draft.has_room_for(to) {
+    if draft.has_room_for(&[to]) {
         draft.send(to, message);
     }
 }

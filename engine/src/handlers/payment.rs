@@ -110,7 +110,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     if channel.capacity.is_zero() {
         return Err(DeclineReason::Amounts);
     }
-    if channel.others().any(|peer| !draft.has_room_for(peer)) {
+    if !draft.has_room_for(&channel.others().collect::<Vec<_>>()) {
         return Err(DeclineReason::Busy);
     }
     let me = usize::from(channel.me);

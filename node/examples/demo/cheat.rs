@@ -4,41 +4,32 @@
 //! Alice's node sees what Bob was paid, waits for Irene in vain, and gets out, too.
 
 use std::path::Path;
-use std::time::Duration;
+use std::slice;
 
 use alloy::primitives::B256;
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
-use alloy::sol_types::SolCall;
 use anyhow::{Context, Result, ensure};
-use chain::bindings::{
-    IForceMove, NitroAdjudicator, fixed_part, signature_to_contract, signed_variable_part,
-};
 use engine::chain::Challenge;
 use engine::crypto::LocalSigner;
 use engine::ledger::Ledger;
 use engine::ports::Store;
 use engine::step::Write;
-use engine::types::Address;
+use engine::types::{Address, Asset};
 use node::data_dir::DataDir;
 use node::keys::{self, KeyName, Passphrase};
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::FjallStore;
 
+use crate::calls;
+use crate::court::{CHALLENGE, Court};
 use crate::money::{Books, Share, ether};
-use crate::party::PASSPHRASE;
+use crate::party::{PASSPHRASE, Party};
 use crate::{CAPACITY, DEPOSIT, Stage, step};
 
-/// Seconds of the chain to answer a challenge, as nodes are configured by themselves. The chain's
-/// clock is moved; nobody waits that long.
-const CHALLENGE: u64 = 86_400;
 /// What differs from the configuration of an ordinary node: a peer that is silent for two seconds,
 /// and not for a day, is given up.
 pub(crate) const SETTINGS: &[&str] = &["policy.patience_secs=2"];
-/// No step takes that long unless something hangs.
-const LIMIT: Duration = Duration::from_secs(60);
-/// How often the chain is looked at.
-const LOOK: Duration = Duration::from_millis(50);
 
 /// Plays it and checks that everybody has what the newest states and the voucher say.
 pub(crate) async fn play(stage: &Stage<'_>, deployment: &Path) -> Result<()> {
@@ -46,8 +37,9 @@ pub(crate) async fn play(stage: &Stage<'_>, deployment: &Path) -> Result<()> {
     let parties = stage.parties();
     let deployment: Value = serde_json::from_slice(&std::fs::read(deployment)?)?;
     let adjudicator = deployment["adjudicator"].as_str().context("the adjudicator")?.parse()?;
-    let court = Court { rpc: &chain.rpc, adjudicator };
-    let books = Books::open(chain, &parties).await?;
+    let court = Court { chain, adjudicator };
+    let purses = parties.map(Party::purse);
+    let books = Books::open(chain, Asset::NATIVE, &purses).await?;
     let [left, right] = stage.open_ledgers()?;
 
     step("Irene keeps a copy of her records");
@@ -59,7 +51,7 @@ pub(crate) async fn play(stage: &Stage<'_>, deployment: &Path) -> Result<()> {
     step("Irene falls silent, and shows the chain the old state, in which Bob was not paid");
     irene.kill()?;
     let (old, challenge) = stale(&copy, &right)?;
-    court.register(irene.account, &challenge).await?;
+    register(&court, irene.account, &challenge).await?;
     println!("  challenge with turn {}; it runs out after {CHALLENGE} s", old.agreed.turn);
 
     step("Bob's node answers with the newest state and his voucher");
@@ -78,8 +70,8 @@ pub(crate) async fn play(stage: &Stage<'_>, deployment: &Path) -> Result<()> {
     bob.stop()?;
 
     step("Who sent what");
-    for party in parties {
-        books.print_transactions(party).await?;
+    for purse in &purses {
+        books.print_transactions(purse).await?;
     }
     step("Balances");
     let shares = [
@@ -108,61 +100,13 @@ fn stale(copy: &DataDir, ledger: &str) -> Result<(Ledger, Challenge)> {
     Ok((found, challenge.context("both have signed it")?))
 }
 
-/// The adjudicator and the clock of its chain.
-struct Court<'a, P> {
-    rpc: &'a P,
-    adjudicator: Address,
-}
-
-impl<P: Provider> Court<'_, P> {
-    /// Registers a challenge from an account of the development chain.
-    async fn register(&self, account: Address, challenge: &Challenge) -> Result<()> {
-        let Challenge { fixed, proof: _, candidate, challenger } = challenge;
-        let candidate = signed_variable_part(&candidate.state, &candidate.signatures)
-            .context("a turn that fits")?;
-        let challenge = IForceMove::Challenge {
-            fixedPart: fixed_part(fixed),
-            proof: Vec::new(),
-            candidate,
-            challengerSig: signature_to_contract(challenger),
-        };
-        let call = NitroAdjudicator::challengeAllCall { challenges: vec![challenge] };
-        let request = TransactionRequest::default()
-            .from(account)
-            .to(self.adjudicator)
-            .input(call.abi_encode().into());
-        let receipt = self.rpc.send_transaction(request).await?.get_receipt().await?;
-        ensure!(receipt.status(), "the challenge was refused");
-        Ok(())
-    }
-
-    /// Turn and end of what is registered for a channel.
-    async fn status(&self, channel: B256) -> Result<(u64, u64)> {
-        let adjudicator = NitroAdjudicator::new(self.adjudicator, self.rpc);
-        let status = adjudicator.unpackStatus(channel).call().await?;
-        Ok((status.turnNumRecord.to(), status.finalizesAt.to()))
-    }
-
-    /// Waits until a challenge with at least that turn runs for a channel.
-    async fn until_turn(&self, channel: B256, turn: u64) -> Result<()> {
-        let mut looks = tokio::time::interval(LOOK);
-        let registered = async {
-            loop {
-                looks.tick().await;
-                let (registered, finalizes_at) = self.status(channel).await?;
-                if registered >= turn && finalizes_at > 0 {
-                    return Ok(());
-                }
-            }
-        };
-        tokio::time::timeout(LIMIT, registered).await.context("nobody challenges")?
-    }
-
-    /// Moves the chain's clock until every challenge has run out.
-    async fn run_out(&self) -> Result<()> {
-        let _: Value = self.rpc.raw_request("evm_increaseTime".into(), json!([CHALLENGE])).await?;
-        let _: Value = self.rpc.raw_request("anvil_mine".into(), json!(["0x1"])).await?;
-        println!("  the chain's clock moves on by {CHALLENGE} s");
-        Ok(())
-    }
+/// Registers a challenge from an account of the development chain.
+async fn register(court: &Court<'_>, account: Address, challenge: &Challenge) -> Result<()> {
+    let request = TransactionRequest::default()
+        .from(account)
+        .to(court.adjudicator)
+        .input(calls::challenge_all(slice::from_ref(challenge))?.into());
+    let receipt = court.chain.rpc.send_transaction(request).await?.get_receipt().await?;
+    ensure!(receipt.status(), "the challenge was refused");
+    Ok(())
 }

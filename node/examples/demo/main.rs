@@ -3,15 +3,19 @@
 //! party's balance checked to the wei.
 //!
 //! With `--cheat` the relay falls silent instead and shows the chain an old state; the others get
-//! their money without a command.
+//! their money without a command. With `--attack` villains and strangers try whatever a key allows.
 //!
 //! `scripts/demo.sh` builds and runs it.
 
 #![allow(clippy::unwrap_used, reason = "a demonstration that cannot go on fails")]
 
+mod attack;
+mod calls;
 mod cheat;
+mod court;
 mod money;
 mod party;
+mod villain;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -20,6 +24,7 @@ use anyhow::{Context, Result, ensure};
 use clap::Parser;
 
 use chain::testing::{ACCOUNTS, Anvil};
+use engine::types::Asset;
 use money::{Books, ETHER, ether};
 use party::Party;
 
@@ -30,7 +35,7 @@ const CAPACITY: u128 = 2 * ETHER;
 /// Each payment, in wei; odd on purpose, so that a rounding error shows.
 const PAYMENT: u128 = 1_000_000_007;
 
-#[derive(Parser)]
+#[derive(Clone, Parser)]
 #[command(about = "A payment from Alice to Bob through Irene, on real parts")]
 struct Options {
     /// The node's program.
@@ -45,6 +50,12 @@ struct Options {
     /// The relay falls silent and shows the chain an old state.
     #[arg(long)]
     cheat: bool,
+    /// Villains and strangers try to take, freeze and block money.
+    #[arg(long, conflicts_with = "cheat")]
+    attack: bool,
+    /// One scene of the attack: freeze, theft, hostage, reclaims or heavy.
+    #[arg(long, requires = "attack")]
+    only: Option<String>,
 }
 
 fn step(text: &str) {
@@ -60,6 +71,14 @@ async fn main() -> Result<()> {
     }
     std::fs::create_dir_all(&options.dir).context("making the demo folder")?;
 
+    if options.attack {
+        attack::play(&options).await?;
+        println!(
+            "\nNobody took what is not theirs, after {:.1} s.",
+            started.elapsed().as_secs_f64()
+        );
+        return Ok(());
+    }
     step("A development chain");
     let chain = Anvil::start(&[]);
     println!("  anvil at {}", chain.url());
@@ -127,7 +146,8 @@ impl Stage<'_> {
 
     /// Everybody keeps to the rules.
     async fn play(&self) -> Result<()> {
-        let books = Books::open(self.chain, &self.parties()).await?;
+        let purses = self.parties().map(Party::purse);
+        let books = Books::open(self.chain, Asset::NATIVE, &purses).await?;
         let [left, right] = self.open_ledgers()?;
         let (channel, paid) = self.pay(PAYMENT).await?;
 
@@ -146,6 +166,6 @@ impl Stage<'_> {
 
         step("Balances");
         let expected = [-i128::try_from(paid)?, 0, i128::try_from(paid)?];
-        books.check(&self.parties(), &expected).await
+        books.check(&purses, &expected).await
     }
 }

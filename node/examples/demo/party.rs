@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use alloy::primitives::{Address, B256};
 use anyhow::{Context, Result, bail, ensure};
-use futures::StreamExt;
+use engine::types::{Asset, ChannelId};
+use futures::{StreamExt, TryStreamExt};
 use jsonrpsee::core::client::ClientT;
 use jsonrpsee::core::params::ObjectParams;
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
@@ -19,6 +20,7 @@ use serde_json::Value;
 use serde_json::value::Index;
 
 use crate::Options;
+use crate::money::Purse;
 
 /// No step takes that long unless something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -36,6 +38,8 @@ pub(crate) struct Party {
     pub(crate) account: Address,
     /// Where others dial the node.
     pub(crate) peer_address: String,
+    /// What its channels hold; the chain's coin unless told.
+    asset: Option<String>,
     rpc: String,
     nitro: PathBuf,
     dir: PathBuf,
@@ -53,10 +57,21 @@ impl Drop for Party {
 
 /// Deploys the contracts and returns the file that describes them.
 pub(crate) fn deploy(options: &Options, endpoint: &str, key: B256) -> Result<PathBuf> {
+    deploy_with(options, endpoint, key, &[])
+}
+
+/// The same with further flags.
+pub(crate) fn deploy_with(
+    options: &Options,
+    endpoint: &str,
+    key: B256,
+    flags: &[&str],
+) -> Result<PathBuf> {
     let key_file = secret_file(&options.dir, "deployer.key", &key)?;
     let output = Command::new(&options.nitro)
         .args(["deploy", "--json", "--chain-endpoint", endpoint, "--key-file"])
         .arg(key_file)
+        .args(flags)
         .stderr(Stdio::inherit())
         .output()
         .context("running nitro deploy")?;
@@ -120,6 +135,7 @@ impl Party {
             name,
             address: text(&ready, "address")?.parse()?,
             account: text(&ready, "chain_account")?.parse()?,
+            asset: None,
             rpc: text(&ready, "rpc")?.to_owned(),
             peer_address: text(&ready["listen_addresses"], 0)?.to_owned(),
             nitro: options.nitro.clone(),
@@ -145,7 +161,9 @@ impl Party {
 
     pub(crate) fn open_ledger(&self, peer: &Self, deposit: u128) -> Result<String> {
         let (peer, deposit) = (peer.address.to_string(), deposit.to_string());
-        let args = ["ledger", "open", &peer, "--amount", &deposit, "--peer-amount", &deposit];
+        let mut args =
+            vec!["ledger", "open", &peer, "--amount", &deposit, "--peer-amount", &deposit];
+        args.extend(self.asset.iter().flat_map(|asset| ["--asset", asset]));
         Ok(text(&self.show(&args)?, "channel")?.to_owned())
     }
 
@@ -161,7 +179,64 @@ impl Party {
         for relay in &relays {
             args.extend(["--relay", relay]);
         }
+        args.extend(self.asset.iter().flat_map(|asset| ["--asset", asset]));
         Ok(text(&self.show(&args)?, "channel")?.to_owned())
+    }
+
+    /// The same node, whose channels hold `asset` from now on.
+    pub(crate) fn using(mut self, asset: Asset) -> Self {
+        self.asset = (!asset.is_native()).then(|| asset.0.to_string());
+        self
+    }
+
+    /// Its accounts.
+    pub(crate) fn purse(&self) -> Purse {
+        Purse { name: self.name, accounts: vec![self.account, self.address] }
+    }
+
+    /// Begins to open a payment channel to a neighbour, and does not wait for it.
+    pub(crate) fn begin_channel(&self, payee: &Self, capacity: u128) -> Result<String> {
+        let (payee, capacity) = (payee.address.to_string(), capacity.to_string());
+        let mut args = vec!["channel", "open", &payee, "--amount", &capacity, "--no-wait"];
+        args.extend(self.asset.iter().flat_map(|asset| ["--asset", asset]));
+        Ok(text(&self.show(&args)?, "channel")?.to_owned())
+    }
+
+    /// Begins to close a payment channel, and does not wait for the others.
+    pub(crate) fn begin_closing(&self, channel: &str) -> Result<()> {
+        self.show(&["channel", "close", channel, "--no-wait"]).map(drop)
+    }
+
+    /// True once the node has heard that a channel is to be closed.
+    pub(crate) fn is_closing(&self, channel: &str) -> Result<bool> {
+        Ok(text(&self.run(&["channel", "show", channel])?, "status")? == "closing")
+    }
+
+    /// Halts the process where it is, as a machine that hangs.
+    pub(crate) fn halt(&self) -> Result<()> {
+        let process = self.process()?;
+        signal(&process, "-STOP")
+    }
+
+    /// Lets a halted process go on.
+    pub(crate) fn go_on(&self) -> Result<()> {
+        let process = self.process()?;
+        signal(&process, "-CONT")
+    }
+
+    /// Leaves a ledger without the peer. The command returns; the node goes on.
+    pub(crate) fn exit_ledger(&self, ledger: &str) -> Result<()> {
+        self.show(&["ledger", "exit", ledger, "--no-wait"]).map(drop)
+    }
+
+    /// What the node knows of a ledger.
+    pub(crate) fn ledger(&self, ledger: &str) -> Result<Value> {
+        self.run(&["ledger", "show", ledger])
+    }
+
+    /// Where its keys and records are.
+    pub(crate) fn records(&self) -> DataDir {
+        DataDir::new(self.dir.clone())
     }
 
     pub(crate) fn close_channel(&self, channel: &str) -> Result<()> {
@@ -182,7 +257,7 @@ impl Party {
 
     /// Waits until the node has got out of a channel on its own.
     pub(crate) fn wait_out(&self, channel: &str) -> Result<()> {
-        self.run(&["objective", "wait", &format!("Exit-{channel}")])?;
+        self.run(&["objective", "wait", &format!("Exit-{channel}"), "--timeout", "60"])?;
         println!("  {} is out", self.name);
         Ok(())
     }
@@ -220,6 +295,39 @@ impl Party {
         }
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         Ok(count as f64 / started.elapsed().as_secs_f64())
+    }
+
+    /// Opens many channels to a neighbour at once, and pays something over each.
+    pub(crate) async fn pay_over_many(
+        &self,
+        payee: &Self,
+        count: usize,
+        capacity: u128,
+        amount: u128,
+    ) -> Result<Vec<ChannelId>> {
+        let client = self.client().await?;
+        let (client, payee) = (&client, payee.address.to_string());
+        let open = |_| {
+            let mut wanted = ObjectParams::new();
+            let filled = wanted
+                .insert("payee", &payee)
+                .and_then(|()| wanted.insert("relays", Vec::<String>::new()))
+                .and_then(|()| wanted.insert("amount", capacity.to_string()))
+                .and_then(|()| wanted.insert("asset", self.asset.as_deref().unwrap_or("native")))
+                .and_then(|()| wanted.insert("wait", true));
+            async move {
+                filled?;
+                let opened: Value = client.request("nitro_openChannel", wanted).await?;
+                let channel = text(&opened, "channel")?;
+                let mut payment = ObjectParams::new();
+                payment.insert("channel", channel)?;
+                payment.insert("amount", amount.to_string())?;
+                payment.insert("wait", true)?;
+                let _: Value = client.request("nitro_pay", payment).await?;
+                Ok::<ChannelId, anyhow::Error>(channel.parse()?)
+            }
+        };
+        futures::stream::iter(0..count).map(open).buffer_unordered(IN_FLIGHT).try_collect().await
     }
 
     async fn client(&self) -> Result<WsClient> {

@@ -197,7 +197,6 @@ fn ledgers() -> Vec<Ledger> {
 }
 
 /// The engine keeps these fields to itself; a tuple of them has the same encoding.
-#[expect(clippy::field_reassign_with_default, reason = "one field of it is the engine's own")]
 fn onchain(mode: ChannelMode, recent: Vec<ChainFact>) -> OnChain {
     let amounts = [1_u64, 2].map(Amount::from);
     let moves = vec![

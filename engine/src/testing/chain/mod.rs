@@ -95,6 +95,8 @@ pub struct FakeChain {
     /// Blocks that each follower has been told.
     told: BTreeMap<Address, Vec<BlockRef>>,
     settled: BTreeMap<CallKey, Receipt>,
+    /// Reclaims that fit into one transaction.
+    max_reclaims: Option<usize>,
     last_block: Timestamp,
     forks: u64,
 }
@@ -113,6 +115,7 @@ impl FakeChain {
             announced: Vec::new(),
             told: BTreeMap::new(),
             settled: BTreeMap::new(),
+            max_reclaims: None,
             last_block: now,
             forks: 0,
         };
@@ -123,6 +126,11 @@ impl FakeChain {
     /// Changes the rules from now on.
     pub const fn set_rules(&mut self, rules: ChainRules) {
         self.rules = rules;
+    }
+
+    /// From now on a settlement with more reclaims is larger than a transaction may be.
+    pub const fn cap_reclaims(&mut self, max: usize) {
+        self.max_reclaims = Some(max);
     }
 
     /// Gives somebody money that was always there.
@@ -276,6 +284,7 @@ impl FakeChain {
             settled: self.settled.clone(),
             last_block: self.last_block,
             forks: self.forks + 1,
+            max_reclaims: self.max_reclaims,
         }
     }
 
@@ -297,11 +306,21 @@ impl FakeChain {
         if pending.into_iter().any(|known| known.sender == sender && known.id == Some(id)) {
             return None;
         }
+        if let Some(receipt) = self.too_large(&call) {
+            self.settled.insert((sender, id), receipt.clone());
+            return Some(receipt);
+        }
         let wait = self.random.below(self.rules.max_wait + 1);
         let not_before = BlockNumber(self.head().number.0 + 1 + wait);
         let call = ContractCall::Node(call);
         self.mempool.push(Transaction { sender, id: Some(id), call, not_before });
         None
+    }
+
+    fn too_large(&self, call: &ChainCall) -> Option<Receipt> {
+        let ChainCall::Settle { reclaims, .. } = call else { return None };
+        let max = self.max_reclaims.filter(|max| reclaims.len() > *max)?;
+        Some(Receipt::TooLarge { needed: reclaims.len() as u64, cap: max as u64 })
     }
 
     /// A call of somebody who is no node, or of a cheat behind its node's back, mined before all

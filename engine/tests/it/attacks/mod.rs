@@ -4,8 +4,11 @@
 mod answers;
 mod closes;
 mod gas;
+mod heavy;
 mod hostages;
+mod late;
 mod relay;
 mod reorgs;
+mod settling;
 mod stage;
 mod vouchers;

@@ -77,11 +77,11 @@ impl Execution {
         let mut left = outcome.clone();
         let exit = nth(&mut left.0, asset_index)?;
         let (asset, initial) = (exit.asset, self.after.held(exit.asset, channel));
+        let effects = transfer_effects(initial, &exit.allocations, indices)
+            .map_err(|error| error.to_string())?;
         if let Some(last) = indices.last() {
             nth(&mut exit.allocations, *last)?;
         }
-        let effects = transfer_effects(initial, &exit.allocations, indices)
-            .map_err(|error| error.to_string())?;
         let before = std::mem::replace(&mut exit.allocations, effects.remaining);
         let amounts: Vec<Amount> = before
             .iter()
@@ -123,12 +123,8 @@ impl Execution {
         require_decodable(outcome)?;
         require_decodable(&reclaim.reclaim.target_outcome)?;
         let mut left = outcome.clone();
-        let (update, is_only) = self.replace_guarantee(&mut left, reclaim)?;
+        self.replace_guarantee(channel, &mut left, reclaim)?;
         self.leave(channel, outcome, &left);
-        if !is_only || reclaim.reclaim.target_outcome.0.len() != 1 {
-            self.log(channel, update);
-        }
-        self.log(channel, ChainFact::Reclaimed { asset_index: reclaim.asset_index });
         Ok(())
     }
 
@@ -145,9 +141,7 @@ impl Execution {
         let mut left = outcome.clone();
         for reclaim in reclaims {
             require_decodable(&reclaim.reclaim.target_outcome)?;
-            let (update, _) = self.replace_guarantee(&mut left, reclaim)?;
-            self.log(channel, update);
-            self.log(channel, ChainFact::Reclaimed { asset_index: reclaim.asset_index });
+            self.replace_guarantee(channel, &mut left, reclaim)?;
         }
         self.finish(channel, outcome, left)
     }
@@ -182,13 +176,14 @@ impl Execution {
         self.tell(channel, paid)
     }
 
-    /// Replaces one guarantee by the outcome of its target. Returns what happened, and whether the
-    /// asset held no other guarantee.
+    /// Replaces one guarantee by the outcome of its target, and says which unless there is no
+    /// other that it could be.
     fn replace_guarantee(
-        &self,
+        &mut self,
+        channel: ChannelId,
         outcome: &mut Outcome,
         reclaim: &AssetReclaim,
-    ) -> Result<(ChainFact, bool), String> {
+    ) -> Result<(), String> {
         let AssetReclaim { asset_index, target_asset_index, reclaim } = reclaim;
         let source = nth(&mut outcome.0, *asset_index)?;
         let guarantee = nth(&mut source.allocations, reclaim.index)?;
@@ -206,14 +201,15 @@ impl Execution {
         let guarantees = before.iter().filter(|entry| entry.kind == AllocationKind::GUARANTEE);
         let is_only = guarantees.count() == 1;
         let share = |side: usize| exit.allocations.get(side).map(|one| one.amount).ok_or(RANGE);
-        let update = ChainFact::GuaranteeReclaimed {
-            target,
-            asset_index: *asset_index,
-            index: reclaim.index,
-            to_left: share(0)?,
-            to_right: share(1)?,
-        };
-        Ok((update, is_only))
+        let (to_left, to_right) = (share(0)?, share(1)?);
+        let (asset_index, index) = (*asset_index, reclaim.index);
+        if !is_only || target_outcome.0.len() != 1 {
+            let fact =
+                ChainFact::GuaranteeReclaimed { target, asset_index, index, to_left, to_right };
+            self.log(channel, fact);
+        }
+        self.log(channel, ChainFact::Reclaimed { asset_index });
+        Ok(())
     }
 
     /// Pays a finalized channel out of `current`, which is what reclaims have made of `outcome`.

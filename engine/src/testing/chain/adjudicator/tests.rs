@@ -179,7 +179,7 @@ fn a_ledger_is_settled_with_what_the_voucher_is_worth() {
     assert_eq!(run(&mut contract, 109, &call), Err("Channel not finalized.".into()));
     let other = settle(locked(8, 12), state_hash, vec![reclaim]);
     assert_eq!(run(&mut contract, 110, &other), Err("incorrect fingerprint".into()));
-    assert_eq!(run(&mut contract, 110, &call), Ok(3));
+    assert_eq!(run(&mut contract, 110, &call), Ok(2));
     assert_eq!(
         (purse(&contract, "alice"), purse(&contract, "bob")),
         (18_u64.into(), 12_u64.into())
