@@ -6,6 +6,7 @@
 mod adjudicator;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 pub use adjudicator::{
     Adjudicator, AssetReclaim, ChannelStatus, ContractCall, reclaim_text, support_text,
@@ -76,7 +77,8 @@ struct Mined {
     block: BlockRef,
     logs: Vec<ChannelLog>,
     transactions: Vec<(Transaction, Result<(), String>)>,
-    after: Adjudicator,
+    /// Shared with the block before where nothing happened.
+    after: Arc<Adjudicator>,
 }
 
 /// The chain and its mempool.
@@ -84,7 +86,7 @@ struct Mined {
 pub struct FakeChain {
     rules: ChainRules,
     random: Random,
-    genesis: Adjudicator,
+    genesis: Arc<Adjudicator>,
     endowed: BTreeMap<Asset, Amount>,
     blocks: Vec<Mined>,
     mempool: Vec<Transaction>,
@@ -106,7 +108,7 @@ impl FakeChain {
         let mut chain = Self {
             rules,
             random,
-            genesis: Adjudicator::new(deployment),
+            genesis: Arc::new(Adjudicator::new(deployment)),
             endowed: BTreeMap::new(),
             blocks: Vec::new(),
             mempool: Vec::new(),
@@ -135,9 +137,9 @@ impl FakeChain {
     pub fn endow(&mut self, owner: Address, asset: Asset, amount: Amount) {
         let endowed = self.endowed.entry(asset).or_default();
         *endowed = endowed.checked_add(amount).expect("less than 2^256 of anything");
-        self.genesis.endow(owner, asset, amount);
+        Arc::make_mut(&mut self.genesis).endow(owner, asset, amount);
         for block in &mut self.blocks {
-            block.after.endow(owner, asset, amount);
+            Arc::make_mut(&mut block.after).endow(owner, asset, amount);
         }
     }
 
@@ -339,9 +341,9 @@ impl FakeChain {
 
     /// From now on this payee takes nothing, and may claim what it is owed.
     pub fn block_payee(&mut self, payee: Address) {
-        self.genesis.block_payee(payee);
+        Arc::make_mut(&mut self.genesis).block_payee(payee);
         for block in &mut self.blocks {
-            block.after.block_payee(payee);
+            Arc::make_mut(&mut block.after).block_payee(payee);
         }
     }
 
@@ -431,7 +433,7 @@ impl FakeChain {
         self.last_block = now;
         let head = self.blocks.last().map(|block| block.block);
         let number = BlockNumber(head.map_or(0, |head| head.number.0 + 1));
-        let mut after = self.state().clone();
+        let mut after = Arc::clone(self.blocks.last().map_or(&self.genesis, |block| &block.after));
         let (mut logs, mut transactions) = (std::mem::take(&mut self.announced), Vec::new());
         let (due, later) = std::mem::take(&mut self.mempool)
             .into_iter()
@@ -442,7 +444,11 @@ impl FakeChain {
             let result = if failed {
                 Err("out of gas".to_owned())
             } else {
-                after.execute(transaction.sender, now.0 / 1_000, &transaction.call)
+                Arc::make_mut(&mut after).execute(
+                    transaction.sender,
+                    now.0 / 1_000,
+                    &transaction.call,
+                )
             };
             transactions.push((
                 transaction,

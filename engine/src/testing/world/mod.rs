@@ -647,9 +647,10 @@ impl World {
         self.nodes.iter().position(|node| node.address() == address).map(Party)
     }
 
-    /// True when some node goes on only with the next blocks.
+    /// True when some node goes on only with the next blocks. A villain's node may wait for a call
+    /// that was kept from the chain.
     fn awaits_block(&self) -> bool {
-        self.nodes.iter().any(|node| {
+        self.nodes.iter().filter(|node| node.owner == Owner::Honest).any(|node| {
             node.driver.as_ref().is_some_and(|driver| awaits_chain(driver.engine().state()))
         })
     }
