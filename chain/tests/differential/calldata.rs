@@ -8,19 +8,19 @@ use alloy::primitives::{LogData, U256};
 use alloy::sol_types::SolCall;
 use chain::bindings::{
     INitroTypes, NitroAdjudicator, fixed_part, signature_to_contract, signed_variable_part,
-    supported_state,
 };
 use engine::chain::Challenge;
-use engine::crypto::{Signature, Signer};
+use engine::crypto::Signer;
 use engine::outcome::{Allocation, Outcome};
-use engine::state::{FixedPart, SupportedState, VariablePart, challenge_hash};
+use engine::state::{SupportedState, VariablePart, challenge_hash};
 use engine::testing::{Adjudicator, ContractCall, Random};
 use engine::types::{Asset, Bytes, TurnNumber};
 use engine::vouchers::Voucher;
 
+use crate::decode::decode;
+use crate::encode::log_data;
 use crate::evm::Evm;
 use crate::generate;
-use crate::sequences::log_data;
 use crate::tally::Tally;
 
 const CASES: usize = 12_000;
@@ -39,28 +39,6 @@ fn encode(challenge: &Challenge) -> Vec<u8> {
         challengerSig: signature_to_contract(&challenge.challenger),
     }
     .abi_encode()
-}
-
-/// What a client reads in the calldata.
-fn decode(data: &[u8]) -> Option<Challenge> {
-    let call = NitroAdjudicator::challengeCall::abi_decode_validate(data).ok()?;
-    let NitroAdjudicator::challengeCall { fixedPart: fixed, proof, candidate, challengerSig } =
-        call;
-    let mut challenger = [0; 65];
-    challenger[..32].copy_from_slice(challengerSig.r.as_slice());
-    challenger[32..64].copy_from_slice(challengerSig.s.as_slice());
-    challenger[64] = challengerSig.v;
-    Some(Challenge {
-        fixed: FixedPart {
-            participants: fixed.participants,
-            nonce: fixed.channelNonce,
-            app: fixed.appDefinition,
-            challenge_duration: u32::try_from(fixed.challengeDuration.to::<u64>()).ok()?,
-        },
-        proof: proof.into_iter().map(supported_state).collect(),
-        candidate: supported_state(candidate),
-        challenger: Signature(challenger),
-    })
 }
 
 /// A ledger state with everything in it, or a redemption.
@@ -96,7 +74,7 @@ fn any_challenge(random: &mut Random, evm: &Evm) -> Challenge {
 }
 
 /// Changes some words, mostly those that are offsets, lengths or small numbers.
-fn disturb(random: &mut Random, data: &mut Vec<u8>) {
+pub(crate) fn disturb(random: &mut Random, data: &mut Vec<u8>) {
     for _ in 0..random.between(1, 2) {
         let words = (data.len() - 4) / 32;
         let at = 4 + 32 * generate::index(random, words);
@@ -129,6 +107,12 @@ fn disturb(random: &mut Random, data: &mut Vec<u8>) {
     }
 }
 
+/// What is read in calldata that was `length` bytes before somebody disturbed it. The contract
+/// ignores what follows the arguments, which a strict decoder may not.
+pub(crate) fn read(data: &[u8], length: usize) -> Option<ContractCall> {
+    decode(data).or_else(|| decode(data.get(..length)?))
+}
+
 #[test]
 fn what_is_taken_means_what_was_signed() {
     let (mut evm, mut random, mut tally) = (Evm::new(), Random::new(7), Tally::default());
@@ -137,7 +121,8 @@ fn what_is_taken_means_what_was_signed() {
     for case in 0..CASES {
         let challenge = any_challenge(&mut random, &evm);
         let mut data = encode(&challenge);
-        assert_eq!(decode(&data).as_ref(), Some(&challenge), "the decoder reads all there is");
+        let whole = Some(ContractCall::Challenge(challenge));
+        assert_eq!(decode(&data), whole, "the decoder reads all there is");
         let original = data.clone();
         if random.chance(75) {
             disturb(&mut random, &mut data);
@@ -150,18 +135,19 @@ fn what_is_taken_means_what_was_signed() {
         if data != original {
             tally.note_done("another form was taken");
         }
-        // The contract ignores what follows the arguments, which a strict decoder may not.
-        let read = decode(&data).or_else(|| decode(data.get(..original.len())?));
         let text = || format!("case {case}: {}", alloy::primitives::hex::encode(&data));
-        let read = read.unwrap_or_else(|| panic!("taken, but not readable, {}", text()));
+        let call = read(&data, original.len())
+            .unwrap_or_else(|| panic!("taken, but not readable, {}", text()));
         let mut fake = Adjudicator::new(evm.deployment);
-        let call = ContractCall::Challenge(read.clone());
         let ours = fake
             .execute(sender, TIME, &call)
             .unwrap_or_else(|error| panic!("taken, but refused as read ({error}), {}", text()));
         let logs: Vec<LogData> = logs.into_iter().map(|log| log.data).collect();
         assert_eq!(ours.iter().map(log_data).collect::<Vec<_>>(), logs, "{}", text());
-        let id = read.fixed.channel_id();
+        let ContractCall::Challenge(Challenge { fixed, .. }) = call else {
+            panic!("another call, {}", text());
+        };
+        let id = fixed.channel_id();
         let stored = evm.ask(&NitroAdjudicator::statusOfCall(id.0)).unwrap();
         assert_eq!(fake.status(id).unwrap().word(), stored, "{}", text());
     }

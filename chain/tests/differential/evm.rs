@@ -12,7 +12,7 @@ use revm::context::{Context, TxEnv};
 use revm::database::{CacheDB, EmptyDB};
 use revm::handler::MainnetContext;
 use revm::primitives::hardfork::SpecId;
-use revm::state::AccountInfo;
+use revm::state::{AccountInfo, Bytecode};
 use revm::{ExecuteCommitEvm, ExecuteEvm, MainBuilder, MainContext, MainnetEvm};
 
 const CHAIN_ID: u64 = 31_337;
@@ -31,12 +31,20 @@ pub(crate) struct Evm {
 }
 
 impl Evm {
+    /// A contract that takes no coin.
+    pub(crate) const UNPAYABLE: Address = Address::repeat_byte(0xdd);
+
     /// Contracts that were just deployed. The operator has all tokens.
     pub(crate) fn new() -> Self {
+        // What the contracts are compiled for is older; this is what chains run.
+        Self::by_rules_of(SpecId::CANCUN)
+    }
+
+    /// The same on a chain with other rules.
+    pub(crate) fn by_rules_of(fork: SpecId) -> Self {
         let context = Context::mainnet().with_db(CacheDB::new(EmptyDB::default()));
         let context = context.modify_cfg_chained(|config| {
-            // What the contracts are compiled for is older; this is what chains run.
-            config.set_spec_and_mainnet_gas_params(SpecId::CANCUN);
+            config.set_spec_and_mainnet_gas_params(fork);
             config.chain_id = CHAIN_ID;
             config.disable_nonce_check = true;
         });
@@ -54,6 +62,10 @@ impl Evm {
             payment_app: evm.create(VirtualPaymentApp::BYTECODE.to_vec()),
             ..deployment
         };
+        let refuse = Bytecode::new_raw(Bytes::from_static(&[0x5f, 0x5f, 0xfd]));
+        let unpayable = AccountInfo::default().with_code(refuse);
+        let database = &mut evm.inner.ctx.journaled_state.database;
+        database.insert_account_info(Self::UNPAYABLE, unpayable);
         evm.token = evm.create([Token::BYTECODE.to_vec(), OPERATOR.abi_encode()].concat());
         evm
     }
@@ -108,6 +120,15 @@ impl Evm {
         data: Vec<u8>,
     ) -> Result<Vec<Log>, String> {
         self.send(from, self.deployment.adjudicator, value, data)
+    }
+
+    /// Gas that a call of the adjudicator needs; what it gives back in the end is not taken off.
+    pub(crate) fn cost(&mut self, from: Address, value: U256, data: Vec<u8>) -> u64 {
+        let transaction = transaction(from, TxKind::Call(self.deployment.adjudicator), value, data);
+        let result = self.inner.transact(transaction).unwrap().result;
+        let cost = result.gas().total_gas_spent().max(result.gas().floor_gas());
+        outcome(result).unwrap();
+        cost
     }
 
     fn send(

@@ -9,9 +9,14 @@
 #![allow(clippy::unwrap_used, reason = "a test that meets nothing has failed")]
 
 mod calldata;
+mod calls;
+mod decode;
+mod encode;
 mod evm;
+mod gas;
 mod generate;
 mod hashes;
+mod observer;
 mod payouts;
 mod sequences;
 mod support;

@@ -74,7 +74,7 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
     if !deposits && !policy.knows(ledger.asset) {
         return Err(DeclineReason::UnknownAsset);
     }
-    if !Deployment::fits_deposit(fixed.nonce, deposits) {
+    if deposits && !Deployment::may_deposit(fixed.nonce) {
         return Err(DeclineReason::Nonce);
     }
     draft.check_opening(ledger.peer())?;

@@ -23,7 +23,7 @@ pub use onchain::{ChannelMode, Move, OnChain, OnChainStatus};
 use crate::chain::ChainCall;
 use crate::crypto::Signature;
 use crate::objectives::ExitReason;
-use crate::state::{FixedPart, VariablePart};
+use crate::state::{Deployment, FixedPart, VariablePart};
 use crate::types::{
     Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Destination, Timestamp,
     TurnNumber,
@@ -174,7 +174,7 @@ impl Ledger {
     #[must_use]
     pub fn is_void(&self) -> bool {
         self.me == Side::Follower
-            && self.deposits[1].is_zero()
+            && !Deployment::may_deposit(self.fixed.nonce)
             && self.signed_turn == TurnNumber::PREFUND
             && self.onchain.is_blank()
             && self.call == CallState::None

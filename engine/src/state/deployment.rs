@@ -60,10 +60,10 @@ impl Deployment {
         self.nonce((random & !0xff) | u32::from(wanted))
     }
 
-    /// True when the nonce of a ledger says whether the follower deposits as it is.
+    /// True for the nonce of a ledger in which the follower may deposit.
     #[must_use]
-    pub fn fits_deposit(nonce: u64, follower_deposits: bool) -> bool {
-        (nonce.to_be_bytes()[7] == Self::DEPOSITS) == follower_deposits
+    pub const fn may_deposit(nonce: u64) -> bool {
+        nonce.to_be_bytes()[7] == Self::DEPOSITS
     }
 
     const DEPOSITS: u8 = 0xd0;
@@ -102,8 +102,7 @@ mod tests {
             for deposits in [false, true] {
                 let nonce = deployment().ledger_nonce(random, deposits);
                 assert!(deployment().owns(nonce));
-                assert!(Deployment::fits_deposit(nonce, deposits));
-                assert!(!Deployment::fits_deposit(nonce, !deposits));
+                assert_eq!(Deployment::may_deposit(nonce), deposits);
             }
         }
     }

@@ -134,7 +134,7 @@ impl Builder {
                     }
                     Effect::Reply(_, response) => answer = Some(response.expect("taken")),
                     Effect::Report(peer, offence) => panic!("{peer} is reported: {offence:?}"),
-                    Effect::Ack(..) | Effect::Notify(_) => {}
+                    Effect::Ack(..) | Effect::Notify(_) | Effect::Forget(..) => {}
                 }
             }
         }
@@ -184,6 +184,7 @@ const fn is_removal(write: &Write) -> bool {
         Write::Call(_, row) => row.is_none(),
         Write::Answer(_, row) => row.is_none(),
         Write::Waiting(_, row) => row.is_none(),
+        Write::Buried(_, row) => row.is_none(),
         Write::Tower(_, row) => row.is_none(),
         Write::Guard(_, _, row) => row.is_none(),
         Write::NextCall(_)

@@ -66,7 +66,7 @@ impl Puppet {
     pub fn ledger_part(&self, world: &mut World, follower: Party) -> FixedPart {
         FixedPart {
             participants: vec![self.address(), world.address(follower)],
-            nonce: DEPLOYMENT.nonce(world.nonce()),
+            nonce: DEPLOYMENT.ledger_nonce(world.nonce(), true),
             app: DEPLOYMENT.consensus_app,
             challenge_duration: CHALLENGE_DURATION,
         }
@@ -85,9 +85,6 @@ impl Puppet {
     ) -> Ledger {
         let fixed = self.ledger_part(world, follower);
         let (leader, theirs): (Amount, Amount) = (mine.into(), theirs.into());
-        let random = u32::try_from(fixed.nonce & u64::from(u32::MAX)).expect("32 bits");
-        let nonce = DEPLOYMENT.ledger_nonce(random, !theirs.is_zero());
-        let fixed = FixedPart { nonce, ..fixed };
         let asset = Asset::NATIVE;
         let ledger = Ledger::new(fixed.clone(), asset, Side::Leader, leader, theirs);
         let seal = self.seal(ledger.prefund_hash());

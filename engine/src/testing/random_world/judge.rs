@@ -169,8 +169,10 @@ impl RandomWorld {
         let all = self.world.chain().refused_calls(self.world.address(party));
         for (call, reason) in &all {
             // Chance lets some calls fail for no reason of the contract.
-            if *reason != "out of gas" {
-                call.channels().first().map(|id| refused.entry(*id).or_default().push(reason));
+            if *reason != "out of gas"
+                && let Some(id) = call.channels().first()
+            {
+                refused.entry(*id).or_default().push(reason);
             }
         }
         for (id, reasons) in refused {

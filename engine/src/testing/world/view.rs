@@ -64,7 +64,7 @@ impl World {
             let payments = engine.state().payments.values().map(|channel| &channel.fixed);
             ledgers.chain(payments).map(|fixed| u64::from(fixed.challenge_duration))
         });
-        durations.max().unwrap_or(u64::from(fixtures::CHALLENGE_DURATION))
+        durations.max().unwrap_or_else(|| u64::from(fixtures::CHALLENGE_DURATION))
     }
 
     /// Live rows on the disk of a node, without messages to nodes that are off.

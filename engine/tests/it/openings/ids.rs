@@ -77,7 +77,7 @@ fn a_new_ledger_is_found_although_an_old_one_ends_in_the_same_frame() {
     for old_is_larger in [false, true] {
         let (mut world, mut mallory) = world();
         let mut ledgers = [unfunded(&mut world, &mallory), unfunded(&mut world, &mallory)];
-        ledgers.sort_by(|(a, ..), (b, ..)| a.id.cmp(&b.id));
+        ledgers.sort_by_key(|(ledger, ..)| ledger.id);
         if old_is_larger {
             ledgers.reverse();
         }

@@ -77,11 +77,11 @@ impl Execution {
         let mut left = outcome.clone();
         let exit = nth(&mut left.0, asset_index)?;
         let (asset, initial) = (exit.asset, self.after.held(exit.asset, channel));
+        let effects = transfer_effects(initial, &exit.allocations, indices)
+            .map_err(|error| error.to_string())?;
         if let Some(last) = indices.last() {
             nth(&mut exit.allocations, *last)?;
         }
-        let effects = transfer_effects(initial, &exit.allocations, indices)
-            .map_err(|error| error.to_string())?;
         let before = std::mem::replace(&mut exit.allocations, effects.remaining);
         let amounts: Vec<Amount> = before
             .iter()
