@@ -21,10 +21,22 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How often the chain is looked at.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// Time between blocks where they come by themselves.
+const BLOCK: Duration = Duration::from_millis(500);
+
 /// The adjudicator and the clock of its chain.
 pub(crate) struct Court<'a> {
     pub(crate) chain: &'a Anvil,
     pub(crate) adjudicator: Address,
+}
+
+/// Blocks come until this is dropped.
+pub(crate) struct Mining(tokio::task::JoinHandle<()>);
+
+impl Drop for Mining {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// What the newest challenge of a channel has told everybody.
@@ -105,6 +117,23 @@ impl Court<'_> {
 
     pub(crate) async fn mine(&self) -> Result<()> {
         self.ask("anvil_mine", json!(["0x1"])).await.map(drop)
+    }
+
+    /// Lets blocks come by themselves until the answer is dropped, as they do on any chain but a
+    /// quiet development chain: a call that was refused is made again when the chain has moved.
+    pub(crate) fn keep_mining(&self) -> Mining {
+        let rpc = self.chain.rpc.clone();
+        Mining(tokio::spawn(async move {
+            let mut blocks = tokio::time::interval(BLOCK);
+            loop {
+                blocks.tick().await;
+                let mined: Result<Value, _> =
+                    rpc.raw_request("anvil_mine".into(), json!(["0x1"])).await;
+                if mined.is_err() {
+                    return;
+                }
+            }
+        }))
     }
 
     /// Whether each transaction gets a block of its own at once.

@@ -24,6 +24,8 @@ use crate::money::Purse;
 
 /// No step takes that long unless something hangs.
 const LIMIT: Duration = Duration::from_secs(60);
+/// How often a node is asked that has yet to see something.
+const LOOK: Duration = Duration::from_millis(50);
 /// Payments under way at once.
 const IN_FLIGHT: usize = 512;
 /// Unlocks the demo's keystores, which hold nothing but play money.
@@ -255,9 +257,19 @@ impl Party {
         Ok(())
     }
 
-    /// Waits until the node has got out of a channel on its own.
+    /// Waits until the node has got out of a channel, also when it has yet to see that it must.
     pub(crate) fn wait_out(&self, channel: &str) -> Result<()> {
-        self.run(&["objective", "wait", &format!("Exit-{channel}"), "--timeout", "60"])?;
+        let objective = format!("Exit-{channel}");
+        let begun = Instant::now();
+        loop {
+            let waited = self.run(&["objective", "wait", &objective, "--timeout", "60"]);
+            match waited {
+                Err(error) if is_unknown(&error) && begun.elapsed() < LIMIT => {
+                    std::thread::sleep(LOOK);
+                }
+                ended => break ended.map(drop)?,
+            }
+        }
         println!("  {} is out", self.name);
         Ok(())
     }
@@ -377,6 +389,10 @@ impl Party {
         println!("  {} stopped", self.name);
         Ok(())
     }
+}
+
+fn is_unknown(error: &anyhow::Error) -> bool {
+    error.to_string().contains("unknown_objective")
 }
 
 fn signal(process: &Child, name: &str) -> Result<()> {

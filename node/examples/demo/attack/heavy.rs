@@ -52,6 +52,7 @@ pub(super) async fn play(ground: &Ground<'_>) -> Result<()> {
     }
 
     step("Everything is final, and in the same block Carl shows his old state");
+    let _blocks = court.keep_mining();
     court.skip().await?;
     let old = carl.newest(other_id)?;
     let before = Instant::now();
