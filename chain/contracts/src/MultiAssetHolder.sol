@@ -145,23 +145,36 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
     /// @dev Takes tokens from the sender, and insists that all of them arrive: what a token keeps as a fee would be
     /// missing when another channel is paid.
     function _collect(address token, uint256 amount) private {
-        uint256 before = _owned(token);
-        bytes32 selector = IERC20.transferFrom.selector;
+        bytes32 order = IERC20.transferFrom.selector;
+        bytes32 question = IERC20.balanceOf.selector;
         bool success;
-        bool accepted;
+        uint256 due;
+        uint256 owned;
         assembly ('memory-safe') {
-            let order := mload(0x40)
-            mstore(order, selector)
-            mstore(add(order, 0x04), caller())
-            mstore(add(order, 0x24), address())
-            mstore(add(order, 0x44), amount)
-            success := call(gas(), token, 0, order, 0x64, 0, 0x20)
-            accepted := and(success, and(gt(returndatasize(), 0x1f), eq(mload(0), 1)))
+            // The question stays in the scratch space for the second time; an asset without code has no answer.
+            mstore(0, question)
+            mstore(0x04, address())
+            let data := mload(0x40)
+            mstore(data, 0)
+            pop(staticcall(gas(), token, 0, 0x24, data, 0x20))
+            due := add(mload(data), amount)
+            mstore(data, order)
+            mstore(add(data, 0x04), caller())
+            mstore(add(data, 0x24), address())
+            mstore(add(data, 0x44), amount)
+            success := call(gas(), token, 0, data, 0x64, data, 0x20)
+            owned := and(eq(mload(data), 1), gt(returndatasize(), 0x1f))
         }
-        if (!accepted) {
+        if (!success || owned == 0) {
             _requireSilentSuccess(token, success);
         }
-        Demand.that(_owned(token) >= before + amount, 'token delivered less than amount');
+        assembly ('memory-safe') {
+            let data := mload(0x40)
+            mstore(data, 0)
+            pop(staticcall(gas(), token, 0, 0x24, data, 0x20))
+            owned := mload(data)
+        }
+        Demand.that(owned >= due && due >= amount, 'token delivered less than amount');
     }
 
     /// @dev Some tokens say nothing when all is well. What else is wrong clients expect to be told as SafeERC20 does;
@@ -180,18 +193,6 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         }
         Demand.that(token.code.length != 0, 'Address: call to non-contract');
         require(size == 0, 'SafeERC20: ERC20 operation did not succeed');
-    }
-
-    /// @dev What this contract has of a token, and nothing of an asset without code.
-    function _owned(address token) private view returns (uint256 amount) {
-        bytes32 selector = IERC20.balanceOf.selector;
-        assembly ('memory-safe') {
-            mstore(0, selector)
-            mstore(0x04, address())
-            if staticcall(gas(), token, 0, 0x24, 0, 0x20) {
-                if gt(returndatasize(), 0x1f) { amount := mload(0) }
-            }
-        }
     }
 
     /// @inheritdoc IMultiAssetHolder
@@ -227,7 +228,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         _requireFingerprint(word, stateHash, keccak256(outcomeBytes));
         (uint256 outcome, uint256 size,) = Canonical.load(Canonical.decode(outcomeBytes));
         uint256 allocations = _allocationsOf(_element(outcome, assetIndex));
-        if (_guaranteesIn(outcome) != 0) {
+        if (_hasGuarantee(outcome)) {
             word |= SOURCE;
         }
         _reserve(allocations, indices);
@@ -396,9 +397,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
             'incorrect fingerprint'
         );
         // What such a channel had to give changes with its own guarantees, so its final outcome is not kept.
-        Demand.that(word & SOURCE == 0 && _guaranteesIn(target) == 0, 'target guarantees others');
+        Demand.that(word & SOURCE == 0 && !_hasGuarantee(target), 'target guarantees others');
 
-        bool alone = _word(target, 0) == 1 && _guaranteesInAsset(single) == 1;
+        bool alone = _word(target, 0) == 1 && _guaranteesIn(single) == 1;
         (uint256 toLeft, uint256 toRight) =
             _share(_allocationsOf(single), guarantee, _allocationsOf(targetSingle));
         _drop(_allocationsOf(single), index);
@@ -530,20 +531,25 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         }
     }
 
-    /// @dev How many of an outcome's allocations are guarantees.
-    function _guaranteesIn(uint256 outcome) internal pure returns (uint256 count) {
+    function _hasGuarantee(uint256 outcome) internal pure returns (bool) {
         for (uint256 i = _word(outcome, 0); i != 0; --i) {
-            count += _guaranteesInAsset(_element(outcome, i - 1));
+            if (_guaranteesIn(_element(outcome, i - 1)) != 0) {
+                return true;
+            }
         }
+        return false;
     }
 
-    function _guaranteesInAsset(uint256 single) internal pure returns (uint256 count) {
+    /// @dev How many of an asset's allocations are guarantees, where two stands for more: looking for all of them with
+    /// every reclaim would take too long.
+    function _guaranteesIn(uint256 single) internal pure returns (uint256 count) {
         uint256 allocations = _allocationsOf(single);
         assembly ('memory-safe') {
             let heads := add(allocations, 0x20)
             let last := add(heads, shl(5, mload(allocations)))
             for { let head := heads } lt(head, last) { head := add(head, 0x20) } {
                 count := add(count, eq(mload(add(add(heads, mload(head)), 0x40)), 2))
+                if gt(count, 1) { break }
             }
         }
     }
@@ -731,3 +737,4 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         return payable(address(uint160(uint256(destination))));
     }
 }
+

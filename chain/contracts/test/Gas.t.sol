@@ -21,9 +21,13 @@ abstract contract GasReport is NitroTest {
 
     event log(string line);
 
+    function report(string memory name, uint256 used, uint256 bound) internal {
+        emit log(string.concat('gas|', name, '|', vm.toString(used), '|', vm.toString(bound)));
+    }
+
     /// @dev One line of the report: `bound` is the original's figure, or nothing when it has none.
     function row(string memory name, uint256 used, uint256 bound) internal {
-        emit log(string.concat('gas|', name, '|', vm.toString(used), '|', vm.toString(bound)));
+        report(name, used, bound);
         holds(bound == NO_BOUND || used <= bound, string.concat(name, ' costs ', vm.toString(used)));
     }
 }
@@ -59,7 +63,7 @@ contract GasTest is GasReport {
         super.setUp();
         address consensus = vm.deployCode('ConsensusApp.sol:ConsensusApp');
         address payments = vm.deployCode('VirtualPaymentApp.sol:VirtualPaymentApp');
-        token = IToken(vm.deployCode('Token.sol:Token', abi.encode(address(this))));
+        token = IToken(vm.deployCode('TESTToken.sol:TESTToken', abi.encode(address(this))));
         operator = IBatch(vm.deployCode('BatchOperator.sol:BatchOperator', abi.encode(adjudicator)));
         vm.deal(address(this), 100 ether);
         vm.deal(ALICE, 1);
@@ -106,14 +110,22 @@ contract GasTest is GasReport {
         token.increaseAllowance(address(adjudicator), 100);
         row('deposit, ERC-20, first: approval', 46193);
         adjudicator.deposit(address(token), id, 0, 5);
-        row('deposit, ERC-20, first', 69866);
+        checkedDeposit('deposit, ERC-20, first', 69866);
         token.decreaseAllowance(address(adjudicator), 95);
         token.increaseAllowance(address(adjudicator), 100);
         row('deposit, ERC-20, second: approval', 46193);
         adjudicator.deposit(address(token), id, 5, 5);
-        row('deposit, ERC-20, second', 52778);
+        checkedDeposit('deposit, ERC-20, second', 52778);
         adjudicator.depositUpTo(address(token), channelIdOf(l), 0, 5);
         row('depositUpTo, ERC-20, first', NO_BOUND);
+    }
+
+    /// @dev The reference does not look at what arrives. Two questions cost 617 each with this token, and no more than
+    /// that may a deposit be dearer.
+    function checkedDeposit(string memory name, uint256 bound) private {
+        uint256 used = vm.lastCallGas().gasTotalUsed;
+        report(name, used, bound);
+        holds(used <= bound + 2 * 617, string.concat(name, ' costs ', vm.toString(used)));
     }
 
     function test_d_batches() public {
@@ -148,14 +160,46 @@ contract GasTest is GasReport {
 
     function cooperative(address asset, uint256 bound) private {
         fund(asset, x, 10);
-        SignedVariablePart memory candidate = finalState(x, split(asset, 5, 5));
-        adjudicator.concludeAndTransferAllAssets(x, candidate);
+        close(asset, 10, 0);
         row(named('exit by consent: concludeAndTransferAllAssets', asset), bound);
     }
 
+    function close(address asset, uint256 alice, uint256 bob) private {
+        SignedVariablePart memory candidate = finalState(x, split(asset, alice, bob));
+        adjudicator.concludeAndTransferAllAssets(x, candidate);
+    }
+
+    /// @dev As the reference is measured: Alice is paid all of it.
     function test_e_exit_by_consent() public {
         cooperative(COIN, 111514);
         cooperative(address(token), 112690);
+    }
+
+    function test_e_exit_by_consent_of_both() public {
+        for (uint256 k = 0; k < 2; ++k) {
+            address asset = k == 0 ? COIN : address(token);
+            fund(asset, x, 10);
+            close(asset, 5, 5);
+            row(named('exit by consent: both are paid', asset), NO_BOUND);
+        }
+    }
+
+    /// @dev A stranger has added the smallest unit there is; then both agree who gets it.
+    function surplus(address asset) private {
+        fund(asset, x, 11);
+        close(asset, 10, 0);
+        row(named('exit by consent: with a surplus of 1', asset), NO_BOUND);
+        VariablePart memory later = VariablePart(split(asset, 1, 0), '', 7, true);
+        adjudicator.concludeAndTransferAllAssets(x, signedBy(x, later, ALICE_KEY, BOB_KEY));
+        row(named('exit by consent: the surplus, later', asset), NO_BOUND);
+    }
+
+    function test_e_exit_by_consent_with_a_surplus() public {
+        surplus(COIN);
+    }
+
+    function test_e_exit_by_consent_with_a_surplus_of_tokens() public {
+        surplus(address(token));
     }
 
     // Exits by challenge
@@ -379,5 +423,135 @@ contract GasTest is GasReport {
         newer.turnNum = 7;
         clear(l, newer, IRENE_KEY, BOB_KEY);
         row('clear a challenge: challenge L', 89655);
+    }
+
+    // Many guarantees
+
+    /// @dev What a transaction may have since EIP-7825.
+    uint256 private constant CAP = 16_777_216;
+
+    function redemptionOf(FixedPart memory f) private view returns (VariablePart memory) {
+        Signature memory voucher = sign(ALICE_KEY, keccak256(abi.encode(channelIdOf(f), 3)));
+        return VariablePart(split(COIN, 7, 3), abi.encode(uint256(3), voucher), 2, false);
+    }
+
+    function channelOf(uint256 number) private view returns (FixedPart memory f) {
+        f = FixedPart(v.participants, uint64(100 + number), v.appDefinition, v.challengeDuration);
+    }
+
+    function ledgerWith(uint256 count) private view returns (VariablePart memory) {
+        ExitFormat.Allocation[] memory allocations = new ExitFormat.Allocation[](count + 2);
+        (allocations[0], allocations[1]) = (simple(to(irene), 1000), simple(to(BOB), 1000));
+        for (uint256 k = 0; k < count; ++k) {
+            allocations[k + 2] = guarantee(channelIdOf(channelOf(k)), 10, to(irene), to(BOB));
+        }
+        return VariablePart(outcomeOf(COIN, allocations), '', 6, false);
+    }
+
+    function challengeOf(uint256 number) private view returns (IForceMove.Challenge memory) {
+        FixedPart memory f = channelOf(number);
+        VariablePart memory s = redemptionOf(f);
+        SignedVariablePart[] memory proof = new SignedVariablePart[](1);
+        proof[0] = signedByTrio(f, VariablePart(split(COIN, 10, 0), '', 1, false));
+        return IForceMove.Challenge(f, proof, signedBy(f, s, BOB_KEY), signChallenge(BOB_KEY, f, s));
+    }
+
+    /// @dev So many challenges, then so many reclaims go into one transaction.
+    function exitWith(uint256 count, uint256 perChallenge, uint256 perSettle) private {
+        string memory name = string.concat('exit with ', vm.toString(count), ' guarantees: ');
+        uint256 dearest = 0;
+        uint256 sum = 0;
+        uint256 used;
+        FixedPart memory ledger = l;
+        VariablePart memory s = ledgerWith(count);
+        adjudicator.deposit{value: 2000 + 10 * count}(COIN, channelIdOf(ledger), 0, 2000 + 10 * count);
+        for (uint256 first = 0; first < count; first += perChallenge) {
+            uint256 size = count - first < perChallenge ? count - first : perChallenge;
+            IForceMove.Challenge[] memory challenges =
+                new IForceMove.Challenge[](first == 0 ? size + 1 : size);
+            for (uint256 k = 0; k < size; ++k) {
+                challenges[k] = challengeOf(first + k);
+            }
+            if (first == 0) {
+                SignedVariablePart memory signed = signedBy(ledger, s, IRENE_KEY, BOB_KEY);
+                challenges[size] =
+                    IForceMove.Challenge(ledger, noProof(), signed, signChallenge(BOB_KEY, ledger, s));
+            }
+            adjudicator.challengeAll(challenges);
+            used = vm.lastCallGas().gasTotalUsed;
+            sum += used;
+            if (used > dearest) dearest = used;
+        }
+        row(string.concat(name, 'challengeAll'), sum, NO_BOUND);
+        vm.warp(block.timestamp + DURATION);
+        uint256 settled = settleIn(ledger, s, count, perSettle, name);
+        row(string.concat(name, 'total'), sum + settled, NO_BOUND);
+        row(string.concat(name, 'dearest challengeAll'), dearest, CAP);
+    }
+
+    function settleIn(
+        FixedPart memory ledger,
+        VariablePart memory s,
+        uint256 count,
+        uint256 perSettle,
+        string memory name
+    ) private returns (uint256 sum) {
+        bytes32 id = channelIdOf(ledger);
+        bytes32 stateHash = stateHashOf(ledger, s);
+        uint256 dearest = 0;
+        for (uint256 first = 0; first < count; first += perSettle) {
+            uint256 size = count - first < perSettle ? count - first : perSettle;
+            INitroAdjudicator.Reclaim[] memory reclaims = new INitroAdjudicator.Reclaim[](size);
+            for (uint256 k = 0; k < size; ++k) {
+                VariablePart memory r = redemptionOf(channelOf(first + k));
+                reclaims[k] =
+                    INitroAdjudicator.Reclaim(0, 2, stateHashOf(channelOf(first + k), r), r.outcome, 0);
+            }
+            adjudicator.settle(id, s.outcome, stateHash, reclaims);
+            uint256 used = vm.lastCallGas().gasTotalUsed;
+            sum += used;
+            if (used > dearest) dearest = used;
+            // What is left: both were paid, the first guarantees are gone.
+            ExitFormat.Allocation[] memory all = s.outcome[0].allocations;
+            ExitFormat.Allocation[] memory rest = new ExitFormat.Allocation[](all.length - size);
+            (rest[0], rest[1]) = (simple(to(irene), 0), simple(to(BOB), 0));
+            for (uint256 k = 2; k < rest.length; ++k) {
+                rest[k] = all[k + size];
+            }
+            s.outcome[0].allocations = rest;
+        }
+        same(adjudicator.statusOf(id), 0, 'everything is settled');
+        row(string.concat(name, 'settle'), sum, NO_BOUND);
+        row(string.concat(name, 'dearest settle'), dearest, CAP);
+    }
+
+    function test_q_exit_with_16_guarantees() public {
+        exitWith(16, 16, 16);
+    }
+
+    function test_q_exit_with_50_guarantees() public {
+        exitWith(50, 50, 50);
+    }
+
+    function test_q_exit_with_100_guarantees() public {
+        exitWith(100, 100, 100);
+    }
+
+    function test_q_exit_with_200_guarantees() public {
+        exitWith(200, 100, 200);
+    }
+
+    /// @dev What was too much for one transaction when every reclaim copied the whole outcome.
+    function test_q_exit_with_200_guarantees_in_parts() public {
+        string memory name = 'settle 200 guarantees by 32: ';
+        VariablePart memory s = ledgerWith(200);
+        setStatus(channelIdOf(l), statusWord(6, NOW, stateHashOf(l, s), outcomeHashOf(s.outcome)));
+        fundWithCoin(channelIdOf(l), 4000);
+        for (uint256 k = 0; k < 200; ++k) {
+            VariablePart memory r = redemptionOf(channelOf(k));
+            bytes32 hash = stateHashOf(channelOf(k), r);
+            setStatus(channelIdOf(channelOf(k)), statusWord(2, NOW, hash, outcomeHashOf(r.outcome)));
+        }
+        settleIn(l, s, 200, 32, name);
     }
 }

@@ -46,6 +46,11 @@ contract InterfaceTest is Check {
             'depositUpTo'
         );
         same(
+            bytes32(IMultiAssetHolder.depositBatch.selector),
+            bytes32(bytes4(keccak256('depositBatch(address,bytes32[],uint256[],uint256[])'))),
+            'depositBatch'
+        );
+        same(
             bytes32(INitroAdjudicator.settle.selector),
             bytes32(
                 bytes4(
@@ -169,6 +174,32 @@ contract InterfaceTest is Check {
             IMultiAssetHolder.Reclaimed.selector,
             0x4d3754632451ebba9812a9305e7bca17b67a17186a5cff93d2e9ae1b01e3d27b,
             'Reclaimed'
+        );
+    }
+
+    /// @dev Beside the specification's. SignedVariablePart is what a client's library writes for it.
+    function test_topics_of_our_own_events() public pure {
+        string memory signed =
+            '(((address,(uint8,bytes),(bytes32,uint256,uint8,bytes)[])[],bytes,uint48,bool),(uint8,bytes32,bytes32)[])';
+        same(
+            IForceMove.StateCheckpointed.selector,
+            keccak256(bytes(string.concat('StateCheckpointed(bytes32,', signed, '[],', signed, ')'))),
+            'StateCheckpointed'
+        );
+        same(
+            IForceMove.StateConcluded.selector,
+            keccak256(bytes(string.concat('StateConcluded(bytes32,bool,', signed, ')'))),
+            'StateConcluded'
+        );
+        same(
+            IMultiAssetHolder.GuaranteeReclaimed.selector,
+            keccak256('GuaranteeReclaimed(bytes32,bytes32,uint256,uint256,uint256,uint256)'),
+            'GuaranteeReclaimed'
+        );
+        same(
+            IMultiAssetHolder.AllocationsPaid.selector,
+            keccak256('AllocationsPaid(bytes32,uint256,uint256[])'),
+            'AllocationsPaid'
         );
     }
 }

@@ -38,7 +38,7 @@ contract BatchOperator {
         _requireSum(channelIds, expectedHelds, amounts, totalAmount);
         MultiAssetHolder holder = adjudicator;
         IERC20(asset).safeTransferFrom(msg.sender, address(this), totalAmount);
-        IERC20(asset).safeApprove(address(holder), totalAmount);
+        IERC20(asset).forceApprove(address(holder), totalAmount);
         holder.depositBatch(asset, channelIds, expectedHelds, amounts);
     }
 

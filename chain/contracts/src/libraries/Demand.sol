@@ -3,7 +3,7 @@ pragma solidity 0.8.37;
 
 /// @title Reverting with a reason, from one place
 /// @dev Clients know the reasons as strings. The compiler writes out the making of the string wherever a condition is
-/// checked, which would be a tenth of the adjudicator's code.
+/// checked, which would be a thousand bytes more.
 library Demand {
     /// @dev The same as `require`, for reasons of at most 32 characters.
     function that(bool condition, bytes32 reason) internal pure {

@@ -120,8 +120,9 @@ contract Strangers is Relay {
     }
 
     /// @dev Before time goes by, the honest look at what was shown and answer with what they have.
-    function wait() external observed {
+    function wait() external {
         conclude();
+        observe();
         vm.warp(block.timestamp + DURATION);
     }
 
