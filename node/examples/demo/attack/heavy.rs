@@ -56,7 +56,9 @@ pub(super) async fn play(ground: &Ground<'_>) -> Result<()> {
     court.skip().await?;
     let old = carl.newest(other_id)?;
     let before = Instant::now();
-    carl.hand.attempt("shows the old state", calls::challenge_all(std::slice::from_ref(&old))?).await?;
+    carl.hand
+        .attempt("shows the old state", calls::challenge_all(std::slice::from_ref(&old))?)
+        .await?;
     court.until_turn(other_id.0, old.candidate.state.turn.0 + 1).await?;
     println!("  irene has answered carl after {:.1} s", before.elapsed().as_secs_f64());
     irene.wait_out(&heavy)?;
