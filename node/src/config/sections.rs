@@ -386,7 +386,7 @@ impl Default for PolicySection {
             max_funding_payments: count(policy.max_funding_payments),
             max_funding_payments_per_ledger: count(policy.max_funding_payments_per_ledger),
             min_capacity: Deposits(policy.min_capacity),
-            min_capacity_percent: policy.min_capacity_percent,
+            min_capacity_percent: 0,
             max_answers: count(policy.max_answers),
             max_answers_per_peer: count(policy.max_answers_per_peer),
             max_answers_per_stranger: count(policy.max_answers_per_stranger),

@@ -171,6 +171,11 @@ async fn a_node_that_is_killed_at_each_step_of_an_exit_is_paid() {
     let place = Place::new(&network);
     assert!(place.init("alice", "k1", &[]).status.success());
     assert!(place.init("bob", "k2", &[]).status.success());
+    // A token that nobody has listed is not joined.
+    let config = place.path("bob/config.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let listed = format!("max_peer_deposit = {{ \"{token}\" = \"1000\", native");
+    std::fs::write(&config, text.replace("max_peer_deposit = { native", &listed)).unwrap();
     for asset in [None, Some(token.as_str())] {
         let of = asset.map_or(Vec::new(), |token| vec!["--asset", token]);
         let bob = place.start("bob", &[]);
