@@ -296,6 +296,8 @@ async fn a_partner_that_repeats_and_takes_back_what_it_signed_changes_nothing() 
     assert_eq!(model.id, channel);
     let prefund = alice.seal(model.prefund_hash());
     let of_ledger = fixed_part(&network, deployment.consensus_app, both);
+    let random = u32::try_from(of_ledger.nonce & u64::from(u32::MAX)).unwrap();
+    let of_ledger = FixedPart { nonce: deployment.ledger_nonce(random, true), ..of_ledger };
     let deposit = amount(DEPOSIT);
     let book = Ledger::new(of_ledger.clone(), Asset::NATIVE, Side::Leader, deposit, deposit);
     assert_eq!(book.id, ledger);
