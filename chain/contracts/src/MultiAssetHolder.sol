@@ -469,8 +469,9 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         ExitFormat.Allocation[] memory sourceAllocations,
         ExitFormat.Allocation[] memory targetAllocations,
         uint256 indexOfTargetInSource
-    ) external pure returns (ExitFormat.Allocation[] memory newAllocations) {
-        newAllocations = new ExitFormat.Allocation[](sourceAllocations.length - 1);
+    ) external pure returns (ExitFormat.Allocation[] memory) {
+        ExitFormat.Allocation[] memory newAllocations =
+            new ExitFormat.Allocation[](sourceAllocations.length - 1);
         ExitFormat.Allocation memory guaranteeAllocation = sourceAllocations[indexOfTargetInSource];
         Guarantee memory guarantee = abi.decode(guaranteeAllocation.metadata, (Guarantee));
 
@@ -499,6 +500,7 @@ contract MultiAssetHolder is IMultiAssetHolder, StatusManager {
         Demand.that(foundLeft, 'could not find left');
         Demand.that(foundRight, 'could not find right');
         Demand.that(totalReclaimed == guaranteeAllocation.amount, 'totalReclaimed!=guarantee.amount');
+        return newAllocations;
     }
 
     // Outcomes in memory, see `Canonical.load`
