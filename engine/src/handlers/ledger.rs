@@ -191,7 +191,7 @@ pub(super) fn proposed(draft: &mut Draft<'_>, from: Address, id: ChannelId, prop
     if !proposal.seal.proves(proposal.seal.hash, from) {
         return draft.report(from, Offence::BadSignature);
     }
-    let refused = ledger.was_refused(proposal.turn);
+    let refused = ledger.was_refused(proposal.turn, proposal.seal.hash);
     let answer = match expected(draft, id, proposal) {
         Err(reason) => Err(reason),
         // It comes once more, and would be agreed to by now: the refusal that went out stands.
@@ -212,7 +212,7 @@ pub(super) fn proposed(draft: &mut Draft<'_>, from: Address, id: ChannelId, prop
         }
         Err(reason) => {
             if let Some(ledger) = draft.ledger_mut(id) {
-                ledger.refuse(turn);
+                ledger.refuse(turn, proposal.seal.hash);
             }
             draft.send(from, &Message::Refuse { ledger: id, turn, reason });
         }

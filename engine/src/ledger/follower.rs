@@ -42,16 +42,19 @@ impl Ledger {
         turn.0 > self.agreed.turn.0.saturating_add(MAX_TURN_GAP)
     }
 
-    /// True when a proposal of that turn was refused before.
+    /// True when this proposal was refused before. Another state of the newest refused turn is not:
+    /// whoever holds the leader's key beside its node may have made the refused one.
     #[must_use]
-    pub fn was_refused(&self, turn: TurnNumber) -> bool {
-        self.refused.is_some_and(|refused| turn <= refused)
+    pub fn was_refused(&self, turn: TurnNumber, hash: B256) -> bool {
+        self.refused
+            .is_some_and(|(newest, refused)| turn < newest || (turn == newest && hash == refused))
     }
 
     /// Remembers a refusal.
-    pub fn refuse(&mut self, turn: TurnNumber) {
-        if !self.is_too_far(turn) {
-            self.refused = self.refused.max(Some(turn));
+    pub fn refuse(&mut self, turn: TurnNumber, hash: B256) {
+        let newer = self.refused.is_none_or(|(newest, _)| newest <= turn);
+        if newer && !self.is_too_far(turn) {
+            self.refused = Some((turn, hash));
         }
     }
 
@@ -68,7 +71,7 @@ impl Ledger {
         leader: Signature,
         signer: &dyn Signer,
     ) -> Result<Signature, RefusalReason> {
-        if !self.is_usable() || turn <= self.signed_turn || self.was_refused(turn) {
+        if !self.is_usable() || turn <= self.signed_turn || self.was_refused(turn, hash) {
             return Err(RefusalReason::NotUsable);
         }
         let next = match self.agreed.apply(change, turn) {

@@ -108,10 +108,10 @@ pub struct Ledger {
     /// Leader only: additions that the follower has refused, by turn. It has our signature, so it
     /// may still sign and show them, until a higher turn is agreed.
     pub withdrawn: Vec<(TurnNumber, ChannelId)>,
-    /// Follower only: turn of the newest proposal that was refused. The leader drops what is refused,
+    /// Follower only: turn and hash of the newest proposal that was refused. The leader drops what is refused,
     /// so to sign it when it arrives again, after things have changed, would leave the two with
     /// different states.
-    pub refused: Option<TurnNumber>,
+    pub refused: Option<(TurnNumber, B256)>,
     /// Highest turn that this node has signed; no turn at or below is signed with other content.
     pub signed_turn: TurnNumber,
     /// The final state, once somebody asked for it.
