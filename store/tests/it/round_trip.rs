@@ -11,6 +11,7 @@ use engine::effect::{Offence, Response, Update};
 use engine::error::RequestError;
 use engine::input::{Input, Request};
 use engine::ports::{Application, Chain, Store, StoreError, Transport};
+use engine::state::SupportedState;
 use engine::step::{ArchivedChannel, Batch, Write};
 use engine::testing::MemStore;
 use engine::testing::fixtures::{CHALLENGE_DURATION, DEPLOYMENT, key, policy};
@@ -182,10 +183,12 @@ impl<'a> Pair<'a> {
                 self.held = self.held.checked_add(amount).unwrap();
                 vec![ChainFact::Deposited { asset, holdings: self.held }]
             }
-            ChainCall::ConcludeAndTransfer { .. } => {
+            ChainCall::ConcludeAndTransfer { state, signatures, .. } => {
+                let candidate = Box::new(SupportedState { state, signatures });
                 let initial = std::mem::take(&mut self.held);
                 let holdings = Amount::ZERO;
                 vec![
+                    ChainFact::StateConcluded { kept: false, candidate },
                     ChainFact::Concluded { finalizes_at: 1 },
                     ChainFact::AllocationUpdated { asset_index: 0, initial, holdings },
                 ]
