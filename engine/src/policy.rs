@@ -21,9 +21,6 @@ pub mod gas {
     const CARRIED: u64 = 3_500;
     /// More for each guarantee that a settlement reclaims.
     const RECLAIM: u64 = 19_500;
-    /// More for each allocation that is there when a settlement reclaims a guarantee: the contract
-    /// looks for a second one each time.
-    const SCANNED: u64 = 85;
     /// Least that a settlement is charged for its calldata, which is more than what it executes
     /// when it reclaims few of many guarantees: for itself, each guarantee and each reclaim.
     const CALLDATA: [u64; 3] = [40_000, 5_300, 12_500];
@@ -42,17 +39,13 @@ pub mod gas {
         let sum = |[base, carried, reclaim]: [u64; 3]| {
             base.saturating_add(times(guarantees, carried)).saturating_add(times(reclaims, reclaim))
         };
-        // The first reclaim looks at all allocations, the next one at one less, and so on.
-        let fewer = reclaims.saturating_sub(1).saturating_mul(reclaims).div_euclid(2);
-        let scanned = allocations(guarantees).saturating_mul(reclaims).saturating_sub(fewer);
-        let executed = sum([SETTLE, CARRIED, RECLAIM]).saturating_add(times(scanned, SCANNED));
-        executed.max(sum(CALLDATA))
+        sum([SETTLE, CARRIED, RECLAIM]).max(sum(CALLDATA))
     }
 
     /// Guarantees that fit into one settlement.
     #[must_use]
     pub fn reclaims_at_once(guarantees: usize) -> usize {
-        let room = AT_ONCE.saturating_sub(settle(guarantees, 0)).checked_div(reclaim(guarantees));
+        let room = AT_ONCE.saturating_sub(settle(guarantees, 0)).checked_div(RECLAIM);
         usize::try_from(room.unwrap_or_default()).unwrap_or(usize::MAX).max(1)
     }
 
@@ -60,17 +53,7 @@ pub mod gas {
     #[must_use]
     pub fn settle_all(guarantees: usize, reclaims: usize) -> u64 {
         let calls = reclaims.div_ceil(reclaims_at_once(guarantees)).max(1);
-        times(calls, settle(guarantees, 0)).saturating_add(times(reclaims, reclaim(guarantees)))
-    }
-
-    /// One reclaim, at most.
-    fn reclaim(guarantees: usize) -> u64 {
-        RECLAIM.saturating_add(times(allocations(guarantees), SCANNED))
-    }
-
-    /// Those of the two who own the ledger, and the guarantees.
-    const fn allocations(guarantees: usize) -> usize {
-        guarantees.saturating_add(2)
+        times(calls, settle(guarantees, 0)).saturating_add(times(reclaims, RECLAIM))
     }
 
     fn times(count: usize, gas: u64) -> u64 {
