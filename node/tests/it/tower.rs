@@ -137,7 +137,7 @@ async fn ledger(alice: &TestNode, bob: &TestNode, each: u128) -> FixedPart {
     bob.completed(id).await;
     FixedPart {
         participants: vec![alice.address, bob.address],
-        nonce: alice.settings.deployment.nonce(7),
+        nonce: alice.settings.deployment.ledger_nonce(7, true),
         app: alice.settings.deployment.consensus_app,
         challenge_duration: 3_600,
     }
