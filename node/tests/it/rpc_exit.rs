@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::time::Duration;
+
 use engine::types::Asset;
 use jsonrpsee::core::client::{Subscription, SubscriptionClientT};
 use node::rpc::types::Notice;
 use serde_json::{Value, json};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use crate::served::{Served, params};
 use crate::support::{ETHER, LIMIT, Network, TestNode, account, amount};
@@ -19,6 +21,22 @@ const DURATION: u64 = 3_601;
 async fn pass_time(network: &Network) {
     network.set("evm_increaseTime", json!([DURATION])).await;
     network.mine(1).await;
+}
+
+/// Waits for something while blocks are mined. The two nodes see a block at different times, and what
+/// one of them refuses before it has seen it is asked again with the next one.
+async fn while_mining<T>(network: &Network, wanted: impl Future<Output = T>) -> T {
+    let mine = async {
+        loop {
+            network.mine(1).await;
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    tokio::select! {
+        biased;
+        found = wanted => found,
+        () = mine => unreachable!("it mines for ever"),
+    }
 }
 
 async fn subscribe(served: &Served, topic: &str, args: Value) -> Subscription<Notice> {
@@ -256,7 +274,8 @@ async fn a_channel_is_left_and_the_ledger_of_a_peer_that_answers_stays_open() {
     assert_eq!(given_up.await.reason, "not_cancellable");
 
     pass_time(&network).await;
-    let ended = served.ok("nitro_waitObjective", json!({ "objective": begun["objective"] })).await;
+    let end = served.ok("nitro_waitObjective", json!({ "objective": begun["objective"] }));
+    let ended = while_mining(&network, end).await;
     assert_eq!(ended["status"], "completed");
     assert_eq!(served.ok("nitro_channel", over).await["status"], "closed");
     let ledger = until(&served, "nitro_ledger", id, |info| info["locked"] == "0").await;
