@@ -248,8 +248,12 @@ pub(super) fn finalize(
     let agreed = channel.final_state.as_ref().map(|state| state.paid);
     let role = channel.role();
     let fresh = match (agreed, channel.phase) {
-        // Two final states of one payer: the first one counts (gap C4).
-        (Some(agreed), _) if agreed != paid => return draft.report(from, Offence::NotAllowed),
+        // Two final states of one payer: the first one counts (gap C4). Whoever passes the other one
+        // on may know no better.
+        (Some(agreed), _) if agreed != paid => {
+            let payer = channel.payer();
+            return draft.report(payer, Offence::NotAllowed);
+        }
         (Some(_), _) => false,
         // Only the payer makes a final state.
         (None, _) if role == Role::Payer => return draft.report(from, Offence::NotAllowed),
@@ -271,8 +275,10 @@ pub(super) fn finalize(
         if role == Role::Payee && paid < received {
             let (objective, reason) =
                 (ObjectiveId::VirtualDefund(id), DeclineReason::BelowVouchers);
-            draft.report(from, Offence::BadVoucher);
-            draft.send(from, &Message::Decline { objective, reason });
+            // A relay passes on what the payer has signed, and has never seen a voucher.
+            let (payer, others) = (channel.payer(), channel.others().collect::<Vec<_>>());
+            draft.report(payer, Offence::BadVoucher);
+            draft.send_all(others, &Message::Decline { objective, reason });
             return enter_payment_exit(draft, id, ExitReason::Cheated);
         }
         draft.decline(ObjectiveId::VirtualFund(id), from, DeclineReason::Cancelled);

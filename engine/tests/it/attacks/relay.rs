@@ -8,7 +8,7 @@ use engine::ledger::{Change, Ledger, Pending, RefusalReason, Side};
 use engine::objectives::DeclineReason;
 use engine::payment::{FinalState, PaymentChannel};
 use engine::state::FixedPart;
-use engine::testing::adversaries::Puppet;
+use engine::testing::adversaries::{Overspender, Puppet};
 use engine::testing::{ContractCall, World, fixtures};
 use engine::types::{Amount, Asset, ObjectiveId, TurnNumber};
 use engine::vouchers::Voucher;
@@ -315,4 +315,49 @@ fn a_conclusion_that_a_reorganisation_takes_back_is_made_again() {
     s.payee.say(&mut s.world, IRENE, &completion);
     assert!(!s.take_back_left());
     s.assert_irene_breaks_even();
+}
+
+/// Mallory pays bob through irene, and makes a final state of less than that, which only irene gets
+/// to see. She signs and passes on what she cannot judge: bob holds it against mallory alone.
+///
+/// Issue point: 3.11, blame goes to who signed.
+#[test]
+fn a_final_state_below_the_vouchers_is_held_against_the_payer_not_the_relay() {
+    let mut world = World::calm(&["irene", "bob"]);
+    world.leave_unfinished();
+    let bob = engine::testing::Party(1);
+    let mut mallory = Puppet::new(&mut world, "mallory");
+    let ledger = mallory.lead_ledger(&mut world, IRENE, 100, 0);
+    world.open_ledger(IRENE, bob, 100, 0);
+    world.run_until_quiet();
+    let channel = mallory.payment(&mut world, &[IRENE, bob], CAPACITY);
+    for party in [IRENE, bob] {
+        mallory.say(&mut world, party, &mallory.open_message(&channel));
+    }
+    let record = world.payment(bob, channel.id).unwrap();
+    let signatures = record.prefund.iter().copied().flatten().collect();
+    let evidence = Evidence::new(channel.prefund_hash(), signatures, Vec::new());
+    let change = Puppet::addition(&channel, Side::Leader);
+    mallory.say(&mut world, IRENE, &mallory.proposal(&ledger, change, evidence));
+    let seal = mallory.seal(channel.postfund_hash());
+    for party in [IRENE, bob] {
+        mallory.say(&mut world, party, &Message::PaymentPostfund { channel: channel.id, seal });
+    }
+    assert!(world.has_open_payment(bob, channel.id), "{}", world.describe());
+    mallory.say(&mut world, bob, &Overspender(&mallory).voucher(&channel, 40_u64.into()));
+    assert_eq!(world.paid(bob, channel.id), 40_u64.into());
+    for paid in [39_u64, 38] {
+        let paid = Amount::from(paid);
+        let payer = mallory.seal(channel.final_hash(paid));
+        let message = Message::Finalize { channel: channel.id, paid, payer, seal: payer };
+        mallory.say(&mut world, IRENE, &message);
+    }
+    world.run_until_quiet();
+    let blamed: Vec<_> = world.offences(bob).iter().map(|(peer, _)| *peer).collect();
+    assert_eq!(blamed, [mallory.address()]);
+    world.run_for(LONG);
+    leave(&mut world, bob);
+    leave(&mut world, IRENE);
+    assert_out(&world, bob, 40);
+    assert_out(&world, IRENE, 0);
 }
