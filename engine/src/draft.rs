@@ -480,8 +480,8 @@ impl<'a> Draft<'a> {
             let _ = self.remember(id, ledger.peer(), DeclineReason::TimedOut);
             return;
         }
-        let followed = !ledger.onchain.is_blank();
-        self.archive(id, ArchivedChannel::Ledger(ledger), followed);
+        // Followed in any case: a deposit that a reorganisation took back may be mined again.
+        self.archive(id, ArchivedChannel::Ledger(ledger), true);
     }
 
     fn archive(&mut self, id: ChannelId, channel: ArchivedChannel, followed: bool) {
@@ -500,12 +500,16 @@ impl<'a> Draft<'a> {
         self.buried.get_mut(&id)?.as_deref_mut()
     }
 
-    /// Follows what happens to a closed channel, to know what a reorganisation takes back.
+    /// Follows what happens to a closed channel, to know what a reorganisation takes back. A ledger
+    /// that was given up, and holds something of this node's after all, goes on where it was.
     pub(crate) fn record_buried(&mut self, block: &BlockRef, id: ChannelId, fact: &ChainFact) {
         let Some(buried) = self.buried_mut(id) else { return };
         match &mut buried.channel {
             ArchivedChannel::Ledger(ledger) => {
                 ledger.onchain.record(block, fact.clone(), ledger.asset);
+                if matches!(fact, ChainFact::Deposited { .. }) && ledger.holds_mine() {
+                    self.revive(id);
+                }
             }
             ArchivedChannel::Payment(channel, _) => {
                 channel.onchain.record(block, fact.clone(), channel.asset);

@@ -1,5 +1,8 @@
 //! What happened on chain.
 
+use std::collections::BTreeSet;
+
+use super::ledger::tie_up;
 use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
 use crate::draft::Draft;
 use crate::effect::Update;
@@ -25,21 +28,27 @@ fn apply(draft: &mut Draft<'_>, block: Block) {
     if draft.cursor().head().is_some_and(|head| block.number <= head.number) {
         return;
     }
+    let mut shown = BTreeSet::new();
     for log in logs {
-        record(draft, &block, log);
+        let channel = log.channel;
+        if record(draft, &block, log) {
+            shown.insert(channel);
+        }
     }
     let mut cursor = draft.cursor().clone();
     cursor.advance(block);
     draft.set_cursor(cursor);
     release_calls(draft, &block);
+    shown.into_iter().for_each(|ledger| tie_up(draft, ledger));
 }
 
-/// Channels of others share the adjudicator: their logs are none of our business (gap C11).
-fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
+/// Channels of others share the adjudicator: their logs are none of our business (gap C11). True
+/// when a ledger has changed by what was shown.
+fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) -> bool {
     let ChannelLog { channel, fact } = log;
     draft.record_buried(block, channel, &fact);
     if !draft.is_known(channel) {
-        return;
+        return false;
     }
     let challenged = match &fact {
         ChainFact::ChallengeRegistered { finalizes_at, .. } => {
@@ -66,6 +75,7 @@ fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
         if challenged {
             answer_challenge(draft, channel);
         }
+        return !changes.is_empty();
     } else if let Some(payment) = draft.payment_mut(channel) {
         payment.adopt(&fact);
         let asset = payment.asset;
@@ -74,6 +84,7 @@ fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) {
             enter_payment_exit(draft, channel, ExitReason::Challenged);
         }
     }
+    false
 }
 
 /// Lets channels go on that waited for this block, or for the time that it brings.

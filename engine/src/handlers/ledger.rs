@@ -350,9 +350,13 @@ pub(super) fn refuse(
             Change::Keep => {}
         }
     }
+    tie_up(draft, id);
+}
+
+/// The follower has our signature on what was given up. Once a later state is agreed, nobody can
+/// show it any more, and what it would have guaranteed is done with.
+pub(super) fn tie_up(draft: &mut Draft<'_>, id: ChannelId) {
     draft.settle();
-    // The follower has our signature on what it refuses. Once a later state is agreed, nobody can
-    // show it any more, and what it would have guaranteed is done with.
     if draft.ledger(id).is_some_and(Ledger::has_loose_ends) {
         let _ = propose(draft, id, Change::Keep, Evidence::default());
     }

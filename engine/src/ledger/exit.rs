@@ -1,6 +1,6 @@
 //! What a ledger is worth on chain, without the peer.
 
-use super::{Balances, Change, Guarantee, Ledger, Move, Side};
+use super::{Balances, Change, ChannelMode, Guarantee, Ledger, Move, Side};
 use crate::chain::{ChainCall, Challenge, Reclaim, Urgency};
 use crate::crypto::{Signature, Signer};
 use crate::outcome::{
@@ -60,7 +60,7 @@ impl Ledger {
 
     /// Takes a state that somebody has shown on chain. Whatever both have signed is agreed, however
     /// this node comes to know of it: a peer that keeps its own signature to itself takes nobody
-    /// hostage by showing the state. Returns the changes that are agreed by it.
+    /// hostage by showing the state. Returns the changes that are agreed, or given up, by it.
     pub fn adopt(&mut self, shown: &SupportedState) -> Vec<Change> {
         let Some(signatures) = self.signed_by_both(shown) else { return Vec::new() };
         let (state, hash) = (&shown.state, shown.state.hash(self.id));
@@ -84,8 +84,10 @@ impl Ledger {
         if state.turn > self.agreed.turn
             && let Some(balances) = self.balances_of(state)
         {
-            self.pending.clear();
+            // They were built on what is no longer agreed; the follower may still show them.
+            let changes = self.withdraw_from(0);
             self.agree(balances, both);
+            return changes;
         }
         Vec::new()
     }
@@ -248,6 +250,20 @@ impl Ledger {
             urgency: Urgency { deadline: None, at_risk: gain },
         };
         Some(Settlement { call, gain, gas })
+    }
+
+    /// True when nothing has been decided on chain and something of this node's is there: what the
+    /// agreed outcome would pay it of the holdings.
+    #[must_use]
+    pub fn holds_mine(&self) -> bool {
+        let status = self.status();
+        let state = self.state(&self.agreed, false);
+        let exit =
+            state.outcome.0.first().filter(|_| {
+                status.mode == ChannelMode::Open && !status.paid_out && !status.forgotten
+            });
+        let mine = self.participant(self.me).into();
+        exit.is_some_and(|exit| !payout(&exit.allocations, status.holdings, mine).is_zero())
     }
 
     /// What this node could lose at most if the newest agreed state were not enforced.

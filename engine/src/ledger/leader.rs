@@ -125,6 +125,12 @@ impl Ledger {
         let Some(position) = self.pending.iter().position(|pending| pending.turn == turn) else {
             return Vec::new();
         };
+        self.withdraw_from(position)
+    }
+
+    /// Takes the proposals from a position on out of those that wait for an answer. The follower has
+    /// our signature on them.
+    pub(super) fn withdraw_from(&mut self, position: usize) -> Vec<Change> {
         let mut changes = Vec::new();
         for pending in self.pending.drain(position..) {
             if let Change::Add { target, .. } = pending.change {
@@ -132,7 +138,7 @@ impl Ledger {
             }
             changes.push(pending.change);
         }
-        // Whatever is built on the first refused one also holds what the later ones hold.
+        // Whatever is built on the first of them also holds what the later ones hold.
         let last = self.signed_turn;
         self.withdrawn.iter_mut().for_each(|(until, _)| *until = last);
         self.propose_on_top();

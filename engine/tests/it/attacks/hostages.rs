@@ -14,8 +14,8 @@ use engine::wire::Message;
 
 use super::relay::Relay;
 use super::stage::{
-    DURATION, LONG, Proposal, VICTIM, assert_out, challenge, checkpoint, join, leave, refused,
-    signed,
+    DURATION, LONG, Proposal, VICTIM, assert_out, begin, challenge, checkpoint, join, leave,
+    refused, signed,
 };
 
 /// Shows the funded state of a ledger that the victim has signed and the cheat has not said to
@@ -120,6 +120,34 @@ fn a_refused_addition_that_is_shown_weeks_later_burns_nothing() {
     assert!(s.world.ledger(VICTIM, s.ledger.id).is_some(), "{}", s.world.describe());
     let (fixed, shown) = (s.ledger.fixed.clone(), s.supported());
     s.call(challenge(&fixed, shown, s.mallory.key()));
+    leave(&mut s.world, VICTIM);
+    assert_out(&s.world, VICTIM, 0);
+}
+
+/// Two additions are out, one refused and one not answered. Showing the first makes it the agreed
+/// one; the second has alice's signature all the same, and is shown once she might have forgotten it.
+///
+/// Issue point: 3.3, everything signed is kept until a higher turn is agreed.
+#[test]
+fn an_addition_that_another_shown_state_overtook_burns_nothing() {
+    let mut s = Proposal::new();
+    s.refuse();
+    let second = begin(&mut s.world, &s.mallory, 40);
+    s.mallory.listen(&mut s.world);
+    let channel = s.world.payment(VICTIM, second).unwrap().clone();
+    s.mallory.say(&mut s.world, VICTIM, &join(&channel, &s.mallory));
+    let pending = s.world.ledger(VICTIM, s.ledger.id).unwrap().pending.clone();
+    let next = pending.iter().fold(s.ledger.agreed.clone(), |balances, pending| {
+        balances.apply(&pending.change, pending.turn).unwrap()
+    });
+    assert!(next.guarantees.contains_key(&second), "{pending:?}");
+    let newer = signed(&s.ledger, &next, pending.last().unwrap().signature, &s.mallory);
+    s.call(checkpoint(&s.ledger.fixed, Vec::new(), s.supported()));
+    let record = s.world.ledger(VICTIM, s.ledger.id).unwrap();
+    assert_eq!(record.agreed.turn, s.pending.turn);
+    // Longer than she waits for an opening, and not as long as she bears with mallory.
+    s.world.run_for(LONG / 20);
+    s.call(challenge(&s.ledger.fixed.clone(), newer, s.mallory.key()));
     leave(&mut s.world, VICTIM);
     assert_out(&s.world, VICTIM, 0);
 }

@@ -168,6 +168,48 @@ fn a_node_that_was_away_hears_that_its_payout_is_gone() {
     }
 }
 
+/// Alice's deposit is taken back while both give the opening up: nothing is there, so both forget the
+/// ledger. Then the deposit is mined again. Whoever has forgotten a ledger goes on listening.
+///
+/// Issue point: 3.9, a deposit.
+#[test]
+fn a_deposit_that_is_mined_again_after_the_ledger_was_forgotten_comes_back() {
+    let mut world = World::calm(&["alice", "bob"]);
+    for _ in 0..10 {
+        world.mine();
+    }
+    let request = Request::OpenLedger {
+        peer: world.address(BOB),
+        asset: Asset::NATIVE,
+        mine: 60_u64.into(),
+        theirs: 40_u64.into(),
+        challenge_duration: DURATION,
+        random: world.nonce(),
+    };
+    let before = mark(&world);
+    let objective = world.start(ALICE, request);
+    let id = objective.channel();
+    let held = |world: &World, party| {
+        world.ledger(party, id).is_some_and(|ledger| ledger.status().holdings == 60_u64.into())
+    };
+    world.run_until(|world| held(world, BOB));
+    // Bob's own deposit is not made while he is away.
+    world.crash(BOB);
+    world.run_until(|world| held(world, ALICE));
+    assert!(world.request(ALICE, Request::Cancel { objective }).is_ok());
+    take_back(&mut world, before, Orphans::HeldBack(30));
+    world.run_until(|world| !held(world, ALICE));
+    world.restart(BOB);
+    world.run_until(|world| archived(world, ALICE, id) && archived(world, BOB, id));
+    for _ in 0..40 {
+        world.mine();
+    }
+    world.run_for(LONG);
+    for party in [ALICE, BOB] {
+        assert_out(&world, party, 0);
+    }
+}
+
 /// No reorganisation reaches deeper than that, and nothing is kept for ever.
 ///
 /// Issue point: 3.9, and 3.10: every record is bounded and expires.
