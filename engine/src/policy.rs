@@ -26,6 +26,10 @@ pub mod gas {
     const CALLDATA: [u64; 3] = [40_000, 5_300, 12_500];
     /// What one transaction may use: Ethereum allows 16,777,216 since EIP-7825.
     const AT_ONCE: u64 = 12_000_000;
+    /// Calldata of a settlement: for itself, each guarantee and each reclaim.
+    const BYTES: [usize; 3] = [900, 260, 900];
+    /// What one transaction may carry: nodes of Ethereum pass on 128 KiB, signature included.
+    const BYTES_AT_ONCE: usize = 120_000;
 
     /// Challenge of a ledger with so many guarantees.
     #[must_use]
@@ -42,11 +46,22 @@ pub mod gas {
         sum([SETTLE, CARRIED, RECLAIM]).max(sum(CALLDATA))
     }
 
+    /// Calldata of one settlement of a ledger with so many guarantees that reclaims some of them.
+    #[must_use]
+    pub fn settle_bytes(guarantees: usize, reclaims: usize) -> usize {
+        let [base, listed, reclaim] = BYTES;
+        base.saturating_add(guarantees.saturating_mul(listed))
+            .saturating_add(reclaims.saturating_mul(reclaim))
+    }
+
     /// Guarantees that fit into one settlement.
     #[must_use]
     pub fn reclaims_at_once(guarantees: usize) -> usize {
-        let room = AT_ONCE.saturating_sub(settle(guarantees, 0)).checked_div(RECLAIM);
-        usize::try_from(room.unwrap_or_default()).unwrap_or(usize::MAX).max(1)
+        let gas = AT_ONCE.saturating_sub(settle(guarantees, 0)).checked_div(RECLAIM);
+        let gas = usize::try_from(gas.unwrap_or_default()).unwrap_or(usize::MAX);
+        let [.., reclaim] = BYTES;
+        let bytes = BYTES_AT_ONCE.saturating_sub(settle_bytes(guarantees, 0)).checked_div(reclaim);
+        gas.min(bytes.unwrap_or_default()).max(1)
     }
 
     /// All settlements that it takes to reclaim so many.

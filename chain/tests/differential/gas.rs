@@ -1,4 +1,5 @@
-//! What enforcing a ledger takes, against what `engine::policy::gas` says it takes at most.
+//! What enforcing a ledger takes, in gas and in bytes, against what `engine::policy::gas` says it
+//! takes at most.
 //!
 //! The dearest case on purpose: nothing was stored before, both payees are new to the asset,
 //! amounts and ids have hardly a zero byte, strangers have deposited into the payment channels and
@@ -204,6 +205,9 @@ fn a_ledger_is_enforced_for_what_the_policy_reckons_with() {
                 let measured = scene.cost(&scene.settle(reclaims));
                 let what = format!("settlement of {reclaims} out of {guarantees}, {asset}");
                 check(&what, measured, gas::settle(guarantees, reclaims));
+                let (_, data) = encode(&scene.settle(reclaims));
+                let what = format!("bytes of a settlement of {reclaims} out of {guarantees}");
+                check(&what, data.len() as u64, gas::settle_bytes(guarantees, reclaims) as u64);
             }
         }
     }

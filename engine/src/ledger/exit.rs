@@ -239,8 +239,8 @@ impl Ledger {
             return None;
         }
         let gas = gas::settle_all(guarantees, reclaims.len());
-        // Refused as too large, or for a reason that nobody foresaw: fewer at a time.
-        reclaims.truncate(gas::reclaims_at_once(guarantees) >> self.refused_calls.min(8));
+        let most = gas::reclaims_at_once(guarantees);
+        reclaims.truncate(self.reclaims_at_once.map_or(most, |fewer| fewer.min(most)));
         outcome.0.first_mut()?.allocations = allocations;
         let call = ChainCall::Settle {
             channel: self.id,

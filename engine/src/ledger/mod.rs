@@ -126,6 +126,9 @@ pub struct Ledger {
     pub patience: Option<Timestamp>,
     /// Calls that the contract refused: the next one is made otherwise.
     pub refused_calls: u32,
+    /// Reclaims of one settlement at most, once more were refused as too large or for a reason that
+    /// nobody foresaw.
+    pub reclaims_at_once: Option<usize>,
     /// True while something is left to be done that is not worth what it costs now.
     pub deferred: bool,
 }
@@ -160,6 +163,7 @@ impl Ledger {
             withdrawal: WithdrawalTurn::Unset,
             patience: None,
             refused_calls: 0,
+            reclaims_at_once: None,
             deferred: false,
         }
     }

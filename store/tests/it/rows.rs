@@ -191,6 +191,7 @@ fn ledgers() -> Vec<Ledger> {
         phase: LedgerPhase::Exiting(reason),
         patience: Some(Timestamp(301)),
         refused_calls: 302,
+        reclaims_at_once: Some(303),
         ..ledger()
     };
     rows.into_iter().chain((0x74..).zip(EXITS).map(exit)).collect()
