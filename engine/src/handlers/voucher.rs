@@ -91,20 +91,15 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
                 draft.report(from, Offence::BadVoucher);
             }
         }
-        // The payer may have seen the last postfund signature before we do.
+        // The payer may have seen the last postfund signature before we do, or closed meanwhile.
         PaymentPhase::Funding if channel.postfund_signed() && signer == from => {
-            let best = channel.early_voucher.map(|early| early.total).unwrap_or_default();
-            if voucher.total > best
-                && let Some(channel) = draft.payment_mut(voucher.channel)
-            {
-                channel.early_voucher = Some(voucher);
-            }
+            keep_early(draft, voucher);
         }
-        // The final state came first, from another participant; it pays this voucher.
-        PaymentPhase::Closing if channel.settles(voucher.total) => {
-            if credit(draft, voucher, signer).is_err() {
-                draft.report(from, Offence::BadVoucher);
-            }
+        // The final state came first, from another participant; it pays this voucher, once everyone
+        // has signed it or what opened the channel.
+        PaymentPhase::Closing if channel.settles(voucher.total) && signer == from => {
+            keep_early(draft, voucher);
+            draft.touch(voucher.channel);
         }
         // It was on its way when the dispute began, and can still be redeemed with the others.
         PaymentPhase::Exiting(_) if channel.may_redeem_more(draft.chain_time()) => {
@@ -121,8 +116,22 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
     }
 }
 
-/// Credits a voucher that came before the channel was open.
+/// Keeps the best of the vouchers that cannot be had yet.
+fn keep_early(draft: &mut Draft<'_>, voucher: Voucher) {
+    let known = draft.payment(voucher.channel).and_then(|channel| channel.early_voucher);
+    if known.is_none_or(|known| known.total < voucher.total)
+        && let Some(channel) = draft.payment_mut(voucher.channel)
+    {
+        channel.early_voucher = Some(voucher);
+    }
+}
+
+/// Credits a voucher that came before it could be had, once it can: whatever others keep back, it is
+/// redeemed, or paid by the final state.
 pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
+    if !draft.payment(id).is_some_and(PaymentChannel::can_pay_out) {
+        return;
+    }
     let Some(early) = draft.payment(id).and_then(|channel| channel.early_voucher) else { return };
     let Some(channel) = draft.payment_mut(id) else { return };
     channel.early_voucher = None;

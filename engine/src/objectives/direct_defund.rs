@@ -10,7 +10,7 @@ use crate::wire::{Message, Seal};
 
 /// Conclusions that the contract may refuse, for reasons that nobody foresaw, before the ledger is
 /// enforced instead.
-const MAX_REFUSED: u32 = 3;
+const MAX_REFUSED: u32 = 8;
 
 /// Begins, or begins again to wait for, the closing of a ledger.
 pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {

@@ -6,12 +6,14 @@ use super::release::release;
 use super::virtual_fund::crank_cancelled;
 use super::{ExitReason, WaitingFor};
 use crate::draft::Draft;
+use crate::handlers::credit_early_voucher;
 use crate::payment::{End, FinalState, PaymentPhase, Role};
 use crate::types::{Address, Amount, ChannelId, ObjectiveId};
 use crate::wire::{Message, Seal};
 
 pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     let objective = ObjectiveId::VirtualDefund(id);
+    credit_early_voucher(draft, id);
     let Some(channel) = draft.payment(id) else { return };
     let (left, right) = (channel.left, channel.right);
     match channel.end(draft.chain_time()) {

@@ -91,7 +91,15 @@ impl PaymentChannel {
             }
             ChannelMode::Concluded => false,
         };
-        self.call == CallState::None && in_time && !self.is_finalized()
+        let redeemable = is_complete(&self.postfund) && !self.is_finalized();
+        self.call == CallState::None && in_time && redeemable
+    }
+
+    /// True when everyone has signed what opened the channel, or what closes it: nobody can keep
+    /// the payee from what it was paid by keeping a signature back.
+    #[must_use]
+    pub fn can_pay_out(&self) -> bool {
+        is_complete(&self.postfund) || self.is_finalized()
     }
 
     /// Turn of [`PaymentChannel::enforceable`].

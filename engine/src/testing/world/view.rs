@@ -187,6 +187,9 @@ impl World {
             let up = if node.driver.is_some() { "up" } else { "down" };
             let _ =
                 writeln!(text, "{} {:?} ({up}, {} turns)", node.name, node.address(), node.turns);
+            for (call, reason) in self.chain.refused_calls(node.address()) {
+                let _ = writeln!(text, "  refused: {reason}: {:?}", call.channels());
+            }
             for row in node.store.rows() {
                 let _ = match row {
                     Write::Ledger(_, Some(ledger)) => writeln!(

@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use engine::effect::Update;
-use engine::ledger::Ledger;
+use engine::ledger::{Ledger, Side};
 use engine::payment::PaymentChannel;
 use engine::testing::adversaries::{Overspender, Puppet};
 use engine::testing::fixtures::CHALLENGE_DURATION;
 use engine::testing::{ContractCall, World};
 use engine::types::{Amount, ChannelId};
+use engine::wire::{Evidence, Message};
 
-use super::stage::{VICTIM as BOB, assert_out, leave};
+use super::stage::{VICTIM as BOB, assert_out, join, leave};
 
 /// Bob, and mallory who pays him over a channel of 50.
 struct Shop {
@@ -158,5 +159,46 @@ fn shopping_through_a_challenge_costs_the_payer_what_it_buys() {
         s.assert_bob_has_what_he_received();
         let ids = s.ids();
         assert!(ids.iter().all(|id| s.world.archived(BOB, *id).is_some()));
+    }
+}
+
+/// Mallory pays bob over trudy, who works with her and keeps her signatures back: on the opening, and
+/// on mallory's final state, which pays the voucher as long as nobody needs it.
+///
+/// Issue point: 3.2, received is what can still be redeemed.
+#[test]
+fn a_voucher_under_a_final_state_that_not_all_sign_is_not_received() {
+    for completes in [false, true] {
+        let mut world = World::calm(&["bob"]);
+        world.leave_unfinished();
+        let mut mallory = Puppet::new(&mut world, "mallory");
+        let mut trudy = Puppet::new(&mut world, "trudy");
+        let ledger = trudy.lead_ledger(&mut world, BOB, 100, 0);
+        let mut channel = mallory.payment(&mut world, &[BOB], 50);
+        channel.fixed.participants.insert(1, trudy.address());
+        let mut channel = PaymentChannel::new(channel.fixed, channel.asset, channel.capacity, 0);
+        mallory.say(&mut world, BOB, &mallory.open_message(&channel));
+        channel.prefund = world.payment(BOB, channel.id).unwrap().prefund.clone();
+        trudy.say(&mut world, BOB, &join(&channel, &trudy));
+        channel.prefund = world.payment(BOB, channel.id).unwrap().prefund.clone();
+        let signatures = channel.prefund.iter().copied().flatten().collect();
+        let evidence = Evidence::new(channel.prefund_hash(), signatures, Vec::new());
+        let change = Puppet::addition(&channel, Side::Leader);
+        trudy.say(&mut world, BOB, &trudy.proposal(&ledger, change, evidence));
+        let seal = mallory.seal(channel.postfund_hash());
+        mallory.say(&mut world, BOB, &Message::PaymentPostfund { channel: channel.id, seal });
+        let paid = Amount::from(40_u64);
+        let payer = mallory.seal(channel.final_hash(paid));
+        let finalize = |seal| Message::Finalize { channel: channel.id, paid, payer, seal };
+        mallory.say(&mut world, BOB, &finalize(payer));
+        let voucher = Overspender(&mallory).voucher(&channel, paid);
+        mallory.say(&mut world, BOB, &voucher);
+        assert_eq!(world.paid(BOB, channel.id), Amount::ZERO, "trudy has signed nothing");
+        if completes {
+            trudy.say(&mut world, BOB, &finalize(trudy.seal(channel.final_hash(paid))));
+            assert_eq!(world.paid(BOB, channel.id), paid);
+        }
+        leave(&mut world, BOB);
+        assert_out(&world, BOB, if completes { 40 } else { 0 });
     }
 }
