@@ -9,7 +9,7 @@ use crate::chain::{ChainCall, Reclaim, Urgency};
 use crate::crypto::Signer;
 use crate::ledger::{ChannelMode, Ledger};
 use crate::outcome::AllocationKind;
-use crate::payment::Role;
+use crate::payment::{Role, paid_by};
 use crate::types::{Address, Amount, B256, ChannelId};
 
 /// Exits that were played out: per node, ledger, state and vouchers.
@@ -83,7 +83,11 @@ fn rehearse(
         let challenge = channel.challenge(voucher.as_ref(), signer);
         let challenge = challenge.unwrap_or_else(|| panic!("{name}: {id:?} cannot be enforced"));
         let redeemed = voucher.filter(|_| channel.role() == Role::Payee);
-        let paid = redeemed.map(|voucher| voucher.total).unwrap_or_default();
+        let redeemed = redeemed.map(|voucher| voucher.total).unwrap_or_default();
+        // What the payee has shown counts, also once a reorganisation has taken it back.
+        let shown = channel.shown.as_ref();
+        let shown = shown.and_then(|shown| paid_by(&shown.candidate.state.outcome));
+        let paid = redeemed.max(shown.unwrap_or_default());
         let share = if left { lock.amount.saturating_sub(paid) } else { paid };
         owed = owed.checked_add(share).expect("less than the ledger holds");
         end = end.max(channel.fixed.challenge_duration);
