@@ -417,7 +417,7 @@ impl Pair {
         let channel = self.channels[at].id();
         let (outcome, state_hash) = self.left(at);
         match self.reclaims(&outcome).into_iter().next() {
-            Some(reclaim) => ContractCall::Reclaim { channel, outcome, state_hash, reclaim },
+            Some(reclaim) => ContractCall::ReclaimAsset { channel, outcome, state_hash, reclaim },
             None => ContractCall::TransferAll { channel, outcome, state_hash },
         }
     }

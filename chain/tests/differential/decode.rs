@@ -92,7 +92,7 @@ fn settle(call: NitroAdjudicator::settleCall) -> Option<ContractCall> {
 fn reclaim(call: NitroAdjudicator::reclaimCall) -> Option<ContractCall> {
     let args = call.reclaimArgs;
     let read = |data: &[u8]| Some(outcome(Exits::abi_decode_validate(data).ok()?));
-    Some(ContractCall::Reclaim {
+    Some(ContractCall::ReclaimAsset {
         channel: ChannelId(args.sourceChannelId),
         outcome: read(&args.sourceOutcomeBytes)?,
         state_hash: args.sourceStateHash,

@@ -76,6 +76,11 @@ pub(crate) fn encode(call: &ContractCall) -> (U256, Vec<u8>) {
             (U256::ZERO, call.abi_encode())
         }
         ContractCall::Reclaim { channel, outcome, state_hash, reclaim } => {
+            let (channel, outcome, state_hash) = (*channel, outcome.clone(), *state_hash);
+            let reclaim = AssetReclaim::from(reclaim.clone());
+            encode(&ContractCall::ReclaimAsset { channel, outcome, state_hash, reclaim })
+        }
+        ContractCall::ReclaimAsset { channel, outcome, state_hash, reclaim } => {
             let call = NitroAdjudicator::reclaimCall {
                 reclaimArgs: IMultiAssetHolder::ReclaimArgs {
                     sourceChannelId: channel.0,

@@ -172,7 +172,7 @@ impl RandomWorld {
             after.0.first_mut()?.allocations =
                 reclaim_effects(&allocations, shares, position).ok()?;
             let (target_state, target_outcome) = (target.state_hash, target.outcome);
-            let reclaim = Reclaim { index, target_state, target_outcome }.into();
+            let reclaim = Reclaim { index, target_state, target_outcome };
             (
                 "reclaims by strangers",
                 ContractCall::Reclaim { channel, outcome, state_hash, reclaim },

@@ -173,7 +173,7 @@ fn a_reclaim_of_a_refused_addition_locks_nothing() {
         channel: s.ledger.id,
         state_hash: shown.state.hash(s.ledger.id),
         outcome: shown.state.outcome,
-        reclaim: Reclaim { index: 2, target_state, target_outcome }.into(),
+        reclaim: Reclaim { index: 2, target_state, target_outcome },
     };
     s.world.front_run(s.mallory.address(), reclaim);
     leave(&mut s.world, VICTIM);

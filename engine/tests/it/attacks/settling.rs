@@ -159,7 +159,7 @@ impl Meddler {
             target_outcome: state.outcome.clone(),
         };
         let (channel, state_hash) = (self.channel, self.state_hash);
-        Some(ContractCall::Reclaim { channel, outcome, state_hash, reclaim: reclaim.into() })
+        Some(ContractCall::Reclaim { channel, outcome, state_hash, reclaim })
     }
 }
 

@@ -60,6 +60,17 @@ pub enum ContractCall {
         /// State hash that it was finalized with; zero when it was concluded.
         state_hash: B256,
         /// Which guarantee, and what becomes of it.
+        reclaim: Reclaim,
+    },
+    /// `reclaim` of a ledger with any assets.
+    ReclaimAsset {
+        /// The finalized ledger.
+        channel: ChannelId,
+        /// Its outcome as it stands.
+        outcome: Outcome,
+        /// State hash that it was finalized with; zero when it was concluded.
+        state_hash: B256,
+        /// Which guarantee, and what becomes of it.
         reclaim: AssetReclaim,
     },
     /// `settle` of a ledger with any assets.

@@ -160,6 +160,9 @@ impl Execution {
                 self.transfer_all(*channel, outcome, *state_hash)
             }
             ContractCall::Reclaim { channel, outcome, state_hash, reclaim } => {
+                self.reclaim(*channel, outcome, *state_hash, &reclaim.clone().into())
+            }
+            ContractCall::ReclaimAsset { channel, outcome, state_hash, reclaim } => {
                 self.reclaim(*channel, outcome, *state_hash, reclaim)
             }
             ContractCall::Settle { channel, outcome, state_hash, reclaims } => {

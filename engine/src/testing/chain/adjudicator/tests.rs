@@ -351,7 +351,7 @@ fn a_channel_that_guarantees_others_is_no_target() {
         channel: payment().channel_id(),
         outcome: outer,
         state_hash: B256::ZERO,
-        reclaim: reclaim.into(),
+        reclaim,
     };
     assert_eq!(run(&mut contract, 11, &call), Err("target guarantees others".into()));
 }
