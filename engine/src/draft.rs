@@ -227,9 +227,19 @@ impl<'a> Draft<'a> {
         if full { Err(DeclineReason::Busy) } else { Ok(()) }
     }
 
-    /// Least capacity of a payment channel at the present price of gas.
-    pub(crate) fn least_capacity(&self, asset: Asset) -> Amount {
-        self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT))
+    /// Least capacity of a payment channel over these ledgers at the present price of gas.
+    pub(crate) fn least_capacity<'b>(
+        &self,
+        asset: Asset,
+        hops: impl IntoIterator<Item = &'b Ledger>,
+    ) -> Amount {
+        // What is asked for counts as if it were there already, or many at once would pass.
+        let carried = |hop: &Ledger| {
+            let asked = [&self.state.quotas, &self.fresh].map(|quotas| quotas.funding_over(hop.id));
+            hop.proposed().guarantees.len().saturating_add(asked.into_iter().sum::<usize>())
+        };
+        let beside = hops.into_iter().map(carried).max().unwrap_or_default();
+        self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT), beside)
     }
 
     // Messages for peers without a ledger: they may not exist.

@@ -75,7 +75,7 @@ pub enum RequestError {
     /// Enforcing the channel would cost more than is in it.
     #[error(
         "amount: the least capacity of a payment channel of asset {asset} is {least} at present, \
-         see min_capacity and min_capacity_percent of the policy; ask for more"
+         see min_capacity, min_capacity_percent and max_dust of the policy; ask for more"
     )]
     CapacityTooSmall {
         /// The asset.

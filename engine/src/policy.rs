@@ -118,8 +118,12 @@ pub struct Policy {
     /// For the chain's coin, see also [`Policy::min_capacity_percent`].
     pub min_capacity: BTreeMap<Asset, Amount>,
     /// Least capacity of a payment channel of the chain's coin, in percent of what enforcing it
-    /// costs at the present price of gas. Counts when [`Policy::min_capacity`] names no amount.
+    /// costs at the present price of gas. Counts when [`Policy::min_capacity`] names no amount, and
+    /// only over a ledger with [`Policy::max_dust`] payment channels or more.
     pub min_capacity_percent: u32,
+    /// Payment channels over one ledger among which there may be dust: so many cost little to carry
+    /// along, and let people try things out.
+    pub max_dust: usize,
     /// Refusals that are remembered, half of them at most for peers without a ledger.
     pub max_answers: usize,
     /// Refusals that are remembered for one peer with a ledger.
@@ -168,6 +172,7 @@ impl Default for Policy {
             max_funding_payments_per_ledger: 1_000,
             min_capacity: BTreeMap::new(),
             min_capacity_percent: 100,
+            max_dust: 16,
             // 150 bytes each.
             max_answers: 20_000,
             max_answers_per_peer: 1_000,
@@ -219,15 +224,17 @@ impl Policy {
             || self.min_capacity.contains_key(&asset)
     }
 
-    /// Least capacity of a payment channel, where enforcing one costs `cost` of the chain's coin.
+    /// Least capacity of a payment channel, where enforcing one costs `cost` of the chain's coin and
+    /// a ledger under it carries `beside` others.
     #[must_use]
-    pub fn least_capacity(&self, asset: Asset, cost: Amount) -> Amount {
+    pub fn least_capacity(&self, asset: Asset, cost: Amount, beside: usize) -> Amount {
         let derived = || {
             let percent = cost.saturating_mul(u64::from(self.min_capacity_percent));
             percent.to_u256().checked_div(U256::from(100)).map(Amount::from).unwrap_or_default()
         };
         let named = self.min_capacity.get(&asset).copied();
-        named.unwrap_or_else(|| if asset.is_native() { derived() } else { Amount::ZERO })
+        let counts = asset.is_native() && beside >= self.max_dust;
+        named.unwrap_or_else(|| if counts { derived() } else { Amount::ZERO })
     }
 
     /// How long a refusal is remembered: longer than an opening can last at anybody of this policy.

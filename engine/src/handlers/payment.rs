@@ -134,7 +134,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
     }
     draft.check_funding(left.map(|ledger| ledger.id))?;
     draft.check_reserve(0, 1).map_err(|_| DeclineReason::GasReserve)?;
-    if channel.capacity < draft.least_capacity(channel.asset) {
+    if channel.capacity < draft.least_capacity(channel.asset, left.into_iter().chain(right)) {
         return Err(DeclineReason::Capacity);
     }
     let (left, right) = (left.map(|ledger| ledger.id), right.map(|ledger| ledger.id));

@@ -185,7 +185,7 @@ fn open_payment(
         check_backlog(draft, *other)?;
     }
     draft.check_reserve(0, 1)?;
-    let least = draft.least_capacity(asset);
+    let least = draft.least_capacity(asset, [ledger]);
     if capacity < least {
         return Err(RequestError::CapacityTooSmall { asset, least });
     }

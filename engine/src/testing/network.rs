@@ -36,6 +36,10 @@ const MAX_FRAME_MESSAGES: usize = 64;
 /// From when a frame went out until it is sent again, in milliseconds.
 const RESEND_AFTER: u64 = 300;
 
+/// How often that doubles while nobody answers: a peer that is there and acknowledges nothing is
+/// asked every few minutes, as the real delivery does.
+const MAX_DOUBLINGS: u32 = 9;
+
 /// A frame that arrives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Arrival {
@@ -90,6 +94,8 @@ struct Queue {
 struct Flight {
     token: FrameToken,
     count: usize,
+    /// How often it has gone out.
+    tries: u32,
     resend_at: Timestamp,
 }
 
@@ -265,8 +271,9 @@ impl Network {
         }
         let count = queue.waiting.len().min(MAX_FRAME_MESSAGES);
         let messages = queue.waiting.iter().take(count).map(|(_, bytes)| bytes.clone()).collect();
-        let resend_at = Timestamp(now.0 + RESEND_AFTER);
-        queue.flight = Some(Flight { token, count, resend_at });
+        let tries = queue.flight.as_ref().map_or(0, |flight| flight.tries);
+        let resend_at = Timestamp(now.0 + (RESEND_AFTER << tries.min(MAX_DOUBLINGS)));
+        queue.flight = Some(Flight { token, count, tries: tries + 1, resend_at });
         self.next_token += 1;
         self.emit(now, &Packet::Frame(Arrival { from, to, token, messages }));
     }

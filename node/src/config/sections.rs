@@ -320,6 +320,8 @@ pub struct PolicySection {
     pub min_capacity: Deposits,
     /// Least capacity of a payment channel of the chain's coin, in percent of what enforcing costs.
     pub min_capacity_percent: u32,
+    /// Payment channels over one ledger among which there may be dust.
+    pub max_dust: u32,
     /// Refusals that are remembered.
     pub max_answers: u32,
     /// Refusals that are remembered for one peer with a ledger.
@@ -386,7 +388,8 @@ impl Default for PolicySection {
             max_funding_payments: count(policy.max_funding_payments),
             max_funding_payments_per_ledger: count(policy.max_funding_payments_per_ledger),
             min_capacity: Deposits(policy.min_capacity),
-            min_capacity_percent: 0,
+            min_capacity_percent: policy.min_capacity_percent,
+            max_dust: count(policy.max_dust),
             max_answers: count(policy.max_answers),
             max_answers_per_peer: count(policy.max_answers_per_peer),
             max_answers_per_stranger: count(policy.max_answers_per_stranger),
@@ -420,6 +423,7 @@ impl PolicySection {
             max_funding_payments_per_ledger: count(self.max_funding_payments_per_ledger),
             min_capacity: self.min_capacity.0.clone(),
             min_capacity_percent: self.min_capacity_percent,
+            max_dust: count(self.max_dust),
             max_answers: count(self.max_answers),
             max_answers_per_peer: count(self.max_answers_per_peer),
             max_answers_per_stranger: count(self.max_answers_per_stranger),
@@ -525,9 +529,7 @@ mod tests {
 
     #[test]
     fn the_default_policy_is_the_engines() {
-        // A node's owner says what is too little; nothing is until then.
-        let expected = Policy { min_capacity_percent: 0, ..Policy::default() };
-        assert_eq!(PolicySection::default().policy(), expected);
+        assert_eq!(PolicySection::default().policy(), Policy::default());
     }
 
     #[test]

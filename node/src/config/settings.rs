@@ -312,8 +312,14 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Number,
         &[
             "Least capacity of a payment channel of the native coin, in percent of what enforcing one",
-            "costs at the present price of gas; 0 for none.",
+            "costs at the present price of gas; 0 for none. Counts over ledger channels that carry as",
+            "many as the next setting says.",
         ],
+    ),
+    setting(
+        "policy.max_dust",
+        Kind::Number,
+        &["Payment channels over one ledger channel among which any may be smaller than that."],
     ),
     setting("policy.max_answers", Kind::Number, &["Refusals that are remembered for two hours."]),
     setting(

@@ -87,7 +87,7 @@ impl Network {
         let settings = NodeSettings {
             data_dir: dir.path().to_owned(),
             deployment: self.deployed.deployment,
-            policy: Policy { max_peer_deposit, min_capacity_percent: 0, ..Policy::default() },
+            policy: Policy { max_peer_deposit, ..Policy::default() },
             p2p: P2pConfig {
                 listen: vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()],
                 retry_base_ms: 20,

@@ -212,7 +212,8 @@ fn a_token_that_nobody_knows_is_not_joined() {
 #[test]
 fn dust_is_kept_out_at_the_present_price_of_gas() {
     let min_capacity = [(fixtures::TOKEN, Amount::from(7_u64))].into();
-    let (mut world, mut mallory) = setup(Policy { min_capacity, ..fixtures::policy() });
+    let (mut world, mut mallory) =
+        setup(Policy { min_capacity, max_dust: 0, ..fixtures::policy() });
     mallory.lead_ledger(&mut world, BOB, 500_000, 0);
     world.open_ledger(BOB, Party(1), 500_000, 0);
     world.report_gas(BOB, GasReport { balance: None, price: 1_u64.into() });
@@ -226,4 +227,23 @@ fn dust_is_kept_out_at_the_present_price_of_gas() {
     assert_eq!(world.request(BOB, request), Err(refused));
     let id = world.begin_payment(&[BOB, Party(1)], gas::PAYMENT);
     world.run_until(|world| world.has_open_payment(BOB, id));
+}
+
+/// A few small channels hurt nobody; what fills a ledger has to be worth enforcing. Those that are
+/// only asked for count, or a thousand at once would pass.
+#[test]
+fn a_ledger_carries_a_little_dust_and_no_more() {
+    let (mut world, mut mallory) = setup(Policy { max_dust: 3, ..fixtures::policy() });
+    mallory.lead_ledger(&mut world, BOB, 500_000, 0);
+    world.report_gas(BOB, GasReport { balance: None, price: 1_u64.into() });
+    for number in 0..5 {
+        let channel = mallory.payment(&mut world, &[BOB], 1);
+        mallory.say(&mut world, BOB, &mallory.open_message(&channel));
+        let expected: &[_] = if number < 3 { &[] } else { &[DeclineReason::Capacity] };
+        assert_eq!(refusals(&mut mallory), expected, "number {number}");
+    }
+    let channel = mallory.payment(&mut world, &[BOB], gas::PAYMENT);
+    mallory.say(&mut world, BOB, &mallory.open_message(&channel));
+    assert_eq!(refusals(&mut mallory), []);
+    world.leave_unfinished();
 }
