@@ -64,7 +64,9 @@ pub(super) fn give_up(
                 return false;
             };
             if channel.postfund_signed() {
-                // The others may have opened it already: close it instead, with what was paid.
+                // The others may have opened it already: close it instead, with what was paid. They
+                // may as well be gone.
+                draft.be_patient(id);
                 request_close(draft, id);
                 draft.decline(objective, me, reason);
             } else {

@@ -91,8 +91,11 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
                 draft.report(from, Offence::BadVoucher);
             }
         }
-        // The payer may have seen the last postfund signature before we do, or closed meanwhile.
-        PaymentPhase::Funding if channel.postfund_signed() && signer == from => {
+        // The payer may have seen the last postfund signature before we do, and cannot know who has
+        // told us meanwhile that it gives the opening up.
+        PaymentPhase::Funding | PaymentPhase::Cancelled(_)
+            if channel.postfund_signed() && signer == from =>
+        {
             keep_early(draft, voucher);
         }
         // The final state came first, from another participant; it pays this voucher, once everyone

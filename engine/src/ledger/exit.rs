@@ -258,10 +258,10 @@ impl Ledger {
     pub fn holds_mine(&self) -> bool {
         let status = self.status();
         let state = self.state(&self.agreed, false);
-        let exit =
-            state.outcome.0.first().filter(|_| {
-                status.mode == ChannelMode::Open && !status.paid_out && !status.forgotten
-            });
+        let running = status.mode == ChannelMode::Open && !status.paid_out && !status.forgotten;
+        // Before both have signed it, whatever is there is a stranger's gift.
+        let could_deposit = self.prefund.iter().all(Option::is_some);
+        let exit = state.outcome.0.first().filter(|_| running && could_deposit);
         let mine = self.participant(self.me).into();
         exit.is_some_and(|exit| !payout(&exit.allocations, status.holdings, mine).is_zero())
     }

@@ -4,7 +4,7 @@
 use super::dispute::enter_payment;
 use super::release::release;
 use super::virtual_fund::crank_cancelled;
-use super::{ExitReason, WaitingFor};
+use super::{DeclineReason, ExitReason, WaitingFor};
 use crate::draft::Draft;
 use crate::handlers::credit_early_voucher;
 use crate::payment::{End, FinalState, PaymentPhase, Role};
@@ -16,22 +16,31 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     credit_early_voucher(draft, id);
     let Some(channel) = draft.payment(id) else { return };
     let (left, right) = (channel.left, channel.right);
+    let locked = |draft: &Draft<'_>, hop: Option<ChannelId>| {
+        hop.and_then(|hop| draft.ledger(hop)).is_some_and(|ledger| ledger.may_guarantee(id))
+    };
+    let held = locked(draft, left) || locked(draft, right);
     match channel.end(draft.chain_time()) {
         // What somebody has shown there is ended there.
         End::Disputed | End::Resolved(_) => {
             return enter_payment(draft, id, ExitReason::Challenged);
         }
         End::GivenUp => return crank_cancelled(draft, id),
+        // What it was given up for has been taken back before the final state was begun: there is
+        // nothing left to close.
+        End::Running if !held => {
+            draft.decline(objective, draft.me(), DeclineReason::Cancelled);
+            return draft.archive_payment(id);
+        }
         End::Running => return draft.wait_for(objective, WaitingFor::SupportedFinalState),
         End::Agreed(_) => {}
     }
     for hop in left.into_iter().chain(right) {
         release(draft, id, hop);
     }
-    let locked = |hop: ChannelId| draft.ledger(hop).is_some_and(|l| l.may_guarantee(id));
-    if right.is_some_and(locked) {
+    if locked(draft, right) {
         draft.wait_for(objective, WaitingFor::DefundingOnMyRight);
-    } else if left.is_some_and(locked) {
+    } else if locked(draft, left) {
         draft.wait_for(objective, WaitingFor::DefundingOnMyLeft);
     } else {
         draft.complete(objective);

@@ -37,6 +37,7 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
     }
     if let Some(channel) = draft.payment_mut(id) {
         channel.phase = PaymentPhase::Open;
+        channel.patience = None;
     }
     draft.complete(objective);
     crate::handlers::credit_early_voucher(draft, id);

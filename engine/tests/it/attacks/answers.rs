@@ -12,7 +12,7 @@ use engine::testing::adversaries::Puppet;
 use engine::types::{Amount, ObjectiveId, TurnNumber};
 use engine::wire::{Evidence, Message};
 
-use super::stage::{LONG, Proposal, VICTIM, assert_out, begin, leave};
+use super::stage::{LONG, Proposal, VICTIM, assert_out, begin, join, leave};
 
 fn mallory_leads() -> (World, Puppet, Ledger) {
     let mut world = World::calm(&["bob"]);
@@ -193,6 +193,69 @@ fn an_opening_that_nobody_joins_locks_nothing() {
     assert_eq!(world.counters(VICTIM).objectives, 0);
     assert!(world.payment(VICTIM, id).is_none());
     assert_eq!(world.balance(VICTIM, ledger.id), 100_u64.into());
+    leave(&mut world, VICTIM);
+    assert_out(&world, VICTIM, 0);
+}
+
+/// The payer locks what it asked for and is never heard of again. Bob has signed that it is funded, so
+/// he cannot take it for given up; he bears with mallory for a while, and leaves by himself.
+///
+/// Issue point: 3.13, its siblings.
+#[test]
+fn a_payer_that_vanishes_in_the_opening_locks_nothing_for_ever() {
+    let (mut world, mut mallory, ledger) = mallory_leads();
+    let channel = mallory.payment(&mut world, &[VICTIM], 10);
+    mallory.say(&mut world, VICTIM, &mallory.open_message(&channel));
+    let proposal = addition(&world, &mallory, &ledger, &channel);
+    mallory.say(&mut world, VICTIM, &proposal);
+    assert!(world.payment(VICTIM, channel.id).unwrap().postfund_signed());
+    world.run_for(LONG);
+    assert_out(&world, VICTIM, 0);
+}
+
+/// The relay gives an opening up, takes back what was locked, and asks meanwhile for a final state
+/// that nobody will sign: there is nothing left to close.
+///
+/// Issue point: 3.13, its siblings.
+#[test]
+fn a_final_state_of_what_was_taken_back_is_not_waited_for() {
+    let mut world = World::calm(&["alice"]);
+    world.leave_unfinished();
+    let mut mallory = Puppet::new(&mut world, "mallory");
+    let mut trudy = Puppet::new(&mut world, "trudy");
+    let ledger = mallory.follow_ledger(&mut world, VICTIM, 100, 0);
+    let request = Request::OpenPayment {
+        payee: trudy.address(),
+        relays: vec![mallory.address()],
+        asset: engine::types::Asset::NATIVE,
+        capacity: 90_u64.into(),
+        challenge_duration: 3_600,
+        random: world.nonce(),
+    };
+    let id = world.start(VICTIM, request).channel();
+    mallory.listen(&mut world);
+    for puppet in [&mut mallory, &mut trudy] {
+        let channel = world.payment(VICTIM, id).unwrap().clone();
+        puppet.say(&mut world, VICTIM, &join(&channel, puppet));
+    }
+    let agree = |world: &World, mallory: &Puppet| {
+        let pending = world.ledger(VICTIM, ledger.id).unwrap().pending.last().unwrap().clone();
+        let seal = mallory.seal(pending.hash);
+        Message::Countersign { ledger: ledger.id, turn: pending.turn, seal }
+    };
+    let agreed = agree(&world, &mallory);
+    mallory.say(&mut world, VICTIM, &agreed);
+    let channel = world.payment(VICTIM, id).unwrap().clone();
+    assert!(channel.postfund_signed());
+    let seal = mallory.seal(channel.postfund_hash());
+    mallory.say(&mut world, VICTIM, &Message::PaymentPostfund { channel: id, seal });
+    let (objective, reason) = (ObjectiveId::VirtualFund(id), DeclineReason::Cancelled);
+    mallory.say(&mut world, VICTIM, &Message::Decline { objective, reason });
+    let agreed = agree(&world, &mallory);
+    mallory.say(&mut world, VICTIM, &Message::RequestFinal { channel: id });
+    mallory.say(&mut world, VICTIM, &agreed);
+    assert!(world.payment(VICTIM, id).is_none(), "{}", world.describe());
+    assert_eq!(world.counters(VICTIM).objectives, 0);
     leave(&mut world, VICTIM);
     assert_out(&world, VICTIM, 0);
 }

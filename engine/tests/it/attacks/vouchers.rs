@@ -202,3 +202,53 @@ fn a_voucher_under_a_final_state_that_not_all_sign_is_not_received() {
         assert_out(&world, BOB, if completes { 40 } else { 0 });
     }
 }
+
+/// The relay tells the payee alone that it gives the channel up. The payer sees it open and pays: it
+/// has done nothing wrong, and what it paid is redeemed.
+///
+/// Issue point: 3.11, blame goes to who did it.
+#[test]
+fn a_voucher_for_what_a_relay_gave_up_behind_the_payers_back_is_no_offence() {
+    let mut world = World::calm(&["bob", "carol"]);
+    world.leave_unfinished();
+    let carol = engine::testing::Party(1);
+    let mut trudy = Puppet::new(&mut world, "trudy");
+    let right = trudy.lead_ledger(&mut world, BOB, 100, 0);
+    let left = trudy.follow_ledger(&mut world, carol, 100, 0);
+    let request = engine::input::Request::OpenPayment {
+        payee: world.address(BOB),
+        relays: vec![trudy.address()],
+        asset: engine::types::Asset::NATIVE,
+        capacity: 50_u64.into(),
+        challenge_duration: CHALLENGE_DURATION,
+        random: world.nonce(),
+    };
+    let id = world.start(carol, request).channel();
+    trudy.listen(&mut world);
+    for party in [BOB, carol] {
+        let mut channel = world.payment(carol, id).unwrap().clone();
+        channel.prefund.resize(3, None);
+        trudy.say(&mut world, party, &join(&channel, &trudy));
+    }
+    let pending = world.ledger(carol, left.id).unwrap().pending[0].clone();
+    let seal = trudy.seal(pending.hash);
+    let agree = Message::Countersign { ledger: left.id, turn: pending.turn, seal };
+    trudy.say(&mut world, carol, &agree);
+    let channel = world.payment(carol, id).unwrap().clone();
+    let signatures = channel.prefund.iter().copied().flatten().collect();
+    let evidence = Evidence::new(channel.prefund_hash(), signatures, Vec::new());
+    let change = Puppet::addition(&channel, Side::Leader);
+    trudy.say(&mut world, BOB, &trudy.proposal(&right, change, evidence));
+    let objective = engine::types::ObjectiveId::VirtualFund(id);
+    let reason = engine::objectives::DeclineReason::Cancelled;
+    trudy.say(&mut world, BOB, &Message::Decline { objective, reason });
+    let seal = trudy.seal(channel.postfund_hash());
+    trudy.say(&mut world, carol, &Message::PaymentPostfund { channel: id, seal });
+    assert!(world.has_open_payment(carol, id), "{}", world.describe());
+    world.pay(carol, id, 20);
+    world.run_until_quiet();
+    assert_eq!(world.offences(BOB), []);
+    for party in [BOB, carol] {
+        leave(&mut world, party);
+    }
+}
