@@ -175,7 +175,8 @@ Leaving a ledger channel alone with as many payment channels, each with a redeem
 the ledger's own) go into a transaction, and all reclaims into one `settle`, or 32 at a time in the last rows. Beside the
 dearest transaction stands what one may have since EIP-7825, 16 777 216. A reclaim costs about 19 000 however many there
 are; most of it is calldata, the event and finding out that the target is final. A `settle` on top costs about 3 000 for
-every guarantee that stays.
+every guarantee that stays. One `settle` of 200 carries 225 KB, and nodes pass on no transaction above 128 KiB: with 200
+guarantees 74 fit, so that a node needs three, with 100 all of them.
 
 ## Clearing a challenge
 
