@@ -7,7 +7,7 @@ use crate::chain::ChainCall;
 use crate::guard::{Guarding, Tower};
 use crate::ledger::{CallState, ChannelMode, Ledger, WithdrawalTurn};
 use crate::objectives::Objective;
-use crate::payment::PaymentChannel;
+use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::quotas::Quotas;
 use crate::step::{Buried, ChainCursor, Paid, Write};
 use crate::types::{
@@ -41,6 +41,8 @@ pub(crate) struct State {
     pub(crate) finalizing: BTreeSet<(u64, ChannelId)>,
     /// Index: channels with something that is not worth its price, looked at with every block.
     pub(crate) deferred: BTreeSet<ChannelId>,
+    /// Payment channels that wait for funds, by the ledgers under them.
+    pub(crate) funding: BTreeSet<(ChannelId, ChannelId)>,
     /// Index: from which block on which closed channel may be forgotten.
     pub(crate) burials: BTreeSet<(BlockNumber, ChannelId)>,
     /// Refusals that can still matter.
@@ -169,10 +171,17 @@ impl State {
         if let Some(old) = self.payments.remove(&id) {
             self.stop_waiting(id, &Waits::of_payment(&old));
             self.quotas.remove_payment(&old);
+            for hop in old.left.into_iter().chain(old.right) {
+                self.funding.remove(&(hop, id));
+            }
         }
         let Some(new) = row else { return };
         self.start_waiting(id, &Waits::of_payment(new));
         self.quotas.add_payment(new);
+        if new.phase == PaymentPhase::Funding {
+            let hops = new.left.into_iter().chain(new.right);
+            self.funding.extend(hops.map(|hop| (hop, id)));
+        }
         self.payments.insert(id, new.clone());
     }
 

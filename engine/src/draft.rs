@@ -11,7 +11,8 @@ use crate::crypto::Signer;
 use crate::effect::{Effect, Offence, Update};
 use crate::error::RequestError;
 use crate::guard::{self, Guarding, Tower};
-use crate::ledger::{CallState, Ledger, LedgerPhase, SETTLED_DEPTH, Side};
+use crate::handlers::credit_early_voucher;
+use crate::ledger::{CallState, Ledger, LedgerPhase, MAX_PROPOSALS, SETTLED_DEPTH, Side};
 use crate::objectives::{
     DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_checkpoint,
     crank_direct_defund, crank_direct_fund, crank_ledger_exit, crank_payment_exit,
@@ -510,6 +511,32 @@ impl<'a> Draft<'a> {
         self.buried.get_mut(&id)?.as_deref_mut()
     }
 
+    /// True when a closed ledger that was decided on chain could be paid out once more, and that is
+    /// worth it: its deposits may be mined again after the payout found nothing.
+    fn brings_something(&self, id: ChannelId) -> bool {
+        let time = self.chain_time();
+        let resolution = |target: ChannelId| match &self.buried(target)?.channel {
+            ArchivedChannel::Payment(channel, _) => channel.resolution(time),
+            ArchivedChannel::Ledger(_) => None,
+        };
+        let Some(Buried { channel: ArchivedChannel::Ledger(ledger), .. }) = self.buried(id) else {
+            return false;
+        };
+        let settlement =
+            ledger.settlement(&resolution).filter(|_| ledger.status().is_finalized(time));
+        settlement.is_some_and(|settlement| {
+            let cost = self.gas.cost(settlement.gas);
+            self.policy.is_worth(ledger.asset, settlement.gain, cost)
+        })
+    }
+
+    fn buried(&self, id: ChannelId) -> Option<&Buried> {
+        match self.buried.get(&id) {
+            Some(changed) => changed.as_deref(),
+            None => self.state.buried.get(&id),
+        }
+    }
+
     /// Follows what happens to a closed channel, to know what a reorganisation takes back. A ledger
     /// that was given up, and holds something of this node's after all, goes on where it was.
     pub(crate) fn record_buried(&mut self, block: &BlockRef, id: ChannelId, fact: &ChainFact) {
@@ -517,7 +544,8 @@ impl<'a> Draft<'a> {
         match &mut buried.channel {
             ArchivedChannel::Ledger(ledger) => {
                 ledger.onchain.record(block, fact.clone(), ledger.asset);
-                if matches!(fact, ChainFact::Deposited { .. }) && ledger.holds_mine() {
+                let deposited = matches!(fact, ChainFact::Deposited { .. });
+                if deposited && (ledger.holds_mine() || self.brings_something(id)) {
                     self.revive(id);
                 }
             }
@@ -589,6 +617,22 @@ impl<'a> Draft<'a> {
         } else {
             start_direct_defund(self, id);
         }
+    }
+
+    /// The follower of a ledger has answered: payment channels go on whose guarantees waited for room
+    /// among the proposals.
+    pub(crate) fn touch_waiting(&mut self, hop: ChannelId) {
+        let Some(ledger) = self.ledger(hop) else { return };
+        let last = ChannelId([0xff; 32].into());
+        let asked = self.state.funding.range((hop, ChannelId::default())..=(hop, last));
+        let asked = asked.map(|(_, id)| *id).filter(|id| !ledger.may_guarantee(*id));
+        let closing = ledger.agreed.guarantees.keys().copied().filter(|id| {
+            let phase = self.payment(*id).map(|channel| channel.phase);
+            !matches!(phase, None | Some(PaymentPhase::Open)) && !ledger.has_pending(*id)
+        });
+        let due: Vec<ChannelId> =
+            asked.take(MAX_PROPOSALS).chain(closing.take(MAX_PROPOSALS)).collect();
+        due.into_iter().for_each(|id| self.touch(id));
     }
 
     /// Says whether a channel has something left to do that is not worth its price now.
@@ -779,7 +823,7 @@ impl<'a> Draft<'a> {
             } else if let Some(phase) = self.payment(id).map(|channel| channel.phase) {
                 match phase {
                     PaymentPhase::Funding => crank_virtual_fund(self, id),
-                    PaymentPhase::Open => {}
+                    PaymentPhase::Open => credit_early_voucher(self, id),
                     PaymentPhase::Closing => crank_virtual_defund(self, id),
                     PaymentPhase::Cancelled(_) => crank_cancelled(self, id),
                     PaymentPhase::Exiting(_) => crank_payment_exit(self, id),

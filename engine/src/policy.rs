@@ -64,10 +64,10 @@ pub mod gas {
         gas.min(bytes.unwrap_or_default()).max(1)
     }
 
-    /// All settlements that it takes to reclaim so many.
+    /// All settlements that it takes to reclaim so many, some at once.
     #[must_use]
-    pub fn settle_all(guarantees: usize, reclaims: usize) -> u64 {
-        let calls = reclaims.div_ceil(reclaims_at_once(guarantees)).max(1);
+    pub fn settle_all(guarantees: usize, reclaims: usize, at_once: usize) -> u64 {
+        let calls = reclaims.div_ceil(at_once.max(1)).max(1);
         times(calls, settle(guarantees, 0)).saturating_add(times(reclaims, RECLAIM))
     }
 
@@ -172,7 +172,7 @@ impl Default for Policy {
             max_funding_payments_per_ledger: 1_000,
             min_capacity: BTreeMap::new(),
             min_capacity_percent: 100,
-            max_dust: 16,
+            max_dust: 64,
             // 150 bytes each.
             max_answers: 20_000,
             max_answers_per_peer: 1_000,

@@ -76,7 +76,11 @@ impl Quotas {
     }
 }
 
-/// An opening that a peer has asked for costs nothing until somebody has deposited.
+/// An opening that a peer has asked for costs nothing until somebody has deposited, nor does a ledger
+/// in which this node can lose nothing.
 fn is_at_stake(ledger: &Ledger) -> bool {
-    ledger.phase != LedgerPhase::Opening || ledger.me == Side::Leader || !ledger.onchain.is_blank()
+    let begun = ledger.phase != LedgerPhase::Opening
+        || ledger.me == Side::Leader
+        || !ledger.onchain.is_blank();
+    begun && !ledger.at_stake().is_zero()
 }

@@ -21,6 +21,9 @@ contract VirtualPaymentApp is IForceMoveApp {
     uint48 private constant POSTFUND_TURN = 1;
     uint48 private constant REDEMPTION_TURN = 2;
 
+    /// @dev Amount, v, r and s.
+    uint256 private constant VOUCHER_LENGTH = 4 * 32;
+
     /// @inheritdoc IForceMoveApp
     function stateIsSupported(
         FixedPart calldata fixedPart,
@@ -61,12 +64,14 @@ contract VirtualPaymentApp is IForceMoveApp {
         return NitroUtils.getClaimedSignersNum(state.signedBy) == fixedPart.participants.length;
     }
 
-    /// @dev Returns the amount that Alice's voucher is good for in this channel.
+    /// @dev Returns the amount that Alice's voucher is good for in this channel. Nothing may follow the voucher: whoever
+    /// goes on from a redemption has to show it again, and Bob could make it larger than a transaction may be.
     function _requireVoucher(FixedPart calldata fixedPart, bytes calldata appData)
         private
         pure
         returns (uint256 amount)
     {
+        require(appData.length <= VOUCHER_LENGTH, 'voucher too long');
         VoucherAmountAndSignature memory voucher = abi.decode(appData, (VoucherAmountAndSignature));
         bytes32 voucherHash = keccak256(abi.encode(Canonical.channelId(fixedPart), voucher.amount));
         require(

@@ -187,6 +187,14 @@ contract VirtualPaymentAppTest is NitroTest {
         );
     }
 
+    /// @dev Nobody could show again what Bob has made larger than a transaction may be, so that Alice and the
+    /// intermediaries would be stuck with a redemption on record.
+    function test_refuses_a_redemption_that_carries_more_than_a_voucher() public {
+        RecoveredVariablePart memory candidate = redemption();
+        candidate.variablePart.appData = bytes.concat(candidate.variablePart.appData, hex'00');
+        refuses(after_(postfund()), candidate, 'voucher too long');
+    }
+
     function test_panics_on_a_voucher_that_alice_cannot_cover() public {
         RecoveredVariablePart memory candidate = redemption();
         candidate.variablePart.appData = voucher(ALICE_KEY, 11);

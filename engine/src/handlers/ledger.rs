@@ -308,7 +308,10 @@ pub(super) fn countersign(
     turn: TurnNumber,
     seal: Seal,
 ) {
-    if shared(draft, from, id).is_none_or(|ledger| ledger.me != Side::Leader) {
+    // What arrives during an exit would make this node answer its own challenge, once for each
+    // proposal that the follower has kept for it: it counts when it is shown on chain.
+    let expected = |ledger: &Ledger| ledger.me == Side::Leader && !ledger.is_exiting();
+    if !shared(draft, from, id).is_some_and(expected) {
         return;
     }
     if !seal.proves(seal.hash, from) {
@@ -320,6 +323,7 @@ pub(super) fn countersign(
     // What was refused before it may be done with.
     withdrawn.iter().for_each(|(_, target)| draft.touch(*target));
     changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
+    draft.touch_waiting(id);
 }
 
 /// The follower does not agree: what was refused is given up, what was built on it is proposed

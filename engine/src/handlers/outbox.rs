@@ -76,10 +76,10 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
         && let Some(ledger) = draft.ledger_mut(*first)
     {
         ledger.refused_calls = if refused { ledger.refused_calls.saturating_add(1) } else { 0 };
-        if let ChainCall::Settle { reclaims, .. } = call
-            && refused
-        {
-            // What was too large will be for those that follow as well.
+        // What was too large will be for those that follow as well; what was overtaken, or refused
+        // for a reason that nobody foresaw, is halved until one succeeds.
+        if let (ChainCall::Settle { reclaims, .. }, Receipt::TooLarge { .. }) = (call, receipt) {
+            ledger.refused_calls = 0;
             ledger.reclaims_at_once = Some((reclaims.len() / 2).max(1));
         }
     }

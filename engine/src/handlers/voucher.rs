@@ -3,6 +3,8 @@
 use crate::draft::Draft;
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
+use crate::ledger::Ledger;
+use crate::objectives::is_worth_enforcing;
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::step::Paid;
 use crate::types::{Address, Amount, ChannelId};
@@ -73,6 +75,9 @@ pub(super) fn receive(
     if channel.phase != PaymentPhase::Open {
         return Err(RequestError::NotOpen(id));
     }
+    if let Some(left) = channel.left.filter(|_| !is_backed(draft, id)) {
+        return Err(RequestError::LedgerNotUsable(left));
+    }
     let delta = credit(draft, voucher, signer)?;
     let total = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
     Ok(Response::Voucher { total, delta, voucher })
@@ -86,6 +91,9 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
         return draft.report(from, Offence::NotAllowed);
     }
     match channel.phase {
+        PaymentPhase::Open if !is_backed(draft, voucher.channel) && signer == from => {
+            keep_early(draft, voucher);
+        }
         PaymentPhase::Open => {
             if credit(draft, voucher, signer).is_err() {
                 draft.report(from, Offence::BadVoucher);
@@ -105,7 +113,11 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
             draft.touch(voucher.channel);
         }
         // It was on its way when the dispute began, and can still be redeemed with the others.
-        PaymentPhase::Exiting(_) if channel.may_redeem_more(draft.chain_time()) => {
+        PaymentPhase::Exiting(_)
+            if channel.may_redeem_more(draft.chain_time())
+                && is_worth_enforcing(draft, channel)
+                && is_backed(draft, voucher.channel) =>
+        {
             if credit(draft, voucher, signer).is_err() {
                 draft.report(from, Offence::BadVoucher);
             }
@@ -117,6 +129,13 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
             draft.report(from, Offence::BadVoucher);
         }
     }
+}
+
+/// True when the money that a voucher pays is there: a reorganisation may have taken the deposit from
+/// under the ledger.
+fn is_backed(draft: &Draft<'_>, id: ChannelId) -> bool {
+    let ledger = draft.payment(id).and_then(|channel| draft.ledger(channel.left?));
+    ledger.is_some_and(Ledger::is_covered)
 }
 
 /// Keeps the best of the vouchers that cannot be had yet.
@@ -132,7 +151,7 @@ fn keep_early(draft: &mut Draft<'_>, voucher: Voucher) {
 /// Credits a voucher that came before it could be had, once it can: whatever others keep back, it is
 /// redeemed, or paid by the final state.
 pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
-    if !draft.payment(id).is_some_and(PaymentChannel::can_pay_out) {
+    if !draft.payment(id).is_some_and(PaymentChannel::can_pay_out) || !is_backed(draft, id) {
         return;
     }
     let Some(early) = draft.payment(id).and_then(|channel| channel.early_voucher) else { return };

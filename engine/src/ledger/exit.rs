@@ -238,9 +238,11 @@ impl Ledger {
         if gain.is_zero() {
             return None;
         }
-        let gas = gas::settle_all(guarantees, reclaims.len());
-        let most = gas::reclaims_at_once(guarantees);
-        reclaims.truncate(self.reclaims_at_once.map_or(most, |fewer| fewer.min(most)));
+        let most =
+            gas::reclaims_at_once(guarantees).min(self.reclaims_at_once.unwrap_or(usize::MAX));
+        let gas = gas::settle_all(guarantees, reclaims.len(), most);
+        let at_once = most.min(reclaims.len()) >> self.refused_calls.min(8);
+        reclaims.truncate(at_once.max(1));
         outcome.0.first_mut()?.allocations = allocations;
         let call = ChainCall::Settle {
             channel: self.id,

@@ -30,10 +30,24 @@ pub enum ProposalError {
     /// The ledger is not open, disputed, or its deposit is gone.
     #[error("ledger channel cannot be changed now")]
     NotUsable,
+    /// The follower has left too many proposals unanswered, or refused them.
+    #[error("too many proposals wait for the peer")]
+    Busy,
     /// The change does not apply.
     #[error(transparent)]
     Change(#[from] ChangeError),
 }
+
+/// Turns that may be signed and not agreed: each lets the follower answer a challenge once more, and
+/// so prolong an exit by its duration. Additions leave room for what takes guarantees back, and both
+/// for what puts an end to it.
+const MAX_UNAGREED: [u64; 3] = [16, 24, 32];
+
+/// Refused additions that may be shown, above which there are no more.
+const MAX_WITHDRAWN: usize = 2;
+
+/// Proposals that one answer can make room for.
+pub(crate) const MAX_PROPOSALS: usize = 32;
 
 impl Ledger {
     /// Content after all pending proposals.
@@ -69,6 +83,9 @@ impl Ledger {
         if !self.is_usable() {
             return Err(ProposalError::NotUsable);
         }
+        if !self.has_room_for(&change) {
+            return Err(ProposalError::Busy);
+        }
         let parent = self.proposed().turn;
         let turn = self.next_turn().ok_or(ChangeError::Overflow)?;
         let next = match &mut self.proposed {
@@ -85,6 +102,20 @@ impl Ledger {
         self.pending.push(pending.clone());
         self.signed_turn = turn;
         Ok(pending)
+    }
+
+    /// True when the change may be proposed now, as far as what is not agreed yet goes.
+    #[must_use]
+    pub fn has_room_for(&self, change: &Change) -> bool {
+        let [additions, removals, all] = MAX_UNAGREED;
+        let max = match change {
+            // Whoever refuses gets no more of them before it agrees that nothing changes.
+            Change::Add { .. } if self.withdrawn.len() >= MAX_WITHDRAWN => 0,
+            Change::Add { .. } => additions,
+            Change::Remove { .. } => removals,
+            Change::Keep => all,
+        };
+        self.signed_turn.0.saturating_sub(self.agreed.turn.0) < max
     }
 
     /// True when the follower has refused what it may still sign and show, and nothing that waits

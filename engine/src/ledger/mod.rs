@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use balances::{Balances, Change, ChangeError, Guarantee, Side};
 pub use exit::{Resolutions, Settlement};
 pub use follower::RefusalReason;
+pub(crate) use leader::MAX_PROPOSALS;
 pub use leader::{Pending, ProposalError};
 pub(crate) use onchain::SETTLED_DEPTH;
 pub use onchain::{ChannelMode, Move, OnChain, OnChainStatus};
@@ -126,8 +127,7 @@ pub struct Ledger {
     pub patience: Option<Timestamp>,
     /// Calls that the contract refused: the next one is made otherwise.
     pub refused_calls: u32,
-    /// Reclaims of one settlement at most, once more were refused as too large or for a reason that
-    /// nobody foresaw.
+    /// Reclaims of one settlement at most, once more were too large for a transaction.
     pub reclaims_at_once: Option<usize>,
     /// True while something is left to be done that is not worth what it costs now.
     pub deferred: bool,
@@ -292,10 +292,15 @@ impl Ledger {
     /// deposits still where they were.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        let status = self.status();
         self.phase == LedgerPhase::Open
-            && status.mode == ChannelMode::Open
-            && self.agreed.total().is_some_and(|total| status.holdings >= total)
+            && self.status().mode == ChannelMode::Open
+            && self.is_covered()
+    }
+
+    /// True when the chain holds as much as the ledger allocates.
+    #[must_use]
+    pub fn is_covered(&self) -> bool {
+        self.agreed.total().is_some_and(|total| self.status().holdings >= total)
     }
 
     /// What must be on chain before `side` deposits, and what must be there afterwards. The first

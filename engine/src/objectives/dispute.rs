@@ -181,7 +181,7 @@ fn may_challenge(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
 }
 
 /// What the user asked for is done whatever it costs.
-fn is_worth_enforcing(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
+pub(crate) fn is_worth_enforcing(draft: &Draft<'_>, channel: &PaymentChannel) -> bool {
     channel.phase == PaymentPhase::Exiting(ExitReason::Requested)
         || worth(draft, channel.asset, channel.capacity, gas::PAYMENT)
 }
@@ -456,6 +456,14 @@ fn payment_out_of_patience(draft: &mut Draft<'_>, id: ChannelId) {
 /// not, the peer gets another while.
 pub(crate) fn exit_silent(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(ledger) = draft.ledger(id) else { return };
+    // Nothing of this node's is, or can be, in it: whoever has money there can leave alone.
+    if ledger.at_stake().is_zero() {
+        let (me, reason) = (draft.me(), DeclineReason::TimedOut);
+        for objective in [ObjectiveId::DirectFund(id), ObjectiveId::DirectDefund(id)] {
+            draft.decline(objective, me, reason);
+        }
+        return draft.archive_ledger(id);
+    }
     if worth(draft, ledger.asset, ledger.at_stake(), gas::challenge(ledger.agreed.guarantees.len()))
     {
         enter_ledger(draft, id, ExitReason::Silent);

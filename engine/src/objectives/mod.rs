@@ -25,7 +25,7 @@ pub(crate) use direct_fund::{
 pub(crate) use dispute::{
     answer as answer_challenge, crank_checkpoint, crank_ledger as crank_ledger_exit,
     crank_payment as crank_payment_exit, enter_ledger as enter_ledger_exit,
-    enter_payment as enter_payment_exit, out_of_patience,
+    enter_payment as enter_payment_exit, is_worth_enforcing, out_of_patience,
 };
 pub(crate) use release::{left_side, share};
 pub(crate) use virtual_defund::{adopt_final, crank as crank_virtual_defund, sign_final};

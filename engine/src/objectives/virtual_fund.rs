@@ -9,7 +9,7 @@
 use super::release::{left_side, may_release_left, release};
 use super::{DeclineReason, WaitingFor};
 use crate::draft::Draft;
-use crate::ledger::{Change, ChangeError, Guarantee, ProposalError, Side};
+use crate::ledger::{Change, ChangeError, Guarantee, Ledger, ProposalError, Side};
 use crate::payment::{PaymentChannel, PaymentPhase, Role, is_complete};
 use crate::types::{Address, ChannelId, ObjectiveId};
 use crate::wire::{Evidence, Message, Seal};
@@ -26,7 +26,11 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
             return cancel(draft, id, draft.me(), reason);
         }
     }
-    if !hops.iter().all(|hop| hop_includes(draft, *hop, id)) {
+    // What a reorganisation has taken from under a ledger is no guarantee until it is back.
+    let covered = |hop: &ChannelId| {
+        hop_includes(draft, *hop, id) && draft.ledger(*hop).is_some_and(Ledger::is_usable)
+    };
+    if !hops.iter().all(covered) {
         return draft.wait_for(objective, WaitingFor::CompleteFunding);
     }
     sign_postfund(draft, id);
@@ -75,15 +79,20 @@ fn guarantee(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId) -> Result<(),
         return Err(DeclineReason::Busy);
     }
     let left = left_side(channel, ledger);
-    let evidence = evidence(channel.prefund_hash(), &channel.prefund, channel);
     let change = Change::Add {
         target: id,
         guarantee: Guarantee { amount: channel.capacity, left },
         left_deposit: channel.capacity,
     };
+    // It is asked again with the next answer of the follower.
+    if !ledger.has_room_for(&change) {
+        return Ok(());
+    }
+    let evidence = evidence(channel.prefund_hash(), &channel.prefund, channel);
     propose(draft, hop, change, evidence).map_err(|error| match error {
         ProposalError::NotUsable | ProposalError::NotLeader => DeclineReason::LedgerNotUsable,
         ProposalError::Change(ChangeError::InsufficientFunds) => DeclineReason::InsufficientFunds,
+        ProposalError::Busy => DeclineReason::Busy,
         ProposalError::Change(_) => DeclineReason::Amounts,
     })
 }

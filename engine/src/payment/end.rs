@@ -4,6 +4,7 @@
 
 use super::{PaymentChannel, Resolution, is_complete};
 use crate::chain::ChainFact;
+use crate::crypto::Signature;
 use crate::outcome::Outcome;
 use crate::state::SupportedState;
 use crate::types::{Amount, TurnNumber};
@@ -98,10 +99,18 @@ impl PaymentChannel {
         }
         let worth = |shown: &SupportedState| paid_by(&shown.state.outcome).unwrap_or_default();
         let known = self.shown.as_ref().map(|shown| worth(&shown.candidate));
-        if known.is_none_or(|known| known < worth(candidate)) {
-            let (proof, candidate) = (proof.to_vec(), candidate.clone());
-            self.shown = Some(Box::new(super::Shown { proof, candidate }));
+        if known.is_some_and(|known| known >= worth(candidate)) {
+            return;
         }
+        // Only what it takes: whoever shows it may have put anything beside that, and to go on from
+        // here is to show it again.
+        let hash = candidate.state.hash(self.id);
+        let payees = |signature: &&Signature| signature.recover(hash) == Ok(self.payee());
+        let Some(signature) = candidate.signatures.iter().find(payees).copied() else { return };
+        let Some(opening) = self.supported(TurnNumber::POSTFUND, &self.postfund) else { return };
+        let candidate =
+            SupportedState { state: candidate.state.clone(), signatures: vec![signature] };
+        self.shown = Some(Box::new(super::Shown { proof: vec![opening], candidate }));
     }
 }
 

@@ -133,7 +133,7 @@ impl PaymentChannel {
         Some((vec![proof], SupportedState { state, signatures }))
     }
 
-    fn supported(
+    pub(super) fn supported(
         &self,
         turn: TurnNumber,
         signatures: &[Option<Signature>],

@@ -79,6 +79,9 @@ pub enum SupportError {
     /// App data that is no voucher.
     #[error("app data is no voucher")]
     AppData,
+    /// Something follows the voucher: nobody could show again what does not fit a transaction.
+    #[error("voucher too long")]
+    LongVoucher,
     /// The voucher is not the payer's.
     #[error("invalid signature for voucher")]
     Voucher,
@@ -244,6 +247,9 @@ fn redemption_supports(
     if !redemption_signers.by_last().ok_or(SupportError::NoParticipants)? {
         return Err(SupportError::Payee);
     }
+    if redemption.app_data.0.len() > VOUCHER_WORDS * 32 {
+        return Err(SupportError::LongVoucher);
+    }
     let voucher = decode_voucher(channel, &redemption.app_data.0).ok_or(SupportError::AppData)?;
     // The twin with high s is refused like a stranger's signature, anything else that recovers to
     // nobody as what it is.
@@ -256,7 +262,7 @@ fn redemption_supports(
     check_adjusted(old, new, voucher.total)
 }
 
-/// The four words that the contract decodes; it ignores what follows them.
+/// The four words that the contract decodes.
 fn decode_voucher(channel: ChannelId, data: &[u8]) -> Option<Voucher> {
     let (words, _) = data.as_chunks::<32>();
     let [amount, v, r, s] = *words.first_chunk::<VOUCHER_WORDS>()?;
@@ -500,11 +506,11 @@ mod tests {
     }
 
     #[test]
-    fn app_data_is_four_words_and_the_rest_is_ignored() {
+    fn app_data_is_four_words_and_nothing_follows_them() {
         let length = |length: usize| redeem(|state| state.app_data.0.resize(length, 0));
         assert_eq!(length(127), Err(SupportError::AppData));
         assert_eq!(length(0), Err(SupportError::AppData));
-        assert_eq!(length(129), Ok(()));
+        assert_eq!(length(129), Err(SupportError::LongVoucher));
         assert_eq!(redeem(|state| state.app_data.0[32] = 1), Err(SupportError::AppData));
         assert_eq!(redeem(|state| state.app_data.0[63] = 29), Err(SupportError::Signature));
     }

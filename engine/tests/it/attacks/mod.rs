@@ -7,6 +7,7 @@ mod gas;
 mod heavy;
 mod hostages;
 mod late;
+mod neighbours;
 mod relay;
 mod reorgs;
 mod settling;
