@@ -1,32 +1,32 @@
 //! The working copy of one step: reads fall through to the engine's state, changes stay here until
 //! they are applied, and a refused input leaves nothing behind (gap L18).
 
+mod bounds;
+mod burial;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::answers::Answer;
 use crate::apply::State;
-use crate::chain::{BlockRef, ChainCall, ChainFact, GasReport};
+use crate::chain::{ChainCall, GasReport};
 use crate::crypto::Signer;
 use crate::effect::{Effect, Offence, Update};
-use crate::error::RequestError;
 use crate::guard::{self, Guarding, Tower};
 use crate::handlers::credit_early_voucher;
-use crate::ledger::{CallState, Ledger, LedgerPhase, MAX_PROPOSALS, SETTLED_DEPTH, Side};
+use crate::ledger::{CallState, Ledger, LedgerPhase, MAX_PROPOSALS};
 use crate::objectives::{
     DeclineReason, Objective, ObjectiveStatus, WaitingFor, crank_cancelled, crank_checkpoint,
     crank_direct_defund, crank_direct_fund, crank_ledger_exit, crank_payment_exit,
-    crank_virtual_defund, crank_virtual_fund, restore_deposit, start_direct_defund,
+    crank_virtual_defund, crank_virtual_fund, restore_deposit,
 };
 use crate::payment::{PaymentChannel, PaymentPhase};
-use crate::policy::{Policy, gas};
+use crate::policy::Policy;
 use crate::query::{LedgerView, PaymentView};
 use crate::quotas::Quotas;
 use crate::state::Deployment;
-use crate::step::{ArchivedChannel, Buried, ChainCursor, Paid, Step, Write};
-use crate::types::{
-    Address, Amount, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
-};
+use crate::step::{Buried, ChainCursor, Paid, Step, Write};
+use crate::types::{Address, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
@@ -175,169 +175,6 @@ impl<'a> Draft<'a> {
             .max_by_key(|ledger| matches!(ledger.phase, LedgerPhase::Opening | LedgerPhase::Open))
     }
 
-    /// Is there coin to enforce every channel, and `ledgers` and `payments` more? The one moment to
-    /// ask is before a channel is opened: afterwards a missing reserve is a loss.
-    pub(crate) fn check_reserve(
-        &self,
-        ledgers: usize,
-        payments: usize,
-    ) -> Result<(), RequestError> {
-        let ledgers = ledgers.saturating_add(self.fresh.at_stake);
-        let payments = payments.saturating_add(self.fresh.own_funding);
-        let needed = self.state.reserve(ledgers, payments, &self.gas);
-        match self.gas.balance {
-            Some(available) if available < needed => {
-                Err(RequestError::GasReserve { needed, available })
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
-    // Quotas: what others can have for nothing is bounded for each of them and in all, with room
-    // kept for the owner's own requests.
-
-    /// May a peer open one more ledger?
-    pub(crate) fn check_opening(&self, peer: Address) -> Result<(), DeclineReason> {
-        let stored = self.state.ledgers_with(peer);
-        let fresh = self.ledgers.iter().filter(|(id, _)| !self.state.ledgers.contains_key(*id));
-        let theirs = stored.chain(fresh.map(|(id, _)| *id)).filter(|id| {
-            self.ledger(*id).is_some_and(|ledger| {
-                ledger.peer() == peer
-                    && ledger.phase == LedgerPhase::Opening
-                    && ledger.me == Side::Follower
-            })
-        });
-        let all = self.state.quotas.opening.saturating_add(self.fresh.opening);
-        let full = all >= self.policy.max_opening_ledgers
-            || theirs.count() >= self.policy.max_opening_ledgers_per_peer;
-        if full { Err(DeclineReason::Busy) } else { Ok(()) }
-    }
-
-    /// May one more payment channel wait for funds, asked for over that ledger, or by the owner?
-    pub(crate) fn check_funding(&self, left: Option<ChannelId>) -> Result<(), DeclineReason> {
-        let (stored, fresh) = (&self.state.quotas, &self.fresh);
-        let theirs = stored.funding.saturating_add(fresh.funding);
-        let own = stored.own_funding.saturating_add(fresh.own_funding);
-        let max = self.policy.max_funding_payments;
-        let mut full = theirs.saturating_add(own) >= max;
-        if let Some(left) = left {
-            let over = stored.funding_over(left).saturating_add(fresh.funding_over(left));
-            full |= theirs >= Policy::share_of_peers(max);
-            full |= over >= self.policy.max_funding_payments_per_ledger;
-        }
-        if full { Err(DeclineReason::Busy) } else { Ok(()) }
-    }
-
-    /// Least capacity of a payment channel over these ledgers at the present price of gas.
-    pub(crate) fn least_capacity<'b>(
-        &self,
-        asset: Asset,
-        hops: impl IntoIterator<Item = &'b Ledger>,
-    ) -> Amount {
-        // What is asked for counts as if it were there already, or many at once would pass.
-        let carried = |hop: &Ledger| {
-            let asked = [&self.state.quotas, &self.fresh].map(|quotas| quotas.funding_over(hop.id));
-            hop.proposed().guarantees.len().saturating_add(asked.into_iter().sum::<usize>())
-        };
-        let beside = hops.into_iter().map(carried).max().unwrap_or_default();
-        self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT), beside)
-    }
-
-    // Messages for peers without a ledger: they may not exist.
-
-    fn is_waited_for(&self, peer: Address) -> bool {
-        match self.waiting.get(&peer) {
-            Some(changed) => changed.is_some(),
-            None => self.state.waiting.contains_key(&peer),
-        }
-    }
-
-    /// Messages wait for a peer for some time from now.
-    pub(crate) fn wait_on(&mut self, peer: Address) {
-        let until = self.now.after(self.policy.stranger_patience());
-        self.waiting.insert(peer, Some(until));
-    }
-
-    pub(crate) fn stop_waiting(&mut self, peer: Address) {
-        if self.is_waited_for(peer) {
-            self.waiting.insert(peer, None);
-        }
-    }
-
-    /// True for a peer with whom a channel is shared, and for watchtowers of this node.
-    pub(crate) fn has_business_with(&self, peer: Address) -> bool {
-        let stored = self.state.ledgers_with(peer).any(|id| self.ledger(id).is_some());
-        let party = |channel: &PaymentChannel| channel.fixed.index_of(peer).is_some();
-        stored || self.tower(peer).is_some() || self.state.payments.values().any(party)
-    }
-
-    /// May another message wait for each of these peers because somebody asks for it?
-    pub(crate) fn has_room_for(&self, peers: &[Address]) -> bool {
-        let policy = self.policy;
-        let fits = |peer: &Address| {
-            let max = if self.may_be_nobody(*peer) {
-                policy.max_stranger_backlog
-            } else {
-                policy.max_backlog
-            };
-            self.backlog(*peer) < max
-        };
-        let is_new = |peer: &&Address| self.may_be_nobody(**peer) && !self.is_waited_for(**peer);
-        let new = peers.iter().filter(is_new).count();
-        let all = self.state.waiting.len().saturating_add(self.waiting.len());
-        peers.iter().all(fits) && (new == 0 || all.saturating_add(new) <= policy.max_strangers)
-    }
-
-    /// Towers of this node are the owner's choice.
-    fn may_be_nobody(&self, peer: Address) -> bool {
-        self.is_stranger(peer) && self.tower(peer).is_none()
-    }
-
-    // Refusals.
-
-    /// What was answered to whoever asked for the channel before.
-    pub(crate) fn answer_to(&self, id: ChannelId) -> Option<DeclineReason> {
-        let answer = match self.refusals.get(&id) {
-            Some(changed) => changed.as_ref(),
-            None => self.state.answers.get(&id),
-        };
-        answer.map(|answer| answer.reason)
-    }
-
-    /// Remembers a refusal; false when there is no room. Peers without a ledger have little, and
-    /// leave half of all to those who have one.
-    pub(crate) fn remember(&mut self, id: ChannelId, to: Address, reason: DeclineReason) -> bool {
-        let policy = self.policy;
-        let (each, all) = if self.is_stranger(to) {
-            (policy.max_answers_per_stranger, policy.max_answers.div_ceil(2))
-        } else {
-            (policy.max_answers_per_peer, policy.max_answers)
-        };
-        let stored = self.state.answered.get(&to).copied().unwrap_or_default();
-        let fresh = self.refused.get(&to).copied().unwrap_or_default();
-        let total = self.state.answers.len().saturating_add(self.refusals.len());
-        if stored.saturating_add(fresh) >= each || total >= all {
-            return false;
-        }
-        self.refused.insert(to, fresh.saturating_add(1));
-        let until = self.now.after(policy.answer_memory());
-        self.refusals.insert(id, Some(Answer { to, reason, until }));
-        true
-    }
-
-    pub(crate) fn forget_answer(&mut self, id: ChannelId) {
-        self.refusals.insert(id, None);
-    }
-
-    /// True for a peer with whom no ledger is open or was: it may be one of a million names of
-    /// somebody who has nothing to lose.
-    pub(crate) fn is_stranger(&self, peer: Address) -> bool {
-        !self
-            .state
-            .ledgers_with(peer)
-            .any(|id| self.ledger(id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening))
-    }
-
     pub(crate) fn is_known(&self, id: ChannelId) -> bool {
         self.ledger(id).is_some() || self.payment(id).is_some()
     }
@@ -474,151 +311,6 @@ impl<'a> Draft<'a> {
         self.cursor = Some(cursor);
     }
 
-    /// Moves a ledger out of the working set. Payment channels that it may have guaranteed look at
-    /// what is left of them.
-    pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
-        let Some(ledger) = self.ledger(id).cloned() else { return };
-        self.ledgers.insert(id, None);
-        self.touched.extend(ledger.targets());
-        self.ended.insert(id);
-        self.notify(Update::Ledger(Box::new(LedgerView::new(&ledger, false))));
-        if self.backlog(ledger.peer()) > 0 && !self.is_waited_for(ledger.peer()) {
-            self.wait_on(ledger.peer());
-        }
-        if ledger.is_void() {
-            self.forgotten.insert(id);
-            // For as long as somebody may honestly ask again.
-            let _ = self.remember(id, ledger.peer(), DeclineReason::TimedOut);
-            return;
-        }
-        // Followed in any case: a deposit that a reorganisation took back may be mined again.
-        self.archive(id, ArchivedChannel::Ledger(ledger), true);
-    }
-
-    fn archive(&mut self, id: ChannelId, channel: ArchivedChannel, followed: bool) {
-        if followed {
-            let until = BlockNumber(self.cursor().number().0.saturating_add(SETTLED_DEPTH));
-            self.buried.insert(id, Some(Box::new(Buried { channel: channel.clone(), until })));
-        }
-        self.appended.push(Write::ArchivedChannel(id, Box::new(channel)));
-    }
-
-    fn buried_mut(&mut self, id: ChannelId) -> Option<&mut Buried> {
-        if !self.buried.contains_key(&id) {
-            let stored = self.state.buried.get(&id)?.clone();
-            self.buried.insert(id, Some(Box::new(stored)));
-        }
-        self.buried.get_mut(&id)?.as_deref_mut()
-    }
-
-    /// True when a closed ledger that was decided on chain could be paid out once more, and that is
-    /// worth it: its deposits may be mined again after the payout found nothing.
-    fn brings_something(&self, id: ChannelId) -> bool {
-        let time = self.chain_time();
-        let resolution = |target: ChannelId| match &self.buried(target)?.channel {
-            ArchivedChannel::Payment(channel, _) => channel.resolution(time),
-            ArchivedChannel::Ledger(_) => None,
-        };
-        let Some(Buried { channel: ArchivedChannel::Ledger(ledger), .. }) = self.buried(id) else {
-            return false;
-        };
-        let settlement =
-            ledger.settlement(&resolution).filter(|_| ledger.status().is_finalized(time));
-        settlement.is_some_and(|settlement| {
-            let cost = self.gas.cost(settlement.gas);
-            self.policy.is_worth(ledger.asset, settlement.gain, cost)
-        })
-    }
-
-    fn buried(&self, id: ChannelId) -> Option<&Buried> {
-        match self.buried.get(&id) {
-            Some(changed) => changed.as_deref(),
-            None => self.state.buried.get(&id),
-        }
-    }
-
-    /// Follows what happens to a closed channel, to know what a reorganisation takes back. A ledger
-    /// that was given up, and holds something of this node's after all, goes on where it was.
-    pub(crate) fn record_buried(&mut self, block: &BlockRef, id: ChannelId, fact: &ChainFact) {
-        let Some(buried) = self.buried_mut(id) else { return };
-        match &mut buried.channel {
-            ArchivedChannel::Ledger(ledger) => {
-                ledger.onchain.record(block, fact.clone(), ledger.asset);
-                let deposited = matches!(fact, ChainFact::Deposited { .. });
-                if deposited && (ledger.holds_mine() || self.brings_something(id)) {
-                    self.revive(id);
-                }
-            }
-            ArchivedChannel::Payment(channel, _) => {
-                channel.onchain.record(block, fact.clone(), channel.asset);
-            }
-        }
-    }
-
-    /// Forgets the closed channels whose end no reorganisation reaches any more.
-    pub(crate) fn forget_buried(&mut self, block: BlockNumber) {
-        let last = ChannelId([0xff; 32].into());
-        let deep: Vec<ChannelId> =
-            self.state.burials.range(..=(block, last)).map(|(_, id)| *id).collect();
-        for id in deep {
-            self.buried.insert(id, None);
-        }
-    }
-
-    /// Takes back what happened above `ancestor`. A closed channel that loses its end goes on where
-    /// it was: nobody else would pay out again what was paid once. A ledger brings the payment
-    /// channels along that it is settled with, whether they have lost anything or not.
-    pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
-        let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
-        for id in ids {
-            let Some(buried) = self.buried_mut(id) else { continue };
-            let changed = match &mut buried.channel {
-                ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
-                ArchivedChannel::Payment(channel, _) => {
-                    channel.onchain.roll_back(ancestor, channel.asset)
-                }
-            };
-            if changed {
-                self.revive(id);
-            }
-        }
-    }
-
-    fn revive(&mut self, id: ChannelId) {
-        let Some(buried) = self.buried_mut(id).map(|buried| buried.channel.clone()) else { return };
-        self.buried.insert(id, None);
-        match buried {
-            ArchivedChannel::Ledger(ledger) => {
-                let mut targets = ledger.targets();
-                targets.append(&mut ledger.finalized_targets());
-                self.revive_ledger(ledger);
-                targets.into_iter().for_each(|target| self.revive(target));
-            }
-            ArchivedChannel::Payment(channel, paid) => self.revive_payment(channel, paid),
-        }
-    }
-
-    fn revive_payment(&mut self, channel: PaymentChannel, paid: Option<Paid>) {
-        let (id, exiting) = (channel.id, matches!(channel.phase, PaymentPhase::Exiting(_)));
-        self.insert_payment(channel);
-        if let Some(paid) = paid {
-            self.set_paid(id, paid);
-        }
-        if exiting {
-            self.start_exit(ObjectiveId::Exit(id));
-        }
-    }
-
-    fn revive_ledger(&mut self, ledger: Ledger) {
-        let (id, exiting) = (ledger.id, ledger.is_exiting());
-        self.insert_ledger(ledger);
-        if exiting {
-            self.start_exit(ObjectiveId::Exit(id));
-        } else {
-            start_direct_defund(self, id);
-        }
-    }
-
     /// The follower of a ledger has answered: payment channels go on whose guarantees waited for room
     /// among the proposals.
     pub(crate) fn touch_waiting(&mut self, hop: ChannelId) {
@@ -652,20 +344,6 @@ impl<'a> Draft<'a> {
                 channel.deferred = deferred;
             }
         }
-    }
-
-    /// Moves a payment channel out of the working set.
-    pub(crate) fn archive_payment(&mut self, id: ChannelId) {
-        let Some(channel) = self.payment(id).cloned() else { return };
-        let paid = self.paid(id);
-        self.payments.insert(id, None);
-        self.paid.insert(id, None);
-        self.ended.insert(id);
-        self.notify(Update::Payment(Box::new(PaymentView::new(&channel, paid.as_ref(), false))));
-        // Its ledger may live again without anything having been said of the channel itself.
-        let exiting = matches!(channel.phase, PaymentPhase::Exiting(_));
-        let followed = exiting || !channel.onchain.is_blank();
-        self.archive(id, ArchivedChannel::Payment(channel, paid), followed);
     }
 
     // Objectives.

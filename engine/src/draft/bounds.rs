@@ -1,0 +1,176 @@
+//! How much others may have of this node: coin in reserve, openings, messages that wait for peers
+//! without a ledger, and refusals that are remembered.
+
+use super::Draft;
+use crate::answers::Answer;
+use crate::error::RequestError;
+use crate::ledger::{Ledger, LedgerPhase, Side};
+use crate::objectives::DeclineReason;
+use crate::payment::PaymentChannel;
+use crate::policy::{Policy, gas};
+use crate::types::{Address, Amount, Asset, ChannelId};
+
+impl Draft<'_> {
+    /// Is there coin to enforce every channel, and `ledgers` and `payments` more? The one moment to
+    /// ask is before a channel is opened: afterwards a missing reserve is a loss.
+    pub(crate) fn check_reserve(
+        &self,
+        ledgers: usize,
+        payments: usize,
+    ) -> Result<(), RequestError> {
+        let ledgers = ledgers.saturating_add(self.fresh.at_stake);
+        let payments = payments.saturating_add(self.fresh.own_funding);
+        let needed = self.state.reserve(ledgers, payments, &self.gas);
+        match self.gas.balance {
+            Some(available) if available < needed => {
+                Err(RequestError::GasReserve { needed, available })
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    // Quotas: what others can have for nothing is bounded for each of them and in all, with room
+    // kept for the owner's own requests.
+
+    /// May a peer open one more ledger?
+    pub(crate) fn check_opening(&self, peer: Address) -> Result<(), DeclineReason> {
+        let stored = self.state.ledgers_with(peer);
+        let fresh = self.ledgers.iter().filter(|(id, _)| !self.state.ledgers.contains_key(*id));
+        let theirs = stored.chain(fresh.map(|(id, _)| *id)).filter(|id| {
+            self.ledger(*id).is_some_and(|ledger| {
+                ledger.peer() == peer
+                    && ledger.phase == LedgerPhase::Opening
+                    && ledger.me == Side::Follower
+            })
+        });
+        let all = self.state.quotas.opening.saturating_add(self.fresh.opening);
+        let full = all >= self.policy.max_opening_ledgers
+            || theirs.count() >= self.policy.max_opening_ledgers_per_peer;
+        if full { Err(DeclineReason::Busy) } else { Ok(()) }
+    }
+
+    /// May one more payment channel wait for funds, asked for over that ledger, or by the owner?
+    pub(crate) fn check_funding(&self, left: Option<ChannelId>) -> Result<(), DeclineReason> {
+        let (stored, fresh) = (&self.state.quotas, &self.fresh);
+        let theirs = stored.funding.saturating_add(fresh.funding);
+        let own = stored.own_funding.saturating_add(fresh.own_funding);
+        let max = self.policy.max_funding_payments;
+        let mut full = theirs.saturating_add(own) >= max;
+        if let Some(left) = left {
+            let over = stored.funding_over(left).saturating_add(fresh.funding_over(left));
+            full |= theirs >= Policy::share_of_peers(max);
+            full |= over >= self.policy.max_funding_payments_per_ledger;
+        }
+        if full { Err(DeclineReason::Busy) } else { Ok(()) }
+    }
+
+    /// Least capacity of a payment channel over these ledgers at the present price of gas.
+    pub(crate) fn least_capacity<'b>(
+        &self,
+        asset: Asset,
+        hops: impl IntoIterator<Item = &'b Ledger>,
+    ) -> Amount {
+        // What is asked for counts as if it were there already, or many at once would pass.
+        let carried = |hop: &Ledger| {
+            let asked = [&self.state.quotas, &self.fresh].map(|quotas| quotas.funding_over(hop.id));
+            hop.proposed().guarantees.len().saturating_add(asked.into_iter().sum::<usize>())
+        };
+        let beside = hops.into_iter().map(carried).max().unwrap_or_default();
+        self.policy.least_capacity(asset, self.gas.cost(gas::PAYMENT), beside)
+    }
+
+    // Messages for peers without a ledger: they may not exist.
+
+    pub(super) fn is_waited_for(&self, peer: Address) -> bool {
+        match self.waiting.get(&peer) {
+            Some(changed) => changed.is_some(),
+            None => self.state.waiting.contains_key(&peer),
+        }
+    }
+
+    /// Messages wait for a peer for some time from now.
+    pub(crate) fn wait_on(&mut self, peer: Address) {
+        let until = self.now.after(self.policy.stranger_patience());
+        self.waiting.insert(peer, Some(until));
+    }
+
+    pub(crate) fn stop_waiting(&mut self, peer: Address) {
+        if self.is_waited_for(peer) {
+            self.waiting.insert(peer, None);
+        }
+    }
+
+    /// True for a peer with whom a channel is shared, and for watchtowers of this node.
+    pub(crate) fn has_business_with(&self, peer: Address) -> bool {
+        let stored = self.state.ledgers_with(peer).any(|id| self.ledger(id).is_some());
+        let party = |channel: &PaymentChannel| channel.fixed.index_of(peer).is_some();
+        stored || self.tower(peer).is_some() || self.state.payments.values().any(party)
+    }
+
+    /// May another message wait for each of these peers because somebody asks for it?
+    pub(crate) fn has_room_for(&self, peers: &[Address]) -> bool {
+        let policy = self.policy;
+        let fits = |peer: &Address| {
+            let max = if self.may_be_nobody(*peer) {
+                policy.max_stranger_backlog
+            } else {
+                policy.max_backlog
+            };
+            self.backlog(*peer) < max
+        };
+        let is_new = |peer: &&Address| self.may_be_nobody(**peer) && !self.is_waited_for(**peer);
+        let new = peers.iter().filter(is_new).count();
+        let all = self.state.waiting.len().saturating_add(self.waiting.len());
+        peers.iter().all(fits) && (new == 0 || all.saturating_add(new) <= policy.max_strangers)
+    }
+
+    /// Towers of this node are the owner's choice.
+    pub(super) fn may_be_nobody(&self, peer: Address) -> bool {
+        self.is_stranger(peer) && self.tower(peer).is_none()
+    }
+
+    // Refusals.
+
+    /// What was answered to whoever asked for the channel before.
+    pub(crate) fn answer_to(&self, id: ChannelId) -> Option<DeclineReason> {
+        let answer = match self.refusals.get(&id) {
+            Some(changed) => changed.as_ref(),
+            None => self.state.answers.get(&id),
+        };
+        answer.map(|answer| answer.reason)
+    }
+
+    /// Remembers a refusal; false when there is no room. Peers without a ledger have little, and
+    /// leave half of all to those who have one.
+    pub(crate) fn remember(&mut self, id: ChannelId, to: Address, reason: DeclineReason) -> bool {
+        let policy = self.policy;
+        let (each, all) = if self.is_stranger(to) {
+            (policy.max_answers_per_stranger, policy.max_answers.div_ceil(2))
+        } else {
+            (policy.max_answers_per_peer, policy.max_answers)
+        };
+        let stored = self.state.answered.get(&to).copied().unwrap_or_default();
+        let fresh = self.refused.get(&to).copied().unwrap_or_default();
+        let total = self.state.answers.len().saturating_add(self.refusals.len());
+        if stored.saturating_add(fresh) >= each || total >= all {
+            return false;
+        }
+        self.refused.insert(to, fresh.saturating_add(1));
+        let until = self.now.after(policy.answer_memory());
+        self.refusals.insert(id, Some(Answer { to, reason, until }));
+        true
+    }
+
+    pub(crate) fn forget_answer(&mut self, id: ChannelId) {
+        self.refusals.insert(id, None);
+    }
+
+    /// True for a peer with whom no ledger is open or was: it may be one of a million names of
+    /// somebody who has nothing to lose.
+    pub(crate) fn is_stranger(&self, peer: Address) -> bool {
+        !self
+            .state
+            .ledgers_with(peer)
+            .any(|id| self.ledger(id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening))
+    }
+}
