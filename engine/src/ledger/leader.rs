@@ -44,7 +44,7 @@ pub enum ProposalError {
 const MAX_UNAGREED: [u64; 3] = [16, 24, 32];
 
 /// Refused additions that may be shown, above which there are no more.
-const MAX_WITHDRAWN: usize = 2;
+const MAX_WITHDRAWN: usize = 3;
 
 /// Proposals that one answer can make room for.
 pub(crate) const MAX_PROPOSALS: usize = 32;
