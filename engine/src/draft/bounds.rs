@@ -29,6 +29,22 @@ impl Draft<'_> {
         }
     }
 
+    /// The same where a peer asks: a quarter of the coin is kept for what the owner asks for, however
+    /// many channels peers have filled the rest with.
+    pub(crate) fn check_reserve_for_peer(
+        &self,
+        ledgers: usize,
+        payments: usize,
+    ) -> Result<(), DeclineReason> {
+        let needed = self.state.reserve(
+            ledgers.saturating_add(self.fresh.at_stake),
+            payments.saturating_add(self.fresh.own_funding),
+            &self.gas,
+        );
+        let short = |coin: Amount| coin.saturating_mul(3) < needed.saturating_mul(4);
+        if self.gas.balance.is_some_and(short) { Err(DeclineReason::GasReserve) } else { Ok(()) }
+    }
+
     // Quotas: what others can have for nothing is bounded for each of them and in all, with room
     // kept for the owner's own requests.
 

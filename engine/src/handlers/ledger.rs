@@ -78,7 +78,7 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
         return Err(DeclineReason::Nonce);
     }
     draft.check_opening(ledger.peer())?;
-    draft.check_reserve(1, 0).map_err(|_| DeclineReason::GasReserve)
+    draft.check_reserve_for_peer(1, 0)
 }
 
 /// A ledger of ours with `from`, or nothing: strangers have no say (gap S10).

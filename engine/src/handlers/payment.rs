@@ -133,7 +133,7 @@ fn judge(draft: &Draft<'_>, channel: &mut PaymentChannel) -> Result<(), DeclineR
         return Err(DeclineReason::ChallengeAboveLedger);
     }
     draft.check_funding(left.map(|ledger| ledger.id))?;
-    draft.check_reserve(0, 1).map_err(|_| DeclineReason::GasReserve)?;
+    draft.check_reserve_for_peer(0, 1)?;
     if channel.capacity < draft.least_capacity(channel.asset, left.into_iter().chain(right)) {
         return Err(DeclineReason::Capacity);
     }

@@ -60,6 +60,36 @@ fn without_a_reserve_no_channel_is_opened_and_nothing_changes() {
     assert_eq!(status, Some(declined), "{}", world.describe());
 }
 
+/// Whatever peers ask for, a quarter of the coin is left for what the owner asks for.
+#[test]
+fn peers_do_not_use_up_the_reserve_of_the_owner() {
+    let mut world = World::calm(&["alice", "bob"]);
+    let (alice, bob) = (Party(0), Party(1));
+    world.open_ledger(alice, bob, 100, 100);
+    world.run_until_quiet();
+    // Enough for the ledger and four payment channels.
+    world.report_gas(alice, report(LEDGER + 4 * PAYMENT, 1));
+    let declined = (0..6)
+        .filter(|_| {
+            let id = world.begin_payment(&[bob, alice], 10);
+            world.run_until_quiet();
+            let status = world.status(bob, ObjectiveId::VirtualFund(id));
+            matches!(
+                status,
+                Some(ObjectiveStatus::Declined { reason: DeclineReason::GasReserve, .. })
+            )
+        })
+        .count();
+    assert_eq!(declined, 4, "two are taken");
+    for _ in 0..2 {
+        let id = world.begin_payment(&[alice, bob], 10);
+        world.run_until_quiet();
+        assert!(world.has_open_payment(alice, id));
+    }
+    let request = world.payment_request(&[alice, bob], 10);
+    assert!(matches!(world.request(alice, request), Err(RequestError::GasReserve { .. })));
+}
+
 #[test]
 fn a_peer_without_a_reserve_declines_a_ledger() {
     let mut world = World::calm(&["alice", "bob"]);

@@ -134,8 +134,8 @@ fn one_peer_has_few_openings_and_all_peers_have_not_all() {
 #[test]
 fn openings_by_others_use_up_no_gas_reserve() {
     let (mut world, mut mallory) = setup(fixtures::policy());
-    // Enough for one ledger.
-    let report = GasReport { balance: Some(500_000_u64.into()), price: 1_u64.into() };
+    // Enough for one ledger that a peer asks for.
+    let report = GasReport { balance: Some(600_000_u64.into()), price: 1_u64.into() };
     world.report_gas(BOB, report);
     let (_, open) = ask(&mut world, &mallory, Asset::NATIVE, 0);
     mallory.say(&mut world, BOB, &open);
