@@ -6,7 +6,7 @@ use super::ledger::tie_up;
 use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
 use crate::draft::Draft;
 use crate::effect::Update;
-use crate::ledger::{CallState, Change};
+use crate::ledger::{CallState, Change, Ledger};
 use crate::objectives::{ExitReason, answer_challenge, enter_payment_exit};
 use crate::types::ChannelId;
 
@@ -43,7 +43,7 @@ fn apply(draft: &mut Draft<'_>, block: Block) {
 }
 
 /// Channels of others share the adjudicator: their logs are none of our business (gap C11). True
-/// when a ledger has changed by what was shown.
+/// for a ledger with something left to put an end to.
 fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) -> bool {
     let ChannelLog { channel, fact } = log;
     draft.record_buried(block, channel, &fact);
@@ -75,7 +75,7 @@ fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) -> bool {
         if challenged {
             answer_challenge(draft, channel);
         }
-        return !changes.is_empty();
+        return draft.ledger(channel).is_some_and(Ledger::has_loose_ends);
     } else if let Some(payment) = draft.payment_mut(channel) {
         payment.adopt(&fact);
         let asset = payment.asset;

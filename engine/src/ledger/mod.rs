@@ -106,8 +106,9 @@ pub struct Ledger {
     pub pending: Vec<Pending>,
     /// Leader only: content after all pending proposals; none while there is none.
     pub proposed: Option<Box<Balances>>,
-    /// Leader only: additions that the follower has refused, by turn. It has our signature, so it
-    /// may still sign and show them, until a higher turn is agreed.
+    /// Leader only: what states may guarantee that the follower has refused, or that others have
+    /// overtaken, by turn. It has our signature, so it may still sign and show them, until a higher
+    /// turn is agreed.
     pub withdrawn: Vec<(TurnNumber, ChannelId)>,
     /// Follower only: turn and hash of the newest proposal that was refused. The leader drops what is refused,
     /// so to sign it when it arrives again, after things have changed, would leave the two with
@@ -253,6 +254,16 @@ impl Ledger {
     /// Takes over what both have signed. Nothing that was signed before it counts any more.
     fn agree(&mut self, balances: Balances, signatures: [Option<Signature>; 2]) {
         self.signed_turn = self.signed_turn.max(balances.turn);
+        // Signed turns above it that do not build on it, because they were refused or overtaken, hold
+        // what was agreed when they were made. The follower may still show them.
+        let above = self.signed_turn.0.saturating_sub(balances.turn.0);
+        let builds_on_it = u64::try_from(self.pending.len()).unwrap_or(u64::MAX);
+        if self.me == Side::Leader && above > builds_on_it {
+            let gone = self.agreed.guarantees.keys();
+            let gone = gone.filter(|target| !balances.guarantees.contains_key(*target));
+            let last = self.signed_turn;
+            self.withdrawn.extend(gone.map(|target| (last, *target)));
+        }
         self.agreed = balances;
         self.signatures = signatures;
         let turn = self.agreed.turn;

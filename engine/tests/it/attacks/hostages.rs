@@ -5,6 +5,7 @@
 use engine::chain::{Challenge, Reclaim};
 use engine::input::Request;
 use engine::ledger::{Ledger, Side};
+use engine::objectives::DeclineReason;
 use engine::payment::{PaymentChannel, PaymentPhase};
 use engine::testing::adversaries::Puppet;
 use engine::testing::{ContractCall, Party, World};
@@ -148,6 +149,44 @@ fn an_addition_that_another_shown_state_overtook_burns_nothing() {
     // Longer than she waits for an opening, and not as long as she bears with mallory.
     s.world.run_for(LONG / 20);
     s.call(challenge(&s.ledger.fixed.clone(), newer, s.mallory.key()));
+    leave(&mut s.world, VICTIM);
+    assert_out(&s.world, VICTIM, 0);
+}
+
+/// A removal is refused, an addition is proposed on what still holds the guarantee, and the removal is
+/// shown: the guarantee is gone, and comes back when the addition is shown as well.
+///
+/// Issue point: 3.3, everything signed is kept until a higher turn is agreed. Found by a random world.
+#[test]
+fn a_guarantee_that_a_shown_removal_took_away_may_come_back() {
+    let mut s = Proposal::new();
+    let answer = s.countersignature();
+    s.mallory.say(&mut s.world, VICTIM, &answer);
+    let ledger = s.world.ledger(VICTIM, s.ledger.id).unwrap().clone();
+    assert!(ledger.agreed.guarantees.contains_key(&s.channel.id));
+    let (objective, reason) =
+        (engine::types::ObjectiveId::VirtualFund(s.channel.id), DeclineReason::Cancelled);
+    s.mallory.say(&mut s.world, VICTIM, &Message::Decline { objective, reason });
+    let removal = s.world.ledger(VICTIM, s.ledger.id).unwrap().pending[0].clone();
+    let (turn, reason) = (removal.turn, engine::ledger::RefusalReason::NotExpected);
+    let refuse = Message::Refuse { ledger: s.ledger.id, turn, reason };
+    s.world.inject(s.mallory.address(), VICTIM, &refuse);
+    s.world.run_for(std::time::Duration::from_millis(50));
+    let second = begin(&mut s.world, &s.mallory, 10);
+    let channel = s.world.payment(VICTIM, second).unwrap().clone();
+    s.world.inject(s.mallory.address(), VICTIM, &join(&channel, &s.mallory));
+    s.world.run_for(std::time::Duration::from_millis(50));
+    let record = s.world.ledger(VICTIM, s.ledger.id).unwrap();
+    let addition = record.pending.iter().find(|one| one.change.target() == Some(second)).unwrap();
+    let both = record.agreed.apply(&addition.change, addition.turn).unwrap();
+    assert_eq!(both.guarantees.len(), 2);
+    let both = signed(&s.ledger, &both, addition.signature, &s.mallory);
+    let none = record.agreed.apply(&removal.change, removal.turn).unwrap();
+    let none = signed(&s.ledger, &none, removal.signature, &s.mallory);
+    s.call(checkpoint(&s.ledger.fixed, Vec::new(), none));
+    assert!(s.world.ledger(VICTIM, s.ledger.id).unwrap().agreed.guarantees.is_empty());
+    s.world.run_for(LONG / 20);
+    s.call(challenge(&s.ledger.fixed.clone(), both, s.mallory.key()));
     leave(&mut s.world, VICTIM);
     assert_out(&s.world, VICTIM, 0);
 }
