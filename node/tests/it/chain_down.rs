@@ -66,7 +66,7 @@ async fn a_chain_that_goes_away_between_two_deposits_is_waited_for() {
     let nodes = network.nodes::<2>().await;
     for _ in 0..2 {
         let opening = nodes[0].begin_ledger(&nodes[1], Asset::NATIVE, DEPOSIT, DEPOSIT).await;
-        network.until_held(opening.channel(), DEPOSIT, &nodes[0]).await;
+        network.until_deposited(opening.channel(), DEPOSIT, &nodes[0]).await;
         network.anvil.stop();
         until_link(&nodes[0], false).await;
         network.anvil.resume();

@@ -112,7 +112,7 @@ async fn a_ledger_that_the_peer_cannot_fund_pays_back_what_was_deposited() {
     let nodes = start_all(settings).await;
     network.set_balance(account(2), 0).await;
     let opening = nodes[0].begin_ledger(&nodes[1], Asset::NATIVE, DEPOSIT, DEPOSIT).await;
-    network.until_held(opening.channel(), DEPOSIT, &nodes[0]).await;
+    network.until_deposited(opening.channel(), DEPOSIT, &nodes[0]).await;
     assert_eq!(declined(&nodes[0], opening).await, DeclineReason::TimedOut);
     assert_eq!(declined(&nodes[1], opening).await, DeclineReason::Cancelled);
     // The peer agrees to the refund as soon as its own deposit can no longer be on its way.

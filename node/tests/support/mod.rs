@@ -203,19 +203,32 @@ impl Network {
 
     /// Waits until the adjudicator holds `value` for a channel, in whatever block.
     pub async fn until_held(&self, channel: ChannelId, value: u128, through: &TestNode) {
+        self.until_holdings(channel, through, |held| held == amount(value)).await;
+    }
+
+    /// Waits until at least `value` was deposited; whose turn is next may have been quick.
+    pub async fn until_deposited(&self, channel: ChannelId, value: u128, through: &TestNode) {
+        self.until_holdings(channel, through, |held| held >= amount(value)).await;
+    }
+
+    async fn until_holdings(
+        &self,
+        channel: ChannelId,
+        through: &TestNode,
+        wanted: impl Fn(Amount) -> bool,
+    ) {
         let mut seen = through.handle().chain().watch_chain();
         let handle = through.handle();
         let chain = handle.chain();
         // An endpoint that reorganises has no answer for a moment.
-        let holds =
-            async || chain.holdings(Asset::NATIVE, channel).await.ok() == Some(amount(value));
+        let holds = async || chain.holdings(Asset::NATIVE, channel).await.is_ok_and(&wanted);
         let waiting = async {
             while !holds().await {
                 seen.changed().await.expect("the node runs");
             }
         };
         let held = tokio::time::timeout(LIMIT, waiting).await;
-        held.unwrap_or_else(|_| panic!("{channel} does not get {value}"));
+        held.unwrap_or_else(|_| panic!("{channel} does not get what it should hold"));
     }
 }
 
