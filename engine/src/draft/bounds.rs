@@ -18,9 +18,7 @@ impl Draft<'_> {
         ledgers: usize,
         payments: usize,
     ) -> Result<(), RequestError> {
-        let ledgers = ledgers.saturating_add(self.fresh.at_stake);
-        let payments = payments.saturating_add(self.fresh.own_funding);
-        let needed = self.state.reserve(ledgers, payments, &self.gas);
+        let needed = self.reserve(ledgers, payments);
         match self.gas.balance {
             Some(available) if available < needed => {
                 Err(RequestError::GasReserve { needed, available })
@@ -36,13 +34,16 @@ impl Draft<'_> {
         ledgers: usize,
         payments: usize,
     ) -> Result<(), DeclineReason> {
-        let needed = self.state.reserve(
-            ledgers.saturating_add(self.fresh.at_stake),
-            payments.saturating_add(self.fresh.own_funding),
-            &self.gas,
-        );
+        let needed = self.reserve(ledgers, payments);
         let short = |coin: Amount| coin.saturating_mul(3) < needed.saturating_mul(4);
         if self.gas.balance.is_some_and(short) { Err(DeclineReason::GasReserve) } else { Ok(()) }
+    }
+
+    /// Coin that enforces every channel, this step's among them, and that many more.
+    fn reserve(&self, ledgers: usize, payments: usize) -> Amount {
+        let ledgers = ledgers.saturating_add(self.fresh.at_stake);
+        let payments = payments.saturating_add(self.fresh.own_funding);
+        self.state.reserve(ledgers, payments, &self.gas)
     }
 
     // Quotas: what others can have for nothing is bounded for each of them and in all, with room
