@@ -1,6 +1,6 @@
 //! Connects to the endpoint and makes sure that it serves our chain and our contracts.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use alloy::providers::RootProvider;
@@ -11,6 +11,7 @@ use engine::types::BlockNumber;
 use reqwest::Url;
 
 use crate::error::ChainError;
+use crate::pace::Pace;
 use crate::rpc::{REQUEST_TIMEOUT, Redaction, Rpc};
 
 /// A host that does not even answer the first packet is down.
@@ -22,6 +23,7 @@ pub(crate) struct Endpoint {
     url: Url,
     kind: Kind,
     secret: Arc<Redaction>,
+    pace: Arc<Mutex<Pace>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ impl Endpoint {
             }
         };
         let secret = Arc::new(Redaction { hidden: printed_forms(&url), shown });
-        Ok(Self { url, kind, secret })
+        Ok(Self { url, kind, secret, pace: Arc::new(Mutex::new(Pace::new())) })
     }
 
     /// The endpoint without what may be an access key.
@@ -68,7 +70,8 @@ impl Endpoint {
             Kind::WebSocket => Box::pin(self.web_socket()).await?,
         };
         let provider = RootProvider::new(client);
-        Ok(Rpc::new(provider, self.secret.clone(), self.kind == Kind::WebSocket))
+        let (secret, pace) = (Arc::clone(&self.secret), Arc::clone(&self.pace));
+        Ok(Rpc::new(provider, secret, pace, self.kind == Kind::WebSocket))
     }
 
     fn http(&self) -> Result<RpcClient, ChainError> {

@@ -150,6 +150,11 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// True when the endpoint was asked too much.
+    pub(crate) const fn is_busy(&self) -> bool {
+        matches!(self, Self::Refused { kind: Refusal::Busy, .. })
+    }
+
     /// True when trying again later can help without a change of settings.
     #[must_use]
     pub fn is_retryable(&self) -> bool {

@@ -1,25 +1,31 @@
 //! Typed requests to the endpoint, each with a time limit and an error that says what failed.
 
 use std::future::IntoFuture;
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
 use alloy::primitives::{Address, B256, Bloom, Bytes, U256};
 use alloy::providers::{Provider, RootProvider};
 use alloy::rpc::types::{Filter, Log, TransactionRequest};
 use alloy::sol_types::{Panic, Revert, SolError};
-use alloy::transports::{RpcError, TransportError};
+use alloy::transports::{RpcError, TransportError, TransportErrorKind};
 use engine::chain::BlockRef;
 use engine::types::BlockNumber;
 use futures::stream::{BoxStream, StreamExt};
+use tokio::time::{sleep, timeout};
 
 use crate::error::ChainError;
+use crate::pace::{Outcome, Pace};
 use crate::refusal::Refusal;
+use crate::retry::Retry;
 use crate::submitter::settle::Inclusion;
 
 /// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How long one question is repeated. Whoever asks goes on with what it can do without the answer.
+const RETRY_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A header as far as it is used here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) struct Header {
 pub(crate) struct Rpc {
     provider: RootProvider,
     secret: Arc<Redaction>,
+    /// One for all connections to the endpoint.
+    pace: Arc<Mutex<Pace>>,
     subscribes: bool,
 }
 
@@ -71,9 +79,10 @@ impl Rpc {
     pub(crate) const fn new(
         provider: RootProvider,
         secret: Arc<Redaction>,
+        pace: Arc<Mutex<Pace>>,
         subscribes: bool,
     ) -> Self {
-        Self { provider, secret, subscribes }
+        Self { provider, secret, pace, subscribes }
     }
 
     /// The endpoint without what may be an access key.
@@ -92,11 +101,11 @@ impl Rpc {
     }
 
     pub(crate) async fn chain_id(&self) -> Result<u64, ChainError> {
-        self.ask("eth_chainId", self.provider.get_chain_id()).await
+        self.ask("eth_chainId", || self.provider.get_chain_id()).await
     }
 
     pub(crate) async fn has_code(&self, address: Address) -> Result<bool, ChainError> {
-        let code = self.ask("eth_getCode", self.provider.get_code_at(address)).await?;
+        let code = self.ask("eth_getCode", || self.provider.get_code_at(address)).await?;
         Ok(!code.is_empty())
     }
 
@@ -117,7 +126,7 @@ impl Rpc {
 
     async fn header_at(&self, at: BlockNumberOrTag) -> Result<Option<Header>, ChainError> {
         let block = self
-            .ask("eth_getBlockByNumber", self.provider.get_block_by_number(at).into_future())
+            .ask("eth_getBlockByNumber", || self.provider.get_block_by_number(at))
             .await?;
         Ok(block.map(|block| Header {
             block: BlockRef {
@@ -140,7 +149,7 @@ impl Rpc {
         to: u64,
     ) -> Result<Vec<Log>, ChainError> {
         let filter = Filter::new().address(address).from_block(from).to_block(to);
-        self.ask("eth_getLogs", self.provider.get_logs(&filter)).await
+        self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
     }
 
     /// Logs of one contract in one block, named by its hash: exact, whatever happens meanwhile.
@@ -150,7 +159,7 @@ impl Rpc {
         block: B256,
     ) -> Result<Vec<Log>, ChainError> {
         let filter = Filter::new().address(address).at_block_hash(block);
-        self.ask("eth_getLogs", self.provider.get_logs(&filter)).await
+        self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
     }
 
     /// New heads where the endpoint announces them. Only a hint that it is time to look: a
@@ -160,30 +169,29 @@ impl Rpc {
             return Ok(None);
         }
         let heads = self
-            .ask("eth_subscribe", self.provider.subscribe_blocks().into_future())
+            .ask("eth_subscribe", || self.provider.subscribe_blocks())
             .await?
             .into_stream();
         Ok(Some(heads.map(|_| ()).boxed()))
     }
 
     pub(crate) async fn balance(&self, address: Address) -> Result<U256, ChainError> {
-        self.ask("eth_getBalance", self.provider.get_balance(address).into_future()).await
+        self.ask("eth_getBalance", || self.provider.get_balance(address)).await
     }
 
     /// Number of transactions of an account that are mined at the newest block.
     pub(crate) async fn mined_nonce(&self, address: Address) -> Result<u64, ChainError> {
-        let request = self.provider.get_transaction_count(address);
-        self.ask("eth_getTransactionCount", request.into_future()).await
+        self.ask("eth_getTransactionCount", || self.provider.get_transaction_count(address)).await
     }
 
     /// Number of transactions of an account that are mined at a height.
     pub(crate) async fn nonce_at(&self, address: Address, block: u64) -> Result<u64, ChainError> {
-        let request = self.provider.get_transaction_count(address).number(block);
-        self.ask("eth_getTransactionCount", request.into_future()).await
+        let ask = || self.provider.get_transaction_count(address).number(block);
+        self.ask("eth_getTransactionCount", ask).await
     }
 
     pub(crate) async fn priority_fee(&self) -> Result<u128, ChainError> {
-        self.ask("eth_maxPriorityFeePerGas", self.provider.get_max_priority_fee_per_gas()).await
+        self.ask("eth_maxPriorityFeePerGas", || self.provider.get_max_priority_fee_per_gas()).await
     }
 
     /// Calls a view, or repeats a transaction without sending it.
@@ -192,27 +200,27 @@ impl Rpc {
         request: TransactionRequest,
         at: BlockNumberOrTag,
     ) -> Result<Bytes, ChainError> {
-        let call = self.provider.call(request).block(BlockId::Number(at));
-        self.ask("eth_call", call.into_future()).await
+        let ask = || self.provider.call(request.clone()).block(BlockId::Number(at));
+        self.ask("eth_call", ask).await
     }
 
     /// What a transaction would use at the newest block. The pool does not count: what waits
     /// there may never be mined, so that a refusal because of it would not be final.
     pub(crate) async fn estimate(&self, request: TransactionRequest) -> Result<u64, ChainError> {
-        let estimate = self.provider.estimate_gas(request).block(BlockId::latest());
-        self.ask("eth_estimateGas", estimate.into_future()).await
+        let ask = || self.provider.estimate_gas(request.clone()).block(BlockId::latest());
+        self.ask("eth_estimateGas", ask).await
     }
 
     pub(crate) async fn send(&self, raw: &[u8]) -> Result<(), ChainError> {
-        self.ask("eth_sendRawTransaction", self.provider.send_raw_transaction(raw))
+        self.ask("eth_sendRawTransaction", || self.provider.send_raw_transaction(raw))
             .await
             .map(|_pending| ())
     }
 
     /// The block that holds a transaction, when one does.
     pub(crate) async fn inclusion(&self, hash: B256) -> Result<Option<Inclusion>, ChainError> {
-        let request = self.provider.get_transaction_receipt(hash);
-        let receipt = self.ask("eth_getTransactionReceipt", request).await?;
+        let ask = || self.provider.get_transaction_receipt(hash);
+        let receipt = self.ask("eth_getTransactionReceipt", ask).await?;
         Ok(receipt.and_then(|receipt| {
             Some(Inclusion {
                 block: receipt.block_number?,
@@ -224,20 +232,43 @@ impl Rpc {
 
     /// True when the endpoint knows a transaction, mined or not.
     pub(crate) async fn knows(&self, hash: B256) -> Result<bool, ChainError> {
-        let request = self.provider.get_transaction_by_hash(hash);
-        Ok(self.ask("eth_getTransactionByHash", request).await?.is_some())
+        let ask = || self.provider.get_transaction_by_hash(hash);
+        Ok(self.ask("eth_getTransactionByHash", ask).await?.is_some())
     }
 
-    async fn ask<T>(
-        &self,
-        request: &'static str,
-        answer: impl IntoFuture<Output = Result<T, TransportError>>,
-    ) -> Result<T, ChainError> {
-        match tokio::time::timeout(REQUEST_TIMEOUT, answer.into_future()).await {
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) => Err(self.explain(request, error)),
-            Err(_) => Err(ChainError::TimedOut { request, limit: REQUEST_TIMEOUT }),
+    /// Asks in turn, and again where that may help: an endpoint that refuses one request in three
+    /// is a usable one. Everything that is asked here may be asked twice.
+    async fn ask<T, A>(&self, request: &'static str, ask: impl Fn() -> A) -> Result<T, ChainError>
+    where
+        A: IntoFuture<Output = Result<T, TransportError>>,
+    {
+        let started = Instant::now();
+        let mut retry = Retry::new(request);
+        loop {
+            let turn = self.paced(|pace| pace.turn(Instant::now()));
+            sleep(turn).await;
+            let (error, hint) = match timeout(REQUEST_TIMEOUT, ask().into_future()).await {
+                Ok(Ok(answer)) => {
+                    self.paced(|pace| pace.learn(Instant::now(), Outcome::Answered));
+                    return Ok(answer);
+                }
+                Ok(Err(error)) => {
+                    let hint = retry_after(&error);
+                    (self.explain(request, error), hint)
+                }
+                Err(_) => (ChainError::TimedOut { request, limit: REQUEST_TIMEOUT }, None),
+            };
+            let outcome = if error.is_busy() { Outcome::TooMany } else { Outcome::Answered };
+            self.paced(|pace| pace.learn(Instant::now(), outcome));
+            match retry.after(&error, hint) {
+                Some(wait) if started.elapsed() + wait <= RETRY_PATIENCE => sleep(wait).await,
+                Some(_) | None => return Err(error),
+            }
         }
+    }
+
+    fn paced<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
+        act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The error of a request, without the endpoint's access key.
@@ -254,11 +285,31 @@ impl Rpc {
                 let kind = Refusal::of(payload.code, &payload.message);
                 ChainError::Refused { request, kind, message }
             }
+            RpcError::Transport(
+                TransportErrorKind::HttpError(http)
+                | TransportErrorKind::HttpErrorWithRetryAfter { error: http, .. },
+            ) if http.status < 500 => {
+                // What is wrong with a request is said by the status alone, or by words in a body
+                // that is no JSON.
+                let said = Refusal::of(http.status.into(), &http.body);
+                let message = format!("HTTP {}: {}", http.status, http.body.trim());
+                ChainError::Refused { request, kind: said, message: self.secret.apply(&message) }
+            }
             other => ChainError::Unreachable {
                 request,
                 message: self.secret.apply(&with_causes(&other)),
             },
         }
+    }
+}
+
+/// When the endpoint wants to be asked again.
+const fn retry_after(error: &TransportError) -> Option<Duration> {
+    match error {
+        RpcError::Transport(TransportErrorKind::HttpErrorWithRetryAfter {
+            retry_after, ..
+        }) => Some(*retry_after),
+        _ => None,
     }
 }
 
