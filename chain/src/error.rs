@@ -64,6 +64,12 @@ pub enum ChainError {
         /// Block that is known to exist.
         needed: BlockNumber,
     },
+    /// A node behind the endpoint does not have a block that another one has shown.
+    #[error("the endpoint does not know of block {height} at the moment")]
+    Lags {
+        /// Height of the block.
+        height: BlockNumber,
+    },
     /// None of the delivered blocks is on the endpoint's chain.
     #[error(
         "the endpoint's chain contains none of the {known} blocks this node knows, the oldest is \
@@ -150,6 +156,11 @@ pub enum ChainError {
 }
 
 impl ChainError {
+    /// True when endpoints contradict each other, or one is left alone with what it says.
+    pub(crate) const fn is_contradiction(&self) -> bool {
+        matches!(self, Self::Unconfirmed { .. } | Self::Awaited { .. })
+    }
+
     /// True when the endpoint was asked too much.
     pub(crate) const fn is_busy(&self) -> bool {
         matches!(self, Self::Refused { kind: Refusal::Busy, .. })
@@ -164,6 +175,7 @@ impl ChainError {
             Self::Unconfirmed { .. }
             | Self::Awaited { .. }
             | Self::Behind { .. }
+            | Self::Lags { .. }
             | Self::NoCommonBlock { .. }
             | Self::Moved
             | Self::Refused { .. }

@@ -102,6 +102,8 @@ impl Chain {
             metrics: Arc::clone(&metrics),
             seen: None,
             awaiting: None,
+            calls: calls_seen.clone(),
+            account_seen: None,
             config,
         };
         let handle = ChainHandle {

@@ -32,6 +32,7 @@
 
 mod backoff;
 pub mod bindings;
+mod cadence;
 mod config;
 mod deploy;
 mod endpoint;
@@ -39,6 +40,7 @@ mod error;
 mod event;
 mod event_loop;
 mod handle;
+mod heads;
 mod journal;
 mod metrics;
 mod pace;

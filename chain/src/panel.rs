@@ -133,6 +133,11 @@ impl Panel {
         })
     }
 
+    /// Forgets what is known of the newest blocks: one of the endpoints was wrong.
+    pub(crate) fn forget(&self) {
+        std::iter::once(&self.leader).chain(&self.witnesses).for_each(Rpc::forget);
+    }
+
     /// True when both are the same connections.
     pub(crate) fn is(&self, other: &Self) -> bool {
         self.leader.is(&other.leader)

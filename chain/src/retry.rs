@@ -37,6 +37,9 @@ impl Retry {
     pub(crate) fn after(&mut self, error: &ChainError, hint: Option<Duration>) -> Option<Duration> {
         self.tries = self.tries.saturating_add(1);
         let most = match error {
+            // A transaction may have been taken although no answer came: the next answer would be
+            // about that one.
+            ChainError::Unreachable { .. } if self.is_send() => 0,
             ChainError::Unreachable { .. } => TRIES,
             ChainError::Refused { kind: Refusal::Busy, .. } => TRIES,
             ChainError::Refused { kind: Refusal::Unclear, .. } if self.may_be_unclear() => {
@@ -50,7 +53,11 @@ impl Retry {
 
     /// Words that nobody understands mean that a range is too long, or are counted.
     fn may_be_unclear(&self) -> bool {
-        !matches!(self.request, "eth_getLogs" | "eth_sendRawTransaction")
+        self.request != "eth_getLogs" && !self.is_send()
+    }
+
+    fn is_send(&self) -> bool {
+        self.request == "eth_sendRawTransaction"
     }
 }
 
@@ -65,11 +72,8 @@ mod tests {
 
     #[test]
     fn repeats_what_may_pass_and_nothing_else() {
-        let refused = |kind| ChainError::Refused {
-            request: "eth_call",
-            kind,
-            message: String::new(),
-        };
+        let refused =
+            |kind| ChainError::Refused { request: "eth_call", kind, message: String::new() };
         let gone = ChainError::Unreachable { request: "eth_call", message: String::new() };
         assert_eq!(tries("eth_call", &gone), 6);
         assert_eq!(tries("eth_call", &refused(Refusal::Busy)), 6);
@@ -77,6 +81,8 @@ mod tests {
         assert_eq!(tries("eth_getLogs", &refused(Refusal::Unclear)), 1);
         assert_eq!(tries("eth_getLogs", &refused(Refusal::Busy)), 6);
         assert_eq!(tries("eth_sendRawTransaction", &refused(Refusal::NonceTooLow)), 1);
+        assert_eq!(tries("eth_sendRawTransaction", &refused(Refusal::Busy)), 6);
+        assert_eq!(tries("eth_sendRawTransaction", &gone), 1);
     }
 
     #[test]

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use crate::backoff::Backoff;
 use crate::quorum;
 
+/// Failures in a row after which an endpoint is left alone for a while. By then its requests have
+/// been made several times each.
+const FAILURES: u32 = 3;
+
 /// How an endpoint is.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Seat {
@@ -62,13 +66,15 @@ pub(crate) struct Roster {
 #[derive(Debug)]
 struct Trouble {
     backoff: Backoff,
+    /// Failures in a row.
+    failures: u32,
     until: Option<Instant>,
 }
 
 impl Roster {
     /// No endpoint has failed yet.
     pub(crate) fn new(seats: usize, patience: Patience, backoff: &Backoff) -> Self {
-        let trouble = || Trouble { backoff: backoff.clone(), until: None };
+        let trouble = || Trouble { backoff: backoff.clone(), failures: 0, until: None };
         Self { patience, troubles: (0..seats).map(|_| trouble()).collect() }
     }
 
@@ -98,6 +104,13 @@ impl Roster {
         Some(Lead { seat, height, answering, pace })
     }
 
+    /// The endpoint has failed: false for as long as that may pass by itself.
+    pub(crate) fn has_failed(&mut self, seat: usize) -> bool {
+        let Some(trouble) = self.troubles.get_mut(seat) else { return true };
+        trouble.failures = trouble.failures.saturating_add(1);
+        trouble.failures >= FAILURES
+    }
+
     /// The endpoint has erred: others go first for a while, of which the length is returned.
     pub(crate) fn suspend(&mut self, seat: usize, now: Instant) -> Duration {
         let Some(trouble) = self.troubles.get_mut(seat) else { return Duration::ZERO };
@@ -110,6 +123,7 @@ impl Roster {
     pub(crate) fn clear(&mut self, seat: usize) {
         if let Some(trouble) = self.troubles.get_mut(seat) {
             trouble.backoff.reset();
+            trouble.failures = 0;
             trouble.until = None;
         }
     }

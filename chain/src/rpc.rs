@@ -16,6 +16,7 @@ use futures::stream::{BoxStream, StreamExt};
 use tokio::time::{sleep, timeout};
 
 use crate::error::ChainError;
+use crate::heads::Heads;
 use crate::pace::{Outcome, Pace};
 use crate::refusal::Refusal;
 use crate::retry::Retry;
@@ -23,6 +24,11 @@ use crate::submitter::settle::Inclusion;
 
 /// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// How often a node that lags is asked for a block that must exist.
+const LAG_TRIES: u32 = 4;
+
+const LAG_WAIT: Duration = Duration::from_millis(150);
 
 /// How long one question is repeated. Whoever asks goes on with what it can do without the answer.
 const RETRY_PATIENCE: Duration = Duration::from_secs(20);
@@ -39,6 +45,22 @@ pub(crate) struct Header {
     pub(crate) bloom: Bloom,
 }
 
+impl From<&alloy::rpc::types::Header> for Header {
+    fn from(header: &alloy::rpc::types::Header) -> Self {
+        Self {
+            block: BlockRef {
+                number: BlockNumber(header.number),
+                hash: header.hash,
+                timestamp: header.timestamp,
+            },
+            parent: header.parent_hash,
+            base_fee: header.base_fee_per_gas,
+            gas_limit: header.gas_limit,
+            bloom: header.logs_bloom,
+        }
+    }
+}
+
 /// A connection to the endpoint.
 #[derive(Clone, Debug)]
 pub(crate) struct Rpc {
@@ -46,6 +68,8 @@ pub(crate) struct Rpc {
     secret: Arc<Redaction>,
     /// One for all connections to the endpoint.
     pace: Arc<Mutex<Pace>>,
+    /// Its newest blocks, as its scout has seen them.
+    heads: Arc<Mutex<Arc<Heads>>>,
     subscribes: bool,
 }
 
@@ -76,13 +100,14 @@ impl Redaction {
 const LONGEST_TEXT: usize = 400;
 
 impl Rpc {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         provider: RootProvider,
         secret: Arc<Redaction>,
         pace: Arc<Mutex<Pace>>,
         subscribes: bool,
     ) -> Self {
-        Self { provider, secret, pace, subscribes }
+        let heads = Arc::default();
+        Self { provider, secret, pace, heads, subscribes }
     }
 
     /// The endpoint without what may be an access key.
@@ -119,26 +144,56 @@ impl Rpc {
         })
     }
 
+    /// The newest block that is known of, asked for only where there is none.
+    pub(crate) async fn newest(&self) -> Result<Header, ChainError> {
+        let known = self.heads.lock().unwrap_or_else(PoisonError::into_inner).newest();
+        match known {
+            Some(header) => Ok(header),
+            None => self.head().await,
+        }
+    }
+
     /// The block at a height, when the endpoint has one.
     pub(crate) async fn header(&self, number: u64) -> Result<Option<Header>, ChainError> {
         self.header_at(BlockNumberOrTag::Number(number)).await
     }
 
     async fn header_at(&self, at: BlockNumberOrTag) -> Result<Option<Header>, ChainError> {
-        let block = self
-            .ask("eth_getBlockByNumber", || self.provider.get_block_by_number(at))
-            .await?;
-        Ok(block.map(|block| Header {
-            block: BlockRef {
-                number: BlockNumber(block.header.number),
-                hash: block.header.hash,
-                timestamp: block.header.timestamp,
-            },
-            parent: block.header.parent_hash,
-            base_fee: block.header.base_fee_per_gas,
-            gas_limit: block.header.gas_limit,
-            bloom: block.header.logs_bloom,
-        }))
+        let ask = || self.provider.get_block_by_number(at);
+        let block = self.ask("eth_getBlockByNumber", ask).await?;
+        Ok(block.map(|block| Header::from(&block.header)))
+    }
+
+    /// The header of a block that the endpoint must have. A node behind it that lags is asked
+    /// again: that it has no block yet does not mean that there is none.
+    pub(crate) async fn block_at(&self, height: u64) -> Result<Header, ChainError> {
+        let known = self.heads.lock().unwrap_or_else(PoisonError::into_inner).at(height);
+        if let Some(header) = known {
+            return Ok(header);
+        }
+        for _ in 1..LAG_TRIES {
+            if let Some(header) = self.header(height).await? {
+                return Ok(header);
+            }
+            sleep(LAG_WAIT).await;
+        }
+        self.header(height).await?.ok_or(ChainError::Lags { height: BlockNumber(height) })
+    }
+
+    /// Whether the endpoint's chain has this block.
+    pub(crate) async fn has(&self, block: BlockRef) -> Result<bool, ChainError> {
+        Ok(self.block_at(block.number.0).await?.block.hash == block.hash)
+    }
+
+    /// Forgets what was kept: it may have been false.
+    pub(crate) fn forget(&self) {
+        self.remember(&Arc::default());
+    }
+
+    /// Keeps what the endpoint's newest blocks are, so that they need not be asked for.
+    pub(crate) fn remember(&self, heads: &Arc<Heads>) {
+        let mut known = self.heads.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Arc::clone(heads);
     }
 
     /// Logs of one contract, both ends included.
@@ -162,17 +217,17 @@ impl Rpc {
         self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
     }
 
-    /// New heads where the endpoint announces them. Only a hint that it is time to look: a
-    /// reconnecting endpoint loses announcements silently.
-    pub(crate) async fn announcements(&self) -> Result<Option<BoxStream<'static, ()>>, ChainError> {
+    /// New heads where the endpoint announces them. What is looked for is found without: an endpoint
+    /// may lose announcements silently.
+    pub(crate) async fn announcements(
+        &self,
+    ) -> Result<Option<BoxStream<'static, Header>>, ChainError> {
         if !self.subscribes {
             return Ok(None);
         }
-        let heads = self
-            .ask("eth_subscribe", || self.provider.subscribe_blocks())
-            .await?
-            .into_stream();
-        Ok(Some(heads.map(|_| ()).boxed()))
+        let heads =
+            self.ask("eth_subscribe", || self.provider.subscribe_blocks()).await?.into_stream();
+        Ok(Some(heads.map(|header| Header::from(&header)).boxed()))
     }
 
     pub(crate) async fn balance(&self, address: Address) -> Result<U256, ChainError> {

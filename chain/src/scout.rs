@@ -8,21 +8,26 @@ use futures::future::OptionFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
+use crate::cadence::Cadence;
 use crate::config::ChainConfig;
 use crate::endpoint::{Endpoint, verify};
 use crate::error::ChainError;
+use crate::heads::{Heads, Shown};
 use crate::metrics::Metrics;
 use crate::rpc::{Header, Rpc};
 
 /// First wait after the endpoint failed.
 const FIRST_RETRY: Duration = Duration::from_millis(250);
 
-/// Longest wait between two attempts to reach the endpoint: an operator who repaired it sees the
-/// node come back within half a minute.
-const LONGEST_RETRY: Duration = Duration::from_secs(30);
+/// Longest wait between two attempts to reach the endpoint. A challenge may be about to run out when
+/// it is back.
+const LONGEST_RETRY: Duration = Duration::from_secs(5);
+
+/// Looks in a row that must fail before the endpoint is down. Each has been repeated by then.
+const FAILED_LOOKS: u32 = 2;
 
 /// Waits between attempts to use an endpoint.
 pub(crate) fn backoff(poll_interval: Duration) -> Backoff {
@@ -44,8 +49,8 @@ pub(crate) struct Scout {
 pub(crate) struct Report {
     /// A verified connection, while there is one.
     pub(crate) rpc: Option<Rpc>,
-    /// Its newest block.
-    pub(crate) head: Option<Header>,
+    /// Its newest blocks.
+    pub(crate) heads: Arc<Heads>,
     /// When that changed last, or the connection came or went.
     pub(crate) since: Instant,
     /// Why there is no connection.
@@ -54,21 +59,14 @@ pub(crate) struct Report {
 
 impl Default for Report {
     fn default() -> Self {
-        Self { rpc: None, head: None, since: Instant::now(), error: None }
+        Self { rpc: None, heads: Arc::default(), since: Instant::now(), error: None }
     }
 }
 
 impl Report {
     /// The newest block, while the endpoint answers.
     pub(crate) fn live_head(&self) -> Option<Header> {
-        self.rpc.as_ref().and(self.head)
-    }
-
-    fn show(&mut self, head: Header) {
-        if self.head != Some(head) {
-            self.head = Some(head);
-            self.since = Instant::now();
-        }
+        self.rpc.as_ref().and_then(|_| self.heads.newest())
     }
 
     /// True when only the operator can help.
@@ -119,26 +117,76 @@ impl Scout {
             None => self.connect().await?,
         };
         let mut announcements = rpc.announcements().await?;
-        let mut head = rpc.head().await?;
+        let mut heads = Heads::default();
+        let mut blocks = Self::look(&rpc, &mut heads, None).await?;
         info!(endpoint = self.endpoint.shown(), "chain endpoint is up");
-        self.tell(|report| {
-            report.rpc = Some(rpc.clone());
-            report.error = None;
-            report.since = Instant::now();
-            report.show(head);
-        });
+        let mut cadence = Cadence::new(self.config.poll_interval);
+        let mut failed: u32 = 0;
         loop {
-            self.tell_head(head);
-            backoff.reset();
-            self.pause(&mut announcements).await?;
-            head = rpc.head().await?;
+            if blocks > 0 {
+                self.show(&rpc, &heads);
+            }
+            let wait = cadence.wait(Instant::now(), blocks);
+            let announced = Self::pause(&mut announcements, wait).await?;
+            blocks = match Self::look(&rpc, &mut heads, announced).await {
+                Ok(blocks) => {
+                    failed = 0;
+                    backoff.reset();
+                    blocks
+                }
+                Err(error) => {
+                    failed = failed.saturating_add(1);
+                    if failed >= FAILED_LOOKS {
+                        return Err(error);
+                    }
+                    debug!(endpoint = self.endpoint.shown(), %error, "a look has failed");
+                    0
+                }
+            };
         }
     }
 
-    fn tell_head(&self, head: Header) {
-        if self.report.borrow().head != Some(head) {
-            self.tell(|report| report.show(head));
+    /// One look at the newest block, and at those between it and what is known. Answers how many
+    /// blocks are new.
+    async fn look(
+        rpc: &Rpc,
+        heads: &mut Heads,
+        announced: Option<Header>,
+    ) -> Result<u64, ChainError> {
+        let head = match announced {
+            Some(head) => head,
+            None => rpc.head().await?,
+        };
+        let mut piece = vec![head];
+        let mut below = head.parent;
+        loop {
+            match heads.show(&piece) {
+                Shown::Known => return Ok(0),
+                Shown::Linked { blocks } => return Ok(blocks),
+                // A node that lags, or follows another fork, answers from time to time.
+                Shown::Wants(height) => match rpc.header(height).await? {
+                    Some(header) if header.block.hash == below => {
+                        below = header.parent;
+                        piece.push(header);
+                    }
+                    Some(_) | None => return Ok(0),
+                },
+            }
         }
+    }
+
+    /// Tells of a new head.
+    fn show(&self, rpc: &Rpc, heads: &Heads) {
+        let heads = Arc::new(heads.clone());
+        rpc.remember(&heads);
+        self.tell(|report| {
+            if report.rpc.is_none() {
+                report.rpc = Some(rpc.clone());
+                report.error = None;
+            }
+            report.heads = heads;
+            report.since = Instant::now();
+        });
     }
 
     fn tell(&self, change: impl FnOnce(&mut Report)) {
@@ -146,15 +194,15 @@ impl Scout {
         self.news.notify_one();
     }
 
-    /// Waits for the next look at the head.
+    /// Waits for the next look at the head, or for the head.
     async fn pause(
-        &self,
-        announcements: &mut Option<BoxStream<'static, ()>>,
-    ) -> Result<(), ChainError> {
+        announcements: &mut Option<BoxStream<'static, Header>>,
+        wait: Duration,
+    ) -> Result<Option<Header>, ChainError> {
         let next = OptionFuture::from(announcements.as_mut().map(StreamExt::next));
         tokio::select! {
-            () = sleep(self.config.poll_interval) => Ok(()),
-            Some(announced) = next => announced.ok_or(ChainError::Disconnected),
+            () = sleep(wait) => Ok(None),
+            Some(announced) = next => announced.map(Some).ok_or(ChainError::Disconnected),
         }
     }
 }

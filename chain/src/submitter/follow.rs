@@ -103,8 +103,7 @@ impl Submitter {
         tx: &SentTx,
         inclusion: Inclusion,
     ) -> Result<(), ChainError> {
-        let header = panel.leader.header(inclusion.block).await?;
-        if header.is_none_or(|header| header.block.hash != inclusion.hash) {
+        if panel.leader.block_at(inclusion.block).await?.block.hash != inclusion.hash {
             return Ok(());
         }
         if !self.is_confirmed(panel, inclusion, tx).await {

@@ -18,12 +18,12 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use alloy::primitives::Address;
+use alloy::primitives::{Address, B256};
 use alloy::signers::local::PrivateKeySigner;
 use engine::chain::{ChainCall, Receipt, Urgency};
 use engine::types::{BlockNumber, CallId};
 use tokio::sync::{mpsc, watch};
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 use tracing::{debug, info, warn};
 
 use crate::config::ChainConfig;
@@ -63,6 +63,8 @@ pub(crate) struct Submitter {
     refused: BTreeMap<u64, u32>,
     /// Reorganisations of the watcher after which settled calls were checked.
     reorgs: u64,
+    /// What the chain asks per gas, as of a block.
+    priced: Option<(B256, Market)>,
     /// Why the first waiting call waits.
     problem: Option<String>,
 }
@@ -151,6 +153,7 @@ impl Submitter {
             sent: BTreeMap::new(),
             refused: BTreeMap::new(),
             reorgs: 0,
+            priced: None,
             problem: None,
         })
     }
@@ -243,8 +246,12 @@ impl Submitter {
 
     /// What the round goes by. Calls that are new start their run here.
     async fn view(&mut self, panel: &Panel, mined: u64) -> Result<View, ChainError> {
-        let head = panel.leader.head().await?;
-        let market = market(&panel.leader, head).await?;
+        let head = panel.leader.newest().await?;
+        let market = match self.priced {
+            Some((block, market)) if block == head.block.hash => market,
+            Some(_) | None => market(&panel.leader, head).await?,
+        };
+        self.priced = Some((head.block.hash, market));
         for entry in self.calls.values_mut().filter(|entry| !entry.is_settled()) {
             entry.seen.get_or_insert(head.block.timestamp);
         }
@@ -268,15 +275,24 @@ impl Submitter {
         Schedule::new(policy, view.market, run, view.head.block.timestamp)
     }
 
-    /// Waits for a reason to look again.
+    /// Waits for a reason to look again: a call, other connections, a new block, or that time has
+    /// passed, which makes some transactions due for a higher fee.
     async fn wait(&mut self) {
-        let poll = self.config.poll_interval;
-        tokio::select! {
-            biased;
-            Some((id, call)) = self.inbox.recv() => self.take_all(id, call).await,
-            Ok(()) = self.connection.changed() => {}
-            Ok(()) = self.chain.changed() => {}
-            () = sleep(poll) => {}
+        let until = Instant::now() + self.config.poll_interval;
+        let seen = |chain: &ChainStatus| (chain.head, chain.reorgs);
+        let before = seen(&self.chain.borrow_and_update());
+        loop {
+            tokio::select! {
+                biased;
+                Some((id, call)) = self.inbox.recv() => return self.take_all(id, call).await,
+                Ok(()) = self.connection.changed() => return,
+                Ok(()) = self.chain.changed() => {
+                    if seen(&self.chain.borrow_and_update()) != before {
+                        return;
+                    }
+                }
+                () = sleep_until(until.into()) => return,
+            }
         }
     }
 

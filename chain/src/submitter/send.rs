@@ -335,7 +335,7 @@ async fn refuses(
 
 /// Whether another endpoint also says that a call is too large, by the block that it sees.
 async fn exceeds(rpc: &Rpc, call: TransactionRequest) -> Result<Vote, ChainError> {
-    let cap = size::gas_cap(rpc.head().await?.gas_limit);
+    let cap = size::gas_cap(rpc.newest().await?.gas_limit);
     match rpc.estimate(call).await {
         Ok(gas) if gas > cap => Ok(Vote::Agrees),
         Err(ChainError::Refused { kind: Refusal::TooLarge, .. }) => Ok(Vote::Agrees),

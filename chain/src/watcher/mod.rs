@@ -13,9 +13,9 @@ mod reorg;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use engine::chain::{Block, BlockRef, ChainEvent};
 use engine::types::Amount;
 use tokio::sync::{Notify, mpsc, watch};
@@ -33,10 +33,14 @@ use crate::quorum::{Decision, Vote};
 use crate::roster::{Pace, Roster, Seat};
 use crate::rpc::{Header, Rpc};
 use crate::scout::Report;
-use crate::status::{ChainStatus, EndpointStatus, GasReport, Link};
+use crate::status::{CallStatus, ChainStatus, EndpointStatus, GasReport, Link};
+use crate::submitter::fees::Market;
 use crate::submitter::send::market;
 use cursor::Plan;
 use reorg::AncestorSearch;
+
+/// How long the account's coin and the tip are taken to be the same while the account is not used.
+const GAS_MEMORY: Duration = Duration::from_secs(120);
 
 /// The task that follows the chain.
 pub(crate) struct Watcher {
@@ -59,6 +63,10 @@ pub(crate) struct Watcher {
     pub(crate) seen: Option<(B256, u64)>,
     /// Since when too few endpoints confirm what one says.
     pub(crate) awaiting: Option<Instant>,
+    /// What the submitter does: it uses the account.
+    pub(crate) calls: watch::Receiver<CallStatus>,
+    /// When the account was asked for last, what it had, and the tip that was asked for.
+    pub(crate) account_seen: Option<(Instant, U256, u128)>,
 }
 
 /// An endpoint and what its scout says.
@@ -154,9 +162,20 @@ impl Watcher {
                 debug!("the chain changed while it was read; reading again");
                 self.metrics.ranges_repeated.increment();
             }
-            Err(error @ ChainError::Awaited { .. }) => self.wait_for_others(view.seat, &error),
+            Err(
+                error @ (ChainError::Awaited { .. }
+                | ChainError::Behind { .. }
+                | ChainError::Lags { .. }),
+            ) => self.wait_for_others(view.seat, &error),
             Err(error) if error.is_retryable() => {
-                self.pass_over(view.seat, &error);
+                if error.is_contradiction() {
+                    view.panel.forget();
+                }
+                if error.is_contradiction() || self.roster.has_failed(view.seat) {
+                    self.pass_over(view.seat, &error);
+                } else {
+                    debug!(%error, "a look at the chain has failed");
+                }
                 return Ok(());
             }
             Err(error) => return Err(error),
@@ -165,9 +184,10 @@ impl Watcher {
         Ok(())
     }
 
-    /// Nobody is to blame yet; but a chain that stands still for the engine is an alarm.
+    /// Nobody is to blame yet, since nodes lag; but a chain that stands still for the engine is an
+    /// alarm.
     fn wait_for_others(&mut self, seat: usize, error: &ChainError) {
-        debug!(%error, "waiting for other chain endpoints");
+        debug!(%error, "waiting for chain endpoints that lag");
         let since = *self.awaiting.get_or_insert_with(Instant::now);
         if since.elapsed() >= self.config.stall_after {
             self.awaiting = None;
@@ -188,7 +208,7 @@ impl Watcher {
         let endpoint = self.scouts.get(seat).map_or("", |scout| scout.shown.as_str());
         warn!(endpoint, %error, ?wait, "chain endpoint is not usable");
         self.metrics.endpoint_failures.increment();
-        let alarm = matches!(error, ChainError::Unconfirmed { .. } | ChainError::Awaited { .. });
+        let alarm = error.is_contradiction();
         self.status.send_modify(|status| {
             status.last_error = Some(error.to_string());
             if alarm {
@@ -251,18 +271,28 @@ impl Watcher {
         });
     }
 
-    /// What the account has and what gas costs, once per head. Nothing depends on it here, so
+    /// What the account has and what gas costs. The base fee comes with each head; the rest is
+    /// asked for when the account is used, and from time to time. Nothing depends on it here, so
     /// that a failure only delays it.
-    async fn report_gas(&self, view: &View) {
-        if self.gas.borrow().is_some_and(|report| report.block == view.head.block) {
+    async fn report_gas(&mut self, view: &View) {
+        let last = *self.gas.borrow();
+        if last.is_some_and(|report| report.block == view.head.block) {
             return;
         }
-        let rpc = &view.panel.leader;
-        let (Ok(balance), Ok(market)) =
-            tokio::join!(rpc.balance(self.account), market(rpc, view.head))
-        else {
-            return;
-        };
+        let used = self.calls.has_changed().unwrap_or_default();
+        let is_old = |at: Instant| at.elapsed() >= GAS_MEMORY;
+        if used || self.account_seen.is_none_or(|(at, ..)| is_old(at)) {
+            let rpc = &view.panel.leader;
+            let (Ok(balance), Ok(market)) =
+                tokio::join!(rpc.balance(self.account), market(rpc, view.head))
+            else {
+                return;
+            };
+            self.calls.mark_unchanged();
+            self.account_seen = Some((Instant::now(), balance, market.priority));
+        }
+        let Some((_, balance, priority)) = self.account_seen else { return };
+        let market = Market { base: view.head.base_fee.unwrap_or_default().into(), priority };
         self.gas.send_replace(Some(GasReport {
             block: view.head.block,
             balance: Amount::from(balance),
@@ -282,12 +312,12 @@ impl Watcher {
         }
         loop {
             if !self.stands(rpc, head.block.number.0).await? {
-                self.reorganise(panel, height).await?;
+                self.reorganise(panel, head.block.number.0, height).await?;
             }
             match self.cursor.plan(height) {
                 Plan::Idle => break,
                 Plan::Anchor(number) => {
-                    let anchor = rpc.header(number).await?.ok_or(ChainError::Moved)?;
+                    let anchor = rpc.block_at(number).await?;
                     let answer = panel.confirm(|rpc| has(rpc, anchor.block)).await;
                     self.insist(panel, &answer, || format!("block {number}"))?;
                     self.deliver(vec![Block { block: anchor.block, logs: Vec::new() }]).await;
@@ -397,15 +427,20 @@ impl Watcher {
             // All known blocks are above the head.
             return Ok(true);
         };
-        is_canonical(rpc, block).await
+        rpc.has(block).await
     }
 
     /// Finds where the chain forked and delivers what replaces the old blocks, as one event.
-    async fn reorganise(&mut self, panel: &Panel, height: u64) -> Result<(), ChainError> {
+    async fn reorganise(
+        &mut self,
+        panel: &Panel,
+        head: u64,
+        height: u64,
+    ) -> Result<(), ChainError> {
         let rpc = &panel.leader;
         let mut search = AncestorSearch::new(self.cursor.delivered());
         while let Some(block) = search.question() {
-            search.answer(is_canonical(rpc, block).await?);
+            search.answer(block.number.0 <= head && rpc.has(block).await?);
         }
         let ancestor = search.ancestor().ok_or_else(|| self.no_common_block())?;
         let replaced =
@@ -421,7 +456,7 @@ impl Watcher {
                 last = to;
             }
         }
-        if !is_canonical(rpc, ancestor).await? {
+        if !rpc.has(ancestor).await? {
             return Err(ChainError::Moved);
         }
         warn!(ancestor = ancestor.number.0, height, "the chain reorganised");
@@ -528,8 +563,11 @@ fn hopeless(reports: &[Report]) -> Option<Arc<ChainError>> {
 
 /// Whether another endpoint has this block.
 async fn has(rpc: Rpc, block: BlockRef) -> Result<Vote, ChainError> {
-    let header = rpc.header(block.number.0).await?;
-    Ok(header.map_or(Vote::Lacks, |header| Vote::on(&header.block, &block)))
+    match rpc.block_at(block.number.0).await {
+        Ok(header) => Ok(Vote::on(&header.block, &block)),
+        Err(ChainError::Lags { .. }) => Ok(Vote::Lacks),
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether another endpoint has `ancestor` and no longer has what was `replaced` above it.
@@ -545,10 +583,4 @@ async fn forked(
         Vote::Differs => Vote::Agrees,
         vote => vote,
     })
-}
-
-/// True when the endpoint's chain has this block.
-async fn is_canonical(rpc: &Rpc, block: BlockRef) -> Result<bool, ChainError> {
-    let header = rpc.header(block.number.0).await?;
-    Ok(header.is_some_and(|header| header.block.hash == block.hash))
 }

@@ -12,33 +12,77 @@ use super::blocks::{self, Inconsistent, Range};
 use crate::error::ChainError;
 use crate::rpc::{Header, Rpc};
 
-/// Headers of a range that are requested at once.
-const HEADERS_AT_ONCE: usize = 8;
+/// Requests for parts of a range that are made at once.
+const REQUESTS_AT_ONCE: usize = 8;
 
 /// Up to this length every header of a range is read and checked. New blocks come in shorter
 /// ranges than this; longer ones are of the past, which endpoints have indexed long ago.
 const SHORT: u64 = 8;
 
-/// The blocks of one range, both ends included. The last block is looked at before and after:
-/// when it is the same, all blocks below it were the same in between.
+/// The blocks of one range, both ends included.
 pub(crate) async fn read(
     rpc: &Rpc,
     adjudicator: Address,
     from: u64,
     to: u64,
 ) -> Result<Range, ChainError> {
-    let last = rpc.header(to).await?.ok_or(ChainError::Moved)?;
+    if to.saturating_sub(from) < SHORT {
+        return read_each(rpc, adjudicator, from, to).await;
+    }
+    // The last block is looked at before and after: when it is the same, all blocks below it were
+    // the same in between.
+    let last = rpc.block_at(to).await?;
     let logs = rpc.logs(adjudicator, from, to).await?;
-    if logs.iter().any(|log| log.address() != adjudicator) {
+    let headers = headers(rpc, blocks::heights(&logs)).await?;
+    if rpc.header(to).await?.ok_or(ChainError::Moved)? != last {
         return Err(ChainError::Moved);
     }
-    let heights = if to - from < SHORT { (from..=to).collect() } else { blocks::heights(&logs) };
-    let headers = headers(rpc, heights).await?;
-    if to - from < SHORT {
-        check_links(&headers)?;
-        check_complete(rpc, adjudicator, &headers, &logs).await?;
+    assemble(adjudicator, logs, &headers, last)
+}
+
+/// Reads a short range by its headers, most of which are known: each names the one below it, and
+/// tells whether its block may have logs. They are asked for by the hash of the block, so that
+/// nothing can change in between.
+async fn read_each(
+    rpc: &Rpc,
+    adjudicator: Address,
+    from: u64,
+    to: u64,
+) -> Result<Range, ChainError> {
+    let headers = headers(rpc, (from..=to).collect()).await?;
+    check_links(&headers)?;
+    let bloom = BloomInput::Raw(adjudicator.as_slice());
+    let suspects = headers.values().filter(|header| header.bloom.contains_input(bloom));
+    let suspects: Vec<BlockRef> = suspects.map(|header| header.block).collect();
+    let logs: Vec<Vec<Log>> = stream::iter(suspects)
+        .map(|block| logs_of(rpc, adjudicator, block))
+        .buffered(REQUESTS_AT_ONCE)
+        .try_collect()
+        .await?;
+    let last = headers.get(&to).copied().ok_or(ChainError::Moved)?;
+    assemble(adjudicator, logs.concat(), &headers, last)
+}
+
+/// The logs of a block that may have some. Behind one endpoint there may be a node that has a block
+/// and no index of its logs yet; it answers with no logs and no error (threat C4), so that "none"
+/// is asked for in another way once more.
+async fn logs_of(rpc: &Rpc, adjudicator: Address, block: BlockRef) -> Result<Vec<Log>, ChainError> {
+    let logs = rpc.logs_of(adjudicator, block.hash).await?;
+    let height = block.number.0;
+    if logs.is_empty() && !rpc.logs(adjudicator, height, height).await?.is_empty() {
+        warn!(block = height, "the endpoint left out logs; reading again");
+        return Err(ChainError::Moved);
     }
-    if rpc.header(to).await?.ok_or(ChainError::Moved)? != last {
+    Ok(logs)
+}
+
+fn assemble(
+    adjudicator: Address,
+    logs: Vec<Log>,
+    headers: &BTreeMap<u64, Header>,
+    last: Header,
+) -> Result<Range, ChainError> {
+    if logs.iter().any(|log| log.address() != adjudicator) {
         return Err(ChainError::Moved);
     }
     let known: BTreeMap<u64, BlockRef> =
@@ -48,11 +92,8 @@ pub(crate) async fn read(
 
 async fn headers(rpc: &Rpc, heights: Vec<u64>) -> Result<BTreeMap<u64, Header>, ChainError> {
     stream::iter(heights)
-        .map(|height| async move {
-            let header = rpc.header(height).await?.ok_or(ChainError::Moved)?;
-            Ok((height, header))
-        })
-        .buffer_unordered(HEADERS_AT_ONCE)
+        .map(|height| async move { Ok((height, rpc.block_at(height).await?)) })
+        .buffer_unordered(REQUESTS_AT_ONCE)
         .try_collect()
         .await
 }
@@ -64,26 +105,4 @@ fn check_links(headers: &BTreeMap<u64, Header>) -> Result<(), ChainError> {
         return Ok(());
     }
     Err(ChainError::Moved)
-}
-
-/// Behind one endpoint there may be a node that has a block and no index of its logs yet; it
-/// answers with no logs and no error. The header tells which blocks may have some (threat C4).
-async fn check_complete(
-    rpc: &Rpc,
-    adjudicator: Address,
-    headers: &BTreeMap<u64, Header>,
-    logs: &[Log],
-) -> Result<(), ChainError> {
-    let found = blocks::heights(logs);
-    let suspects = headers.iter().filter(|(height, header)| {
-        !found.contains(height)
-            && header.bloom.contains_input(BloomInput::Raw(adjudicator.as_slice()))
-    });
-    for (height, header) in suspects {
-        if !rpc.logs_of(adjudicator, header.block.hash).await?.is_empty() {
-            warn!(block = height, "the endpoint left out logs; reading again");
-            return Err(ChainError::Moved);
-        }
-    }
-    Ok(())
 }

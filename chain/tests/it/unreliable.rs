@@ -120,7 +120,7 @@ async fn withheld_logs_are_noticed_and_read_again() {
     let world = World::new().await;
     let mut withheld = 2;
     let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, params| {
-        if method == "eth_getLogs" && params[0]["fromBlock"].is_string() && take(&mut withheld) {
+        if method == "eth_getLogs" && params[0]["blockHash"].is_string() && take(&mut withheld) {
             return Meddling::Answer(json!([]));
         }
         Meddling::Pass

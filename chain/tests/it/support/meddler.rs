@@ -17,6 +17,8 @@ pub(crate) enum Meddling {
     Refuse(&'static str),
     /// Give this answer without asking the chain.
     Answer(Value),
+    /// Ask the chain the same with these parameters.
+    AskFor(Value),
     /// Ask the chain and change its answer.
     Change(fn(&mut Value)),
     /// Ask the chain and close the connection instead of answering.
@@ -68,9 +70,10 @@ async fn serve(stream: TcpStream, chain: RootProvider, rule: Arc<Mutex<Rule>>) {
         let method = request["method"].as_str().unwrap().to_owned();
         let params = request["params"].clone();
         let meddling = (rule.lock().unwrap())(&method, &params);
+        let params = if let Meddling::AskFor(other) = &meddling { other.clone() } else { params };
         let ask = chain.raw_request::<Value, Value>(method.into(), params);
         let answer = match meddling {
-            Meddling::Pass => ask.await,
+            Meddling::Pass | Meddling::AskFor(_) => ask.await,
             Meddling::Answer(value) => Ok(value),
             Meddling::Refuse(words) => Err(RpcError::local_usage_str(words)),
             Meddling::Change(change) => ask.await.map(|mut value| {
