@@ -19,8 +19,8 @@ pub(crate) struct Cadence {
     shortest: Duration,
     /// Time between two blocks, as far as it is known.
     block: Duration,
-    /// When a new block was seen last.
-    seen: Option<Instant>,
+    /// When a new block was seen last, and its timestamp in seconds.
+    seen: Option<(Instant, u64)>,
 }
 
 impl Cadence {
@@ -28,19 +28,22 @@ impl Cadence {
         Self { shortest, block: shortest, seen: None }
     }
 
-    /// How long to wait after a look that has found that many new blocks.
-    pub(crate) fn wait(&mut self, now: Instant, blocks: u64) -> Duration {
+    /// How long to wait after a look that has found that many new blocks, the newest of that time.
+    pub(crate) fn wait(&mut self, now: Instant, blocks: u64, timestamp: u64) -> Duration {
         if blocks == 0 {
             return self.shortest;
         }
         let blocks = u32::try_from(blocks).unwrap_or(u32::MAX);
-        if let Some(seen) = self.seen.replace(now) {
+        if let Some((seen, before)) = self.seen.replace((now, timestamp)) {
             let observed = now.duration_since(seen) / blocks;
+            // Blocks that are mined on demand are stamped as if they were rare.
+            let stamped = Duration::from_secs(timestamp.saturating_sub(before)) / blocks;
+            let rhythm = if observed < stamped / 2 { observed } else { stamped };
             // One late block must not make those after it late.
-            self.block = observed.min(self.block * 3 / 2).min(LONGEST_BLOCK);
+            self.block = rhythm.min(self.block * 3 / 2).min(LONGEST_BLOCK);
         }
         // A little early, so that looks do not fall behind for good.
-        let due = self.block - self.block / 32;
+        let due = self.block - self.block / 64;
         due.clamp(self.shortest, self.shortest.saturating_mul(STRETCH))
     }
 }
@@ -62,7 +65,11 @@ mod tests {
                 looks += 1;
                 latest = latest.max(if head > height { at - (height + 1) * block } else { 0 });
             }
-            let wait = cadence.wait(start + Duration::from_millis(at), head - height);
+            let wait = cadence.wait(
+                start + Duration::from_millis(at),
+                head - height,
+                head * block / 1_000,
+            );
             height = head;
             at += u64::try_from(wait.as_millis()).unwrap();
         }
@@ -89,9 +96,9 @@ mod tests {
     fn a_quiet_chain_that_wakes_is_seen_soon() {
         let mut cadence = Cadence::new(Duration::from_millis(20));
         let mut now = Instant::now();
-        for _ in 0..100 {
+        for minute in 0..100 {
             now += Duration::from_secs(60);
-            assert!(cadence.wait(now, 1) <= Duration::from_millis(160));
+            assert!(cadence.wait(now, 1, 60 * minute) <= Duration::from_millis(160));
         }
     }
 }

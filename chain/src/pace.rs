@@ -55,6 +55,11 @@ impl Pace {
         at.duration_since(now)
     }
 
+    /// Time between two requests, where there is a limit.
+    pub(crate) fn gap(&self) -> Duration {
+        self.gap.unwrap_or_default()
+    }
+
     /// Learns from what became of a request.
     pub(crate) fn learn(&mut self, now: Instant, outcome: Outcome) {
         while self.outcomes.front().is_some_and(|(at, _)| now.duration_since(*at) > WINDOW) {
@@ -73,7 +78,7 @@ impl Pace {
             self.change(now, Some(gap.clamp(SHORTEST_GAP, LONGEST_GAP)));
             // What was refused before the pace was set says nothing about the pace.
             self.outcomes.clear();
-        } else if let Some(gap) = self.gap.filter(|_| refused == 0) {
+        } else if let Some(gap) = self.gap.filter(|_| 3 * refused < self.outcomes.len()) {
             let faster = gap * 4 / 5;
             self.change(now, Some(faster).filter(|gap| *gap >= SHORTEST_GAP));
         }

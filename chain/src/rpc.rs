@@ -322,6 +322,11 @@ impl Rpc {
         }
     }
 
+    /// Time between two requests that the endpoint takes.
+    pub(crate) fn gap(&self) -> Duration {
+        self.paced(|pace| pace.gap())
+    }
+
     fn paced<T>(&self, act: impl FnOnce(&mut Pace) -> T) -> T {
         act(&mut self.pace.lock().unwrap_or_else(PoisonError::into_inner))
     }

@@ -26,6 +26,10 @@ const FIRST_RETRY: Duration = Duration::from_millis(250);
 /// it is back.
 const LONGEST_RETRY: Duration = Duration::from_secs(5);
 
+/// Where requests are limited, one in so many may be a look at the head: what is done about what it
+/// shows must have its turn too.
+const LOOK_SHARE: u32 = 8;
+
 /// Looks in a row that must fail before the endpoint is down. Each has been repeated by then.
 const FAILED_LOOKS: u32 = 2;
 
@@ -126,7 +130,9 @@ impl Scout {
             if blocks > 0 {
                 self.show(&rpc, &heads);
             }
-            let wait = cadence.wait(Instant::now(), blocks);
+            let timestamp = heads.newest().map_or(0, |head| head.block.timestamp);
+            let rhythm = cadence.wait(Instant::now(), blocks, timestamp);
+            let wait = rhythm.max(rpc.gap() * LOOK_SHARE);
             let announced = Self::pause(&mut announcements, wait).await?;
             blocks = match Self::look(&rpc, &mut heads, announced).await {
                 Ok(blocks) => {

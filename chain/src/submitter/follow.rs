@@ -207,7 +207,7 @@ impl Submitter {
                 return self.resend(panel, id, tx, standing).await;
             }
         };
-        let have = panel.leader.balance(self.account()).await?;
+        let have = self.balance(panel).await?;
         let most = affordable(have, tx.value, tx.gas);
         let Some(fees) = schedule.afford_bump(previous, fees, most) else {
             self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);

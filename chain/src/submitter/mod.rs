@@ -18,7 +18,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Instant;
 
-use alloy::primitives::{Address, B256};
+use alloy::primitives::{Address, B256, U256};
 use alloy::signers::local::PrivateKeySigner;
 use engine::chain::{ChainCall, Receipt, Urgency};
 use engine::types::{BlockNumber, CallId};
@@ -65,6 +65,8 @@ pub(crate) struct Submitter {
     reorgs: u64,
     /// What the chain asks per gas, as of a block.
     priced: Option<(B256, Market)>,
+    /// Coin of the account, as of this round.
+    coin: Option<U256>,
     /// Why the first waiting call waits.
     problem: Option<String>,
 }
@@ -154,6 +156,7 @@ impl Submitter {
             refused: BTreeMap::new(),
             reorgs: 0,
             priced: None,
+            coin: None,
             problem: None,
         })
     }
@@ -246,6 +249,7 @@ impl Submitter {
 
     /// What the round goes by. Calls that are new start their run here.
     async fn view(&mut self, panel: &Panel, mined: u64) -> Result<View, ChainError> {
+        self.coin = None;
         let head = panel.leader.newest().await?;
         let market = match self.priced {
             Some((block, market)) if block == head.block.hash => market,
@@ -256,6 +260,16 @@ impl Submitter {
             entry.seen.get_or_insert(head.block.timestamp);
         }
         Ok(View { head, mined, market })
+    }
+
+    /// What the account has, asked for once in a round.
+    async fn balance(&mut self, panel: &Panel) -> Result<U256, ChainError> {
+        if let Some(balance) = self.coin {
+            return Ok(balance);
+        }
+        let balance = panel.leader.balance(self.account()).await?;
+        self.coin = Some(balance);
+        Ok(balance)
     }
 
     /// What runs out, and which nonces stand in its way.

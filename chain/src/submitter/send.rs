@@ -151,7 +151,7 @@ impl Submitter {
         view: &View,
         request: &Request,
     ) -> Result<Estimate, ChainError> {
-        let have = panel.leader.balance(self.account()).await?;
+        let have = self.balance(panel).await?;
         if have < request.value {
             self.report_poverty(request.value, have);
             return Ok(Estimate::Unclear);
@@ -264,7 +264,7 @@ impl Submitter {
                 return Ok(());
             }
         };
-        let have = panel.leader.balance(self.account()).await?;
+        let have = self.balance(panel).await?;
         let most = affordable(have, request.value, gas);
         let Some(fees) = schedule.afford(fees, most) else {
             self.report_poverty(request.value.saturating_add(cost(gas, fees.max)), have);

@@ -16,3 +16,4 @@ mod stuck;
 mod support;
 mod too_large;
 mod unreliable;
+mod weather;

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use alloy::primitives::U256;
 use alloy::providers::Provider;
-use alloy::rpc::types::Block;
 use chain::{ChainConfig, ChainError};
 use engine::chain::Receipt;
 use engine::types::{Amount, Asset, B256, CallId};
@@ -57,14 +55,6 @@ async fn liar(
 async fn newest(world: &World) -> Value {
     let params = json!(["latest", false]);
     world.anvil.rpc.raw_request("eth_getBlockByNumber".into(), params).await.unwrap()
-}
-
-/// A block that an endpoint claims to have.
-fn header(number: u64, hash: B256) -> Value {
-    let mut block = serde_json::to_value(Block::<B256>::default()).unwrap();
-    block["number"] = json!(format!("{number:#x}"));
-    block["hash"] = json!(hash);
-    block
 }
 
 async fn honest(world: &World) -> Meddler {

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::{Anvil, MemoryJournal, key};
 
 /// No step of a test takes this long unless it hangs.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// Awaits what must come.
 pub(crate) async fn within<T>(what: &str, future: impl Future<Output = T>) -> T {

@@ -1,4 +1,4 @@
-//! The development chain as a child process, for the tests of every crate (feature `testing`).
+//! The development chain as a child process.
 
 use std::env;
 use std::io::{BufRead, BufReader};

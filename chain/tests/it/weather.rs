@@ -1,0 +1,127 @@
+//! Endpoints that fail as ordinary ones do: rate limits, errors of servers, nodes that lag.
+
+use std::time::Duration;
+
+use chain::ChainConfig;
+use chain::testing::{Limit, lagging, limited, refusing};
+use engine::chain::Receipt;
+use engine::types::{Asset, CallId};
+use serde_json::Value;
+
+use crate::support::{Meddler, Meddling, Service, World, channel, deposit};
+
+/// Sends a call through an endpoint that fails, and awaits its settlement and its logs.
+async fn a_deposit_arrives(
+    config: impl FnOnce(ChainConfig) -> ChainConfig,
+    rule: impl FnMut(&str, &Value) -> Meddling + Send + 'static,
+) -> (Service, Meddler) {
+    let world = World::with(&["--block-time", "1"]).await;
+    // So that a node that lags has the contracts.
+    world.mine(10).await;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), rule).await;
+    let config = config(ChainConfig { endpoint: meddler.url(), ..world.config() });
+    let mut service = Service::start(config).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_held(channel(1), 5).await;
+    assert_eq!(service.reorgs, []);
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 1, "sent once");
+    (service, meddler)
+}
+
+/// Requests that fail by chance are no outage.
+async fn three_of_ten_fail(fail: fn() -> Meddling) {
+    let (service, _meddler) = a_deposit_arrives(|config| config, refusing(30, fail)).await;
+    assert_eq!(service.handle.metrics().endpoint_failures.get(), 0);
+}
+
+#[tokio::test]
+async fn three_of_ten_requests_answered_429_are_no_outage() {
+    three_of_ten_fail(|| Meddling::Fail { status: 429, retry_after: None, body: "slow down" })
+        .await;
+}
+
+#[tokio::test]
+async fn three_of_ten_requests_answered_503_are_no_outage() {
+    three_of_ten_fail(|| Meddling::Fail { status: 503, retry_after: None, body: "overloaded" })
+        .await;
+}
+
+#[tokio::test]
+async fn three_of_ten_requests_answered_with_a_rate_limit_in_json_are_no_outage() {
+    three_of_ten_fail(|| Meddling::Refuse("daily request count exceeded, request rate limited"))
+        .await;
+}
+
+#[tokio::test]
+async fn an_endpoint_is_asked_again_when_it_says() {
+    let mut refused = 1;
+    let fail = move |method: &str, _: &Value| {
+        if method == "eth_estimateGas" && refused > 0 {
+            refused -= 1;
+            return Meddling::Fail { status: 429, retry_after: Some(2), body: "later" };
+        }
+        Meddling::Pass
+    };
+    let started = std::time::Instant::now();
+    let (service, _meddler) = a_deposit_arrives(|config| config, fail).await;
+    assert!(started.elapsed() >= Duration::from_secs(2));
+    assert_eq!(service.handle.metrics().endpoint_failures.get(), 0);
+}
+
+#[tokio::test]
+async fn nodes_that_lag_behind_an_endpoint_are_no_reorganisation() {
+    let confirmed = |config| ChainConfig { confirmations: 2, ..config };
+    a_deposit_arrives(confirmed, lagging(50, 6)).await;
+}
+
+#[tokio::test]
+async fn a_deposit_is_seen_confirmed_at_two_requests_a_second() {
+    a_deposit_arrives(|config| config, limited(Limit(2))).await;
+}
+
+#[tokio::test]
+async fn a_plain_text_400_halves_the_range() {
+    let world = World::new().await;
+    let mut peer = Service::start(world.config()).await;
+    peer.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 7)).unwrap();
+    peer.until_settled(1).await;
+    peer.stop().await;
+    world.mine(40).await;
+    let height = |value: &Value| u64::from_str_radix(value.as_str()?.strip_prefix("0x")?, 16).ok();
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, params| {
+        match (method, height(&params[0]["fromBlock"]), height(&params[0]["toBlock"])) {
+            ("eth_getLogs", Some(from), Some(to)) if to - from >= 10 => {
+                Meddling::Fail { status: 400, retry_after: None, body: "range too wide" }
+            }
+            _ => Meddling::Pass,
+        }
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let mut service = Service::start(config).await;
+    service.until_delivered(world.block_number().await).await;
+    service.until_held(channel(1), 7).await;
+    assert!(service.handle.metrics().ranges_halved.get() > 0);
+    assert_eq!(service.handle.metrics().endpoint_failures.get(), 0);
+}
+
+/// With blocks of twelve seconds a day has 7,200 of them.
+#[tokio::test]
+async fn an_idle_node_asks_little_more_than_once_for_each_block() {
+    let world = World::with(&["--block-time", "1"]).await;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), |_, _| Meddling::Pass).await;
+    let config = ChainConfig {
+        endpoint: meddler.url(),
+        poll_interval: Duration::from_millis(333),
+        confirmations: 2,
+        ..world.config()
+    };
+    let mut service = Service::start(config).await;
+    let first = world.block_number().await;
+    service.until_delivered(first).await;
+    let before = meddler.asked();
+    service.until_delivered(first + 12).await;
+    let asked = meddler.asked() - before;
+    assert!(asked <= 17, "{asked} requests in 12 blocks");
+}
