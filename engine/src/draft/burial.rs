@@ -108,17 +108,22 @@ impl Draft<'_> {
     /// channels along that it is settled with, whether they have lost anything or not.
     pub(crate) fn roll_back_buried(&mut self, ancestor: BlockNumber) {
         let ids: Vec<ChannelId> = self.state.buried.keys().copied().collect();
-        for id in ids {
-            let Some(buried) = self.buried_mut(id) else { continue };
-            let changed = match &mut buried.channel {
-                ArchivedChannel::Ledger(ledger) => ledger.onchain.roll_back(ancestor, ledger.asset),
-                ArchivedChannel::Payment(channel, _) => {
-                    channel.onchain.roll_back(ancestor, channel.asset)
-                }
-            };
-            if changed {
-                self.revive(id);
+        let changed: Vec<ChannelId> =
+            ids.into_iter().filter(|id| self.roll_back_one(*id, ancestor)).collect();
+        // Only now, since a ledger brings others along: they must have lost what they lose.
+        changed.into_iter().for_each(|id| self.revive(id));
+    }
+
+    /// False where nothing is taken back.
+    fn roll_back_one(&mut self, id: ChannelId, ancestor: BlockNumber) -> bool {
+        match self.buried_mut(id).map(|buried| &mut buried.channel) {
+            Some(ArchivedChannel::Ledger(ledger)) => {
+                ledger.onchain.roll_back(ancestor, ledger.asset)
             }
+            Some(ArchivedChannel::Payment(channel, _)) => {
+                channel.onchain.roll_back(ancestor, channel.asset)
+            }
+            None => false,
         }
     }
 
