@@ -107,6 +107,13 @@ pub enum Update {
         /// Still held for the channel, for all its participants.
         holdings: Amount,
     },
+    /// A contract refuses a call about a channel.
+    Refused {
+        /// Which channel.
+        channel: ChannelId,
+        /// What the contract says.
+        reason: String,
+    },
     /// A watchtower has answered the question whether it serves.
     Tower {
         /// Which.

@@ -32,6 +32,11 @@ impl Herald {
                 "what is left of the channel stays on chain: taking it would cost more than it \
                  brings"
             ),
+            Update::Refused { channel, reason } => warn!(
+                %channel,
+                %reason,
+                "a contract refuses a call about the channel"
+            ),
             Update::Ledger(view) => {
                 if let Some(LedgerPhase::Exiting(reason)) = view.phase {
                     self.exits(view.id, reason);

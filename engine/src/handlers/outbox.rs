@@ -2,10 +2,10 @@
 
 use crate::chain::{ChainCall, Receipt};
 use crate::draft::Draft;
-use crate::effect::Effect;
-use crate::ledger::CallState;
+use crate::effect::{Effect, Update};
+use crate::ledger::{CallState, LedgerPhase};
 use crate::step::Write;
-use crate::types::{Address, Amount, BlockNumber, CallId, MessageId};
+use crate::types::{Address, Amount, BlockNumber, CallId, ChannelId, MessageId};
 use crate::wire::Message;
 
 /// A peer has committed our messages up to `up_to`.
@@ -58,6 +58,11 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
         let next = match receipt {
             // What the call did must be seen before the chain is judged again.
             Receipt::Succeeded { block } if *block > seen => CallState::Until(*block),
+            // An endpoint that loses logs shows a deposit that never arrives: as often as there are
+            // blocks is often enough to look whether it has.
+            Receipt::Succeeded { .. } if matches!(call, ChainCall::Deposit { .. }) => {
+                CallState::Until(BlockNumber(seen.0.saturating_add(1)))
+            }
             Receipt::Succeeded { .. } => CallState::None,
             Receipt::Reverted { .. } | Receipt::TooLarge { .. } if outdated(call, holdings) => {
                 CallState::None
@@ -70,10 +75,15 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
         draft.set_call(channel, next);
     }
     let refused = matches!(receipt, Receipt::Reverted { .. } | Receipt::TooLarge { .. });
-    let counts = !matches!(call, ChainCall::Deposit { .. });
-    if let Some(first) = call.channels().first().filter(|_| counts)
-        && draft.ledger(*first).is_some()
-        && let Some(ledger) = draft.ledger_mut(*first)
+    let first = call.channels().first().copied();
+    let held = first.and_then(|first| draft.ledger(first)).map(|ledger| ledger.status().holdings);
+    if let (Receipt::Reverted { reason }, Some(channel)) = (receipt, first)
+        && !outdated(call, held)
+    {
+        draft.notify(Update::Refused { channel, reason: reason.clone() });
+    }
+    if let Some(first) = first.filter(|first| counts(draft, *first, call, held))
+        && let Some(ledger) = draft.ledger_mut(first)
     {
         ledger.refused_calls = if refused { ledger.refused_calls.saturating_add(1) } else { 0 };
         // What was too large will be for those that follow as well; what was overtaken, or refused
@@ -83,6 +93,15 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
             ledger.reclaims_at_once = Some((reclaims.len() / 2).max(1));
         }
     }
+}
+
+/// Whether the end of a call says something about those that follow. Of deposits, those of an opening
+/// do, which it does not survive.
+fn counts(draft: &Draft<'_>, id: ChannelId, call: &ChainCall, held: Option<Amount>) -> bool {
+    draft.ledger(id).is_some_and(|ledger| match call {
+        ChainCall::Deposit { .. } => ledger.phase == LedgerPhase::Opening && !outdated(call, held),
+        _ => true,
+    })
 }
 
 /// True when a deposit was made for holdings that are no longer the newest.

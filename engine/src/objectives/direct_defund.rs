@@ -8,9 +8,9 @@ use crate::ledger::{CallState, ChannelMode, Closing, LedgerPhase, Side, Withdraw
 use crate::types::{ChannelId, ObjectiveId};
 use crate::wire::{Message, Seal};
 
-/// Conclusions that the contract may refuse, for reasons that nobody foresaw, before the ledger is
-/// enforced instead.
-const MAX_REFUSED: u32 = 8;
+/// Calls that the contract may refuse in a row, for reasons that nobody foresaw: then a ledger is
+/// enforced instead of concluded, and an opening given up.
+pub(super) const MAX_REFUSED: u32 = 8;
 
 /// Begins, or begins again to wait for, the closing of a ledger.
 pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {

@@ -1,6 +1,7 @@
 //! Opens a ledger channel on chain (protocol.md section 7): prefund signatures, deposits in the
 //! order of allocations, postfund signatures.
 
+use super::direct_defund::MAX_REFUSED;
 use super::{DeclineReason, WaitingFor, start_direct_defund};
 use crate::chain::ChainCall;
 use crate::draft::Draft;
@@ -15,6 +16,9 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         return draft.wait_for(objective, WaitingFor::CompletePrefund);
     }
     if let Some(missing) = missing_funds(ledger) {
+        if ledger.refused_calls >= MAX_REFUSED {
+            return give_up_refused(draft, id);
+        }
         deposit(draft, id);
         return draft.wait_for(objective, missing);
     }
@@ -36,6 +40,15 @@ pub(crate) fn crank(draft: &mut Draft<'_>, id: ChannelId) {
         ledger.phase = LedgerPhase::Open;
     }
     draft.complete(objective);
+}
+
+/// The contract refuses the deposit in block after block: nobody is kept waiting for more.
+fn give_up_refused(draft: &mut Draft<'_>, id: ChannelId) {
+    if let Some(ledger) = draft.ledger_mut(id) {
+        // What ends it is another call.
+        ledger.refused_calls = 0;
+    }
+    give_up(draft, id, DeclineReason::DepositRefused);
 }
 
 /// What is missing on chain, if anything is.

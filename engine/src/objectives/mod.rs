@@ -182,6 +182,9 @@ pub enum DeclineReason {
     /// A ledger nonce does not fit the deposits, see `Deployment::ledger_nonce`.
     #[error("the nonce does not fit the deposits")]
     Nonce,
+    /// The adjudicator, or the token behind it, refuses the deposit again and again.
+    #[error("the adjudicator or the token refuses the deposit")]
+    DepositRefused,
 }
 
 /// Why a channel is enforced on chain. Stored: append only.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use engine::chain::ChainCall;
+use engine::effect::Update;
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::ledger::LedgerPhase;
@@ -178,6 +179,28 @@ fn a_reverted_deposit_is_made_again_once_the_chain_has_moved() {
     world.run_until_quiet();
     assert!(world.has_open_ledger(alice, id) && world.has_open_ledger(bob, id));
     assert_eq!(world.chain().held(Asset::NATIVE, id), 100_u64.into());
+}
+
+/// A token that refused was asked in every block until the time-out, and the user was told that it
+/// was not finished in time.
+#[test]
+fn a_deposit_that_is_refused_again_and_again_ends_the_opening() {
+    for (mine, theirs) in [(60, 40), (0, 40)] {
+        let (mut world, alice, bob) = two();
+        world.set_chain_rules(ChainRules { failures: 100, ..ChainRules::CALM });
+        let id = world.begin_ledger(alice, bob, mine, theirs);
+        let depositor = if mine == 0 { bob } else { alice };
+        let opening = ObjectiveId::DirectFund(id);
+        world.run_until(|world| world.has_declined(depositor, opening));
+        assert_declined(&world, depositor, opening, DeclineReason::DepositRefused);
+        let told = |update: &Update| matches!(update, Update::Refused { channel, reason } if *channel == id && !reason.is_empty());
+        assert!(world.take_updates(depositor).iter().any(told), "the reason reaches the user");
+        world.set_chain_rules(ChainRules::CALM);
+        world.run_until_quiet();
+        assert!(world.ledger(alice, id).is_none() && world.ledger(bob, id).is_none());
+        assert_eq!(purse(&world, alice), PURSE.into());
+        assert_eq!(purse(&world, bob), PURSE.into());
+    }
 }
 
 #[test]

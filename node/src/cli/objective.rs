@@ -94,18 +94,23 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     let args = arg("objective", objective).with("timeout_secs", timeout);
     let end = client.call::<ObjectiveInfo>("nitro_waitObjective", args);
     tokio::pin!(end);
-    let mut told = None;
+    let (mut told, mut refused) = (None, None);
     let ended = loop {
         tokio::select! {
             biased;
             ended = &mut end => break ended?,
-            Some(Ok(Notice::Objective(step))) = steps.next() => {
-                if step.waiting_for != told {
+            Some(Ok(notice)) = steps.next() => match notice {
+                Notice::Objective(step) if step.waiting_for != told => {
                     told.clone_from(&step.waiting_for);
                     if let Some(waiting_for) = step.waiting_for {
                         eprintln!("{objective}: {waiting_for}");
                     }
                 }
+                Notice::Refused { reason, .. } if refused.as_ref() != Some(&reason) => {
+                    eprintln!("{objective}: refused by a contract: {reason}");
+                    refused = Some(reason);
+                }
+                _ => {}
             }
         }
     };

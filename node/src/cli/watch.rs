@@ -60,6 +60,9 @@ fn describe(notice: &Notice) -> String {
              it brings",
             holdings.0
         ),
+        Notice::Refused { channel, reason } => {
+            format!("a contract refuses a call for {channel}: {reason}")
+        }
         Notice::Channel(channel) => format!(
             "channel {}: {}{}, paid {} of {}",
             channel.channel,

@@ -60,6 +60,10 @@ impl Topic {
                 let wanted = id.is_none_or(|id| id == objective.id);
                 wanted.then(|| Notice::Objective(ObjectiveInfo::from(objective)))
             }
+            (Self::Objectives(id), Update::Refused { channel, reason }) => {
+                let wanted = id.is_none_or(|id| id.channel() == *channel);
+                wanted.then(|| Notice::Refused { channel: *channel, reason: reason.clone() })
+            }
             (Self::Ledgers(id), Update::Ledger(view)) => {
                 wanted(id, &view.id).then(|| Notice::Ledger(LedgerInfo::new(view, price)))
             }

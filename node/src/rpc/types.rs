@@ -441,6 +441,13 @@ pub enum Notice {
         /// Still held for the channel, for all its participants.
         holdings: AmountText,
     },
+    /// A contract refuses a call about a channel.
+    Refused {
+        /// Which channel.
+        channel: ChannelId,
+        /// What the contract says.
+        reason: String,
+    },
     /// A payment channel changed.
     Channel(ChannelInfo),
     /// We paid.
