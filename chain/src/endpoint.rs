@@ -9,6 +9,7 @@ use alloy::transports::http::{Http, reqwest};
 use engine::state::Deployment;
 use engine::types::BlockNumber;
 use reqwest::Url;
+use tokio::time::sleep;
 
 use crate::error::ChainError;
 use crate::pace::Pace;
@@ -16,6 +17,11 @@ use crate::rpc::{REQUEST_TIMEOUT, Redaction, Rpc};
 
 /// A host that does not even answer the first packet is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How often an endpoint must say the same before it is taken for one that no time can repair.
+const VERIFICATIONS: u32 = 3;
+
+const VERIFICATION_WAIT: Duration = Duration::from_millis(250);
 
 /// Where the chain is.
 #[derive(Clone, Debug)]
@@ -126,12 +132,22 @@ fn printed_forms(url: &Url) -> Vec<String> {
 }
 
 /// Refuses an endpoint of another chain, and addresses without a contract (gap C21): a deposit
-/// to an empty address would succeed and be lost.
+/// to an empty address would succeed and be lost. One odd answer is no wrong setting.
 pub(crate) async fn verify(
     rpc: &Rpc,
     deployment: &Deployment,
     start_block: u64,
 ) -> Result<(), ChainError> {
+    for _ in 1..VERIFICATIONS {
+        match check(rpc, deployment, start_block).await {
+            Err(error) if !error.is_retryable() => sleep(VERIFICATION_WAIT).await,
+            checked => return checked,
+        }
+    }
+    check(rpc, deployment, start_block).await
+}
+
+async fn check(rpc: &Rpc, deployment: &Deployment, start_block: u64) -> Result<(), ChainError> {
     let found = rpc.chain_id().await?;
     if found != deployment.chain_id {
         return Err(ChainError::WrongChain { expected: deployment.chain_id, found });

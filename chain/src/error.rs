@@ -72,8 +72,9 @@ pub enum ChainError {
     },
     /// None of the delivered blocks is on the endpoint's chain.
     #[error(
-        "the endpoint's chain contains none of the {known} blocks this node knows, the oldest is \
-         block {oldest}; the endpoint follows another fork or its chain was reset"
+        "the endpoint's chain contains none of the {known} blocks this node knows, not even block \
+         {oldest}: it follows another fork, or is a development chain that was reset. Nothing is read \
+         from it. Change the setting `endpoint`, or, after a reset, begin with a new data folder"
     )]
     NoCommonBlock {
         /// How many blocks were compared.
@@ -156,9 +157,10 @@ pub enum ChainError {
 }
 
 impl ChainError {
-    /// True when endpoints contradict each other, or one is left alone with what it says.
+    /// True when endpoints contradict each other or what was told, or one is left alone with what it
+    /// says.
     pub(crate) const fn is_contradiction(&self) -> bool {
-        matches!(self, Self::Unconfirmed { .. } | Self::Awaited { .. })
+        matches!(self, Self::Unconfirmed { .. } | Self::Awaited { .. } | Self::NoCommonBlock { .. })
     }
 
     /// True when the endpoint was asked too much.

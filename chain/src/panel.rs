@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
@@ -14,6 +15,9 @@ use crate::rpc::Rpc;
 
 /// A transaction that one endpoint takes is on its way; slow ones must not hold up the next.
 const SEND_PATIENCE: Duration = Duration::from_secs(3);
+
+/// How long the others are waited for once enough endpoints agree.
+const DISSENT_PATIENCE: Duration = Duration::from_millis(500);
 
 /// Connections to verified endpoints. A snapshot: the watcher makes a new one when they change.
 #[derive(Clone, Debug)]
@@ -55,30 +59,45 @@ impl Share {
 }
 
 impl Panel {
-    /// Asks the witnesses about a statement of the leader. One that refuses to answer is silent;
-    /// one that cannot be reached counts, until it is given up: a liar must not profit from
-    /// a hiccup.
+    /// Asks the witnesses about a statement of the leader, until it is decided: a slow one holds up
+    /// nobody who can do without it. One that refuses to answer is silent; one that cannot be
+    /// reached counts, until it is given up: a liar must not profit from a hiccup.
     pub(crate) async fn confirm<F>(&self, ask: impl Fn(Rpc) -> F) -> Answer
     where
         F: Future<Output = Result<Vote, ChainError>>,
     {
-        let votes = join_all(self.witnesses.iter().map(|witness| {
-            let vote = ask(witness.clone());
-            async {
-                vote.await.unwrap_or_else(|error| {
-                    debug!(endpoint = witness.shown(), %error, "no answer to a cross-check");
-                    match error {
-                        ChainError::Refused { .. } => Vote::Silent,
-                        _ => Vote::Lacks,
-                    }
-                })
+        let mut asked: FuturesUnordered<_> = self
+            .witnesses
+            .iter()
+            .enumerate()
+            .map(|(seat, witness)| {
+                let vote = ask(witness.clone());
+                async move { (seat, Self::vote(witness, vote.await)) }
+            })
+            .collect();
+        // Who has not answered does not know of it yet.
+        let mut votes = vec![Vote::Lacks; self.witnesses.len() + self.missing];
+        loop {
+            let holds = quorum::decide(&votes, self.least).holds();
+            // Enough agree; whoever contradicts is to be heard all the same.
+            let patience = if holds { DISSENT_PATIENCE } else { Duration::MAX };
+            let Ok(Some((seat, vote))) = timeout(patience, asked.next()).await else { break };
+            if let Some(cast) = votes.get_mut(seat) {
+                *cast = vote;
             }
-        }))
-        .await;
-        let against = self.against(&votes);
-        let missing = std::iter::repeat_n(Vote::Lacks, self.missing);
-        let votes: Vec<Vote> = votes.into_iter().chain(missing).collect();
-        Answer { decision: quorum::decide(&votes, self.least), against }
+        }
+        let told = votes.get(..self.witnesses.len()).unwrap_or_default();
+        Answer { decision: quorum::decide(&votes, self.least), against: self.against(told) }
+    }
+
+    fn vote(witness: &Rpc, vote: Result<Vote, ChainError>) -> Vote {
+        vote.unwrap_or_else(|error| {
+            debug!(endpoint = witness.shown(), %error, "no answer to a cross-check");
+            match error {
+                ChainError::Refused { .. } => Vote::Silent,
+                _ => Vote::Lacks,
+            }
+        })
     }
 
     fn against(&self, votes: &[Vote]) -> String {

@@ -59,11 +59,13 @@ pub(crate) struct Report {
     pub(crate) since: Instant,
     /// Why there is no connection.
     pub(crate) error: Option<Arc<ChainError>>,
+    /// It has served our contracts before: whatever it answers now may pass.
+    pub(crate) proven: bool,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Self { rpc: None, heads: Arc::default(), since: Instant::now(), error: None }
+        Self { rpc: None, heads: Arc::default(), since: Instant::now(), error: None, proven: false }
     }
 }
 
@@ -75,7 +77,7 @@ impl Report {
 
     /// True when only the operator can help.
     pub(crate) fn is_hopeless(&self) -> bool {
-        self.error.as_ref().is_some_and(|error| !error.is_retryable())
+        !self.proven && self.error.as_ref().is_some_and(|error| !error.is_retryable())
     }
 }
 
@@ -86,7 +88,7 @@ impl Scout {
         let mut backoff = backoff(self.config.poll_interval);
         loop {
             let Err(error) = self.session(first.take(), &mut backoff).await;
-            let hopeless = !error.is_retryable();
+            let hopeless = !error.is_retryable() && !self.report.borrow().proven;
             self.metrics.endpoint_failures.increment();
             let wait = backoff.next();
             warn!(endpoint = self.endpoint.shown(), %error, ?wait, "chain endpoint is not usable");
@@ -189,6 +191,7 @@ impl Scout {
             if report.rpc.is_none() {
                 report.rpc = Some(rpc.clone());
                 report.error = None;
+                report.proven = true;
             }
             report.heads = heads;
             report.since = Instant::now();

@@ -160,13 +160,43 @@ pub struct Paid {
 /// How far the chain has been applied.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChainCursor {
-    /// Newest applied block and some before it, oldest first: where a reorg can be traced to.
+    /// Newest applied block and some before it, oldest first: where a reorg can be traced to. See
+    /// [`ChainCursor::thin`].
     pub recent: Vec<BlockRef>,
 }
 
 impl ChainCursor {
-    /// Blocks that are remembered. A reorg deeper than the oldest rolls back to before it.
+    /// The newest blocks, all of which are remembered.
     const DEPTH: usize = 64;
+
+    /// Of older ones, some are: the distance between two is at most this part of their age.
+    const SPACING: u64 = 4;
+
+    /// Leaves out blocks that need not be remembered: of the newest none, of older ones the more the
+    /// older they are, and never the first. So a reorganisation of any depth finds a block that both
+    /// chains have, a fifth too deep at most.
+    pub fn thin(blocks: &mut Vec<BlockRef>) {
+        let Some(newest) = blocks.last().map(|block| block.number.0) else { return };
+        let old = blocks.len().saturating_sub(Self::DEPTH);
+        let mut kept: Option<u64> = None;
+        let mut index: usize = 0;
+        let heights: Vec<u64> = blocks.iter().map(|block| block.number.0).collect();
+        blocks.retain(|block| {
+            let height = block.number.0;
+            let next = heights.get(index.saturating_add(1)).copied().unwrap_or(newest);
+            let recent = index >= old;
+            index = index.saturating_add(1);
+            // One that the next could not stand in for.
+            let needed = kept.is_none_or(|kept| {
+                next.saturating_sub(kept).saturating_mul(Self::SPACING)
+                    > newest.saturating_sub(next)
+            });
+            if recent || needed {
+                kept = Some(height);
+            }
+            recent || needed
+        });
+    }
 
     /// Newest applied block.
     #[must_use]
@@ -181,10 +211,8 @@ impl ChainCursor {
     }
 
     pub(crate) fn advance(&mut self, block: BlockRef) {
-        if self.recent.len() >= Self::DEPTH {
-            self.recent.remove(0);
-        }
         self.recent.push(block);
+        Self::thin(&mut self.recent);
     }
 
     pub(crate) fn roll_back(&mut self, ancestor: BlockRef) {
@@ -211,4 +239,32 @@ pub struct Buried {
     pub channel: ArchivedChannel,
     /// From this block on it may be forgotten.
     pub until: BlockNumber,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::B256;
+
+    fn block(number: u64) -> BlockRef {
+        BlockRef { number: BlockNumber(number), hash: B256::ZERO, timestamp: number }
+    }
+
+    /// A watcher that knew the last 64 blocks was wedged for good by a deeper reorganisation.
+    #[test]
+    fn a_reorganisation_of_any_depth_finds_a_common_block_not_far_below() {
+        for step in [1, 7] {
+            let mut cursor = ChainCursor::default();
+            (0..100_000).for_each(|index| cursor.advance(block(1_000 + index * step)));
+            assert!(cursor.recent.len() < 120, "{}", cursor.recent.len());
+            let newest = cursor.number().0;
+            for depth in [1, 63, 64, 65, 100, 1_000, 30_000, 99_000].map(|depth| depth * step) {
+                let common = newest - depth;
+                let found = cursor.recent.iter().rev().find(|block| block.number.0 <= common);
+                let below = common - found.unwrap().number.0;
+                assert!(below * 3 <= depth + 3 * step, "{depth} blocks deep: {below} too deep");
+            }
+            assert_eq!(cursor.recent.first(), Some(&block(1_000)), "where everything began");
+        }
+    }
 }

@@ -16,6 +16,10 @@ use crate::journal::{Attempt, Purpose, SentTx, Settled};
 use crate::panel::Panel;
 use crate::quorum::Vote;
 
+/// Looks in a row that must miss the receipt of a nonce that is used, before it was used by somebody
+/// else. What is taken for lost too early is sent twice.
+const MISSED_RECEIPTS: u32 = 6;
+
 impl Submitter {
     /// One look at all transactions of a call.
     pub(super) async fn follow(
@@ -76,16 +80,25 @@ impl Submitter {
     }
 
     /// Asks for every form of the transaction, the newest first: any of them may be mined.
-    async fn sight(&self, panel: &Panel, view: &View, tx: &SentTx) -> Result<Sighting, ChainError> {
+    async fn sight(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+        tx: &SentTx,
+    ) -> Result<Sighting, ChainError> {
         for attempt in tx.attempts.iter().rev() {
             if let Some(inclusion) = panel.leader.inclusion(attempt.hash).await? {
+                self.missed.remove(&tx.nonce);
                 return Ok(Sighting::Mined(inclusion));
             }
         }
         if view.mined > tx.nonce {
             let height = view.head.block.number.0.saturating_sub(self.config.confirmations);
             let confirmed = panel.leader.nonce_at(self.account(), height).await? > tx.nonce;
-            return Ok(Sighting::NonceUsed { confirmed });
+            // A node that lags does not know of the receipt either.
+            let missed = self.missed.entry(tx.nonce).or_default();
+            *missed = if confirmed { missed.saturating_add(1) } else { 0 };
+            return Ok(Sighting::NonceUsed { confirmed: *missed >= MISSED_RECEIPTS });
         }
         for attempt in tx.attempts.iter().rev() {
             if panel.leader.knows(attempt.hash).await? {
@@ -236,6 +249,7 @@ impl Submitter {
     /// Forgets a transaction that will not be mined; its nonce is free, and the call gets another
     /// one.
     pub(super) async fn drop_tx(&mut self, id: CallId, nonce: u64) -> Result<(), ChainError> {
+        self.missed.remove(&nonce);
         if let Some(entry) = self.calls.get_mut(&id) {
             debug!(call = id.0, nonce, "this transaction gives its nonce up");
             entry.record.txs.retain(|tx| tx.nonce != nonce);

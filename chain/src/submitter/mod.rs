@@ -61,6 +61,8 @@ pub(crate) struct Submitter {
     sent: BTreeMap<u64, Instant>,
     /// How often the newest attempt of each nonce was refused since somebody had it.
     refused: BTreeMap<u64, u32>,
+    /// How often in a row each nonce of ours was seen used by a transaction that nobody shows.
+    missed: BTreeMap<u64, u32>,
     /// Reorganisations of the watcher after which settled calls were checked.
     reorgs: u64,
     /// What the chain asks per gas, as of a block.
@@ -154,6 +156,7 @@ impl Submitter {
             nonces: Nonces::default(),
             sent: BTreeMap::new(),
             refused: BTreeMap::new(),
+            missed: BTreeMap::new(),
             reorgs: 0,
             priced: None,
             coin: None,

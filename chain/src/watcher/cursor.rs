@@ -1,10 +1,7 @@
 //! Where the watcher is and what it reads next (sans-IO).
 
 use engine::chain::BlockRef;
-
-/// Delivered blocks that are kept to find the common ancestor after a reorganisation. Twice
-/// what finality on Ethereum takes, in blocks that each held a log or ended a range.
-pub(crate) const RECENT_BLOCKS: usize = 128;
+use engine::step::ChainCursor;
 
 /// What to read next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +23,7 @@ pub(crate) enum Plan {
 /// Position of the watcher.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
-    /// Ascending; the last is the position.
+    /// Ascending; the last is the position. Those that the engine remembers, too.
     delivered: Vec<BlockRef>,
     confirmations: u64,
     start: u64,
@@ -51,7 +48,7 @@ impl Cursor {
         delivered.dedup_by_key(|block| block.number);
         let max_range = max_range.max(1);
         let mut cursor = Self { delivered, confirmations, start, range: max_range, max_range };
-        cursor.forget_old();
+        ChainCursor::thin(&mut cursor.delivered);
         cursor
     }
 
@@ -117,20 +114,15 @@ impl Cursor {
         for block in blocks {
             if self.position().is_none_or(|last| last.number < block.number) {
                 self.delivered.push(block);
+                ChainCursor::thin(&mut self.delivered);
             }
         }
-        self.forget_old();
     }
 
     /// Everything above `ancestor` is gone.
     pub(crate) fn rewind(&mut self, ancestor: BlockRef) {
         self.delivered.retain(|block| block.number < ancestor.number);
         self.delivered.push(ancestor);
-    }
-
-    fn forget_old(&mut self) {
-        let excess = self.delivered.len().saturating_sub(RECENT_BLOCKS);
-        self.delivered.drain(..excess);
     }
 }
 
@@ -213,7 +205,8 @@ mod tests {
     fn remembers_a_bounded_number_of_blocks() {
         let mut cursor = cursor(None, 0);
         cursor.advance((0..1000).map(block));
-        assert_eq!(cursor.delivered().len(), RECENT_BLOCKS);
+        assert!(cursor.delivered().len() < 100);
+        assert_eq!(cursor.delivered()[0], block(0));
         assert_eq!(cursor.position(), Some(block(999)));
     }
 }

@@ -96,6 +96,24 @@ async fn reorganisation_during_a_pause_is_found_at_start() {
     assert_eq!(service.reorgs.len(), 1);
 }
 
+/// Nobody knows the newest blocks of before any more: once this wedged the watcher, also after a
+/// restart.
+#[tokio::test]
+async fn reorganisation_deeper_than_the_newest_blocks_finds_an_older_one() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    for _ in 0..200 {
+        world.mine(1).await;
+        service.until_delivered(world.block_number().await).await;
+    }
+    world.reorganise(150).await;
+    world.mine(1).await;
+    service.until("the reorganisation", |service| !service.reorgs.is_empty()).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_held(channel(1), 5).await;
+    assert_eq!(service.handle.status().chain.alarm, None);
+}
+
 #[tokio::test]
 async fn chain_without_any_known_block_is_reported_and_changes_nothing() {
     let world = World::new().await;

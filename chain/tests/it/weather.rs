@@ -1,14 +1,16 @@
 //! Endpoints that fail as ordinary ones do: rate limits, errors of servers, nodes that lag.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use chain::ChainConfig;
 use chain::testing::{Limit, lagging, limited, refusing};
 use engine::chain::Receipt;
 use engine::types::{Asset, CallId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::support::{Meddler, Meddling, Service, World, channel, deposit};
+use crate::support::{Meddler, Meddling, Service, World, channel, deposit, within};
 
 /// Sends a call through an endpoint that fails, and awaits its settlement and its logs.
 async fn a_deposit_arrives(
@@ -51,6 +53,51 @@ async fn three_of_ten_requests_answered_503_are_no_outage() {
 async fn three_of_ten_requests_answered_with_a_rate_limit_in_json_are_no_outage() {
     three_of_ten_fail(|| Meddling::Refuse("daily request count exceeded, request rate limited"))
         .await;
+}
+
+#[tokio::test]
+async fn one_wrong_chain_id_ends_no_node() {
+    let mut wrong = 2;
+    let fail = move |method: &str, _: &Value| {
+        if method == "eth_chainId" && wrong > 0 {
+            wrong -= 1;
+            return Meddling::Answer(json!("0x1"));
+        }
+        Meddling::Pass
+    };
+    let (service, _meddler) = a_deposit_arrives(|config| config, fail).await;
+    assert_eq!(service.fatal, None);
+}
+
+/// An endpoint that has served the chain before may come back with a wrong answer for a while.
+#[tokio::test]
+async fn a_wrong_chain_id_after_an_outage_ends_no_node() {
+    let world = World::new().await;
+    let phase = Arc::new(AtomicU8::new(0));
+    let told = Arc::clone(&phase);
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, _| {
+        match (told.load(Ordering::SeqCst), method) {
+            (1, "eth_chainId") => Meddling::Answer(json!("0x1")),
+            (1, _) => Meddling::Fail { status: 503, retry_after: None, body: "away" },
+            _ => Meddling::Pass,
+        }
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let mut service = Service::start(config).await;
+    service.until_link(true).await;
+    phase.store(1, Ordering::SeqCst);
+    service.until_link(false).await;
+    let mut status = service.handle.watch_chain();
+    let wrong = |status: &chain::ChainStatus| {
+        status.last_error.as_ref().is_some_and(|error| error.contains("serves chain 1"))
+    };
+    within("the wrong chain", status.wait_for(wrong)).await.unwrap();
+    phase.store(0, Ordering::SeqCst);
+    service.until_link(true).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(service.fatal, None);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use engine::chain::{Block, BlockRef, ChainEvent, ChainFact, Receipt};
 use engine::guard::{Guard, Rank, TowerRefusal};
 use engine::state::Deployment;
+use engine::step::ChainCursor;
 use engine::types::{Address, BlockNumber, CallId, ChannelId, TurnNumber};
 
 use super::rows::{Change, Found, IndexRow};
@@ -16,9 +17,6 @@ pub(crate) const FIRST_CALL: u64 = 1 << 63;
 /// Facts of one channel that are kept for the case of a reorganisation. Each costs its sender a
 /// transaction, and older ones are no longer needed.
 const MAX_FACTS: usize = 16;
-
-/// Blocks behind the newest one that a watcher needs to find where a reorganisation began.
-const RECENT_BLOCKS: usize = 64;
 
 /// What the adjudicator says about a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -287,10 +285,8 @@ impl Book {
             entry.note(block.block.number, fact);
             touched.insert(log.channel);
         }
-        if self.recent.len() >= RECENT_BLOCKS {
-            self.recent.remove(0);
-        }
         self.recent.push(block.block);
+        ChainCursor::thin(&mut self.recent);
     }
 
     /// What was answered may be unanswered again.
