@@ -3,12 +3,13 @@
 use std::{iter, num::NonZeroUsize, time::Duration};
 
 use libp2p::{
-    StreamProtocol, allow_block_list, connection_limits, identify, kad, ping,
+    StreamProtocol, allow_block_list, identify, kad, ping,
     request_response::{self, ProtocolSupport},
     swarm::NetworkBehaviour,
 };
 
 use crate::{
+    admission::connections::Admission,
     config::P2pConfig,
     discovery::{KAD_PROTOCOL, record},
     identity::Identity,
@@ -30,7 +31,7 @@ const MAX_KAD_PACKET: usize = 16 * 1024;
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
     /// First, so that nothing else learns of a connection that it turns away.
-    pub(crate) limits: connection_limits::Behaviour,
+    pub(crate) admission: Admission,
     pub(crate) blocked: allow_block_list::Behaviour<allow_block_list::BlockedPeers>,
     pub(crate) identify: identify::Behaviour,
     pub(crate) ping: ping::Behaviour,
@@ -41,7 +42,7 @@ pub(crate) struct Behaviour {
 impl Behaviour {
     pub(crate) fn new(config: &P2pConfig, identity: &Identity) -> Self {
         Self {
-            limits: connection_limits::Behaviour::new(limits::connection_limits(config)),
+            admission: Admission::new(config),
             blocked: allow_block_list::Behaviour::default(),
             identify: identify::Behaviour::new(
                 identify::Config::new(PROTOCOL_VERSION.to_owned(), identity.keypair.public())

@@ -10,10 +10,14 @@ const DEFAULT_PORT: u16 = 3005;
 /// A connection costs at most a few hundred KiB idle and about 2 MiB under attack, which
 /// keeps the worst case of the default within a small machine's memory.
 const DEFAULT_MAX_CONNECTIONS: u32 = 256;
+/// A household or an office behind one address, and an eighth of what there is for strangers. A block
+/// of neighbouring hosts has twice as many.
+const DEFAULT_MAX_CONNECTIONS_PER_HOST: u32 = 32;
 /// Two peers that dial each other at once have two; a third covers a reconnect in progress.
 const DEFAULT_MAX_CONNECTIONS_PER_PEER: u32 = 3;
-/// Handshakes in progress; each is bounded in time, so a flood delays newcomers only.
-const DEFAULT_MAX_PENDING: u32 = 64;
+/// Handshakes in progress. Each is a few KiB for at most five seconds; with this many, a flood of fifty
+/// a second leaves everybody's handshake all of its time.
+const DEFAULT_MAX_PENDING: u32 = 256;
 /// Longer than any honest commit, short enough to notice a stuck peer within one payment.
 const DEFAULT_RESPONSE_TIMEOUT_MS: u64 = 15_000;
 /// A first retry that a person does not notice.
@@ -42,11 +46,16 @@ pub struct P2pConfig {
     /// Addresses of peers known in advance, each with a trailing `/p2p/<peer id>`; dialled
     /// only when there is something to send.
     pub peers: Vec<Multiaddr>,
-    /// Connections held in all.
+    /// Connections held in all, partners in channels and boot peers not counted: they always find
+    /// room.
     pub max_connections: u32,
+    /// Connections that strangers at one host may make; twice as many may come from one block of
+    /// hosts (IPv4 /24, IPv6 /48). An IPv6 /64 is one host.
+    pub max_connections_per_host: u32,
     /// Connections held with one peer.
     pub max_connections_per_peer: u32,
-    /// Handshakes in progress, for each direction.
+    /// Handshakes in progress, for each direction. An incoming one beyond it ends the oldest from
+    /// the most crowded place.
     pub max_pending_connections: u32,
     /// How long a peer may take to commit and acknowledge a frame before it is sent again.
     pub response_timeout_ms: u64,
@@ -77,6 +86,7 @@ impl Default for P2pConfig {
             boot_peers: Vec::new(),
             peers: Vec::new(),
             max_connections: DEFAULT_MAX_CONNECTIONS,
+            max_connections_per_host: DEFAULT_MAX_CONNECTIONS_PER_HOST,
             max_connections_per_peer: DEFAULT_MAX_CONNECTIONS_PER_PEER,
             max_pending_connections: DEFAULT_MAX_PENDING,
             response_timeout_ms: DEFAULT_RESPONSE_TIMEOUT_MS,

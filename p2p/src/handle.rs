@@ -1,6 +1,6 @@
 //! The node's end of the network.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use alloy_primitives::{Address, bytes::Bytes};
 use libp2p::{Multiaddr, PeerId};
@@ -112,6 +112,7 @@ pub(crate) enum Command {
     Forget(Address, u64),
     Settle(FrameToken, Response),
     Report(Address, u32),
+    SetPartners(HashSet<Address>),
     AddPeer(Multiaddr),
     Dial(Multiaddr, oneshot::Sender<Result<Address, DialFailure>>),
     Resolve(Address, oneshot::Sender<Option<Resolved>>),
@@ -181,6 +182,14 @@ impl P2pHandle {
     /// blocked for ten minutes.
     pub fn report(&self, peer: Address, weight: u32) -> Result<(), Stopped> {
         self.command(Command::Report(peer, weight))
+    }
+
+    /// Says with whom this node has channels, instead of whom it said before.
+    ///
+    /// Partners always find room for a connection, and what is known of them is not forgotten,
+    /// however many strangers there are. Everybody else competes.
+    pub fn set_partners(&self, partners: HashSet<Address>) -> Result<(), Stopped> {
+        self.command(Command::SetPartners(partners))
     }
 
     /// Remembers where a peer is; `address` must end in `/p2p/<peer id>`. Returns its name.

@@ -26,6 +26,7 @@
 //! Deliberately absent: any knowledge of channels or of message contents, persistence (the
 //! caller owns the outbox), gossip, relays and hole punching.
 
+mod admission;
 mod backoff;
 mod behaviour;
 mod config;

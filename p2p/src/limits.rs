@@ -2,7 +2,7 @@
 //!
 //! | resource | bound |
 //! | --- | --- |
-//! | connections | in all, per peer, and handshakes in progress: settings |
+//! | connections | in all, per host and peer, and handshakes in progress: [`admission`](crate::admission) |
 //! | frames being read per connection | [`MAX_FRAME_STREAMS`] of at most one frame's bytes |
 //! | frames with the node per peer | one; the next is told to come again |
 //! | offences | points that fade; at a bound the peer is blocked for a while |
@@ -12,9 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use libp2p::{PeerId, connection_limits::ConnectionLimits};
-
-use crate::config::P2pConfig;
+use libp2p::PeerId;
 
 /// Frame streams per connection, both directions together. An honest pair uses two; the others
 /// leave room for a stream that has timed out on one side only.
@@ -41,16 +39,6 @@ const BLOCK_FOR: Duration = Duration::from_secs(600);
 const FADE: Duration = Duration::from_secs(1);
 /// Keys cost nothing, so the table of offenders is bounded; the oldest entry makes room.
 const MAX_OFFENDERS: usize = 4096;
-
-pub(crate) fn connection_limits(config: &P2pConfig) -> ConnectionLimits {
-    ConnectionLimits::default()
-        .with_max_established(Some(config.max_connections))
-        // A quarter stays for connections of our own choice: strangers cannot cut us off.
-        .with_max_established_incoming(Some(config.max_connections.div_ceil(4) * 3))
-        .with_max_established_per_peer(Some(config.max_connections_per_peer))
-        .with_max_pending_incoming(Some(config.max_pending_connections))
-        .with_max_pending_outgoing(Some(config.max_pending_connections))
-}
 
 /// Points of those who misbehaved lately, and who is blocked.
 #[derive(Debug, Default)]

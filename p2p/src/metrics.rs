@@ -52,6 +52,8 @@ pub struct Metrics {
     pub acks_late: Counter,
     /// Connections closed because the peer's key is no Ethereum key.
     pub peers_nameless: Counter,
+    /// Handshakes ended to make room for others.
+    pub handshakes_dismissed: Counter,
     /// Connections turned away by a limit or a block.
     pub connections_denied: Counter,
     /// Idle connections of strangers closed to make room.
@@ -74,7 +76,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Every counter by name, for an exporter.
-    pub fn rows(&self) -> [(&'static str, u64); 23] {
+    pub fn rows(&self) -> [(&'static str, u64); 24] {
         [
             ("frames_sent", self.frames_sent.get()),
             ("messages_sent", self.messages_sent.get()),
@@ -90,6 +92,7 @@ impl Metrics {
             ("frames_busy", self.frames_busy.get()),
             ("acks_late", self.acks_late.get()),
             ("peers_nameless", self.peers_nameless.get()),
+            ("handshakes_dismissed", self.handshakes_dismissed.get()),
             ("connections_denied", self.connections_denied.get()),
             ("connections_evicted", self.connections_evicted.get()),
             ("dials_failed", self.dials_failed.get()),

@@ -200,7 +200,18 @@ pub const SETTINGS: &[Setting] = &[
         Kind::List,
         &["Peers known in advance, each ending in /p2p/<peer id>; dialled when needed."],
     ),
-    setting("p2p.max_connections", Kind::Number, &["Connections held in all."]),
+    setting(
+        "p2p.max_connections",
+        Kind::Number,
+        &["Connections held in all; partners in channels and peers named here always find room."],
+    ),
+    setting(
+        "p2p.max_connections_per_host",
+        Kind::Number,
+        &[
+            "Connections that strangers at one host may make; twice as many from one IPv4 /24 or IPv6 /48.",
+        ],
+    ),
     setting("p2p.max_connections_per_peer", Kind::Number, &["Connections held with one peer."]),
     setting(
         "p2p.max_pending_connections",

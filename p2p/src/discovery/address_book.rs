@@ -9,7 +9,7 @@ use alloy_primitives::Address;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
 use super::record::{AddressRecord, MAX_ADDRESSES, is_dialable};
-use crate::identity::address_of;
+use crate::{admission::host::Host, identity::address_of};
 
 /// Peers remembered; strangers make room for newer strangers.
 const MAX_PEERS: usize = 4096;
@@ -36,6 +36,8 @@ struct Entry {
     claimed: Vec<Multiaddr>,
     /// Where the last dial succeeded.
     reached: Option<Multiaddr>,
+    /// Where it came from last.
+    seen: Option<Host>,
     record: Option<AddressRecord>,
     touched: Instant,
 }
@@ -84,9 +86,15 @@ impl AddressBook {
         self.entry(address, peer_id, now).reached = Some(without_peer(reached, &peer_id));
     }
 
-    /// Remembers who is behind an address.
-    pub(crate) fn meet(&mut self, address: Address, peer_id: PeerId, now: Instant) {
-        self.entry(address, peer_id, now);
+    /// Remembers who is behind an address, and where it came from.
+    pub(crate) fn meet(
+        &mut self,
+        address: Address,
+        peer_id: PeerId,
+        from: Option<Host>,
+        now: Instant,
+    ) {
+        self.entry(address, peer_id, now).seen = from;
     }
 
     /// Takes a record if it is newer than the one known; false otherwise.
@@ -118,6 +126,17 @@ impl AddressBook {
         locations
     }
 
+    /// At which hosts a peer has been, or says to be.
+    pub(crate) fn hosts(&self, address: &Address) -> Vec<Host> {
+        let seen = self.peers.get(address).and_then(|entry| entry.seen);
+        seen.into_iter().chain(self.locations(address).iter().filter_map(Host::of)).collect()
+    }
+
+    /// Whether the operator named a place of the peer.
+    pub(crate) fn is_pinned(&self, address: &Address) -> bool {
+        self.peers.get(address).is_some_and(|entry| !entry.pinned.is_empty())
+    }
+
     /// Peers given by hand.
     pub(crate) fn pinned(&self) -> impl Iterator<Item = Address> + '_ {
         self.peers.iter().filter(|(_, entry)| !entry.pinned.is_empty()).map(|(peer, _)| *peer)
@@ -132,6 +151,7 @@ impl AddressBook {
             pinned: Vec::new(),
             claimed: Vec::new(),
             reached: None,
+            seen: None,
             record: None,
             touched: now,
         });
@@ -229,8 +249,8 @@ mod tests {
         book.pin(&location(1).with(Protocol::P2p(id.peer_id)), now);
         let (held, passed) = (peer(2), peer(3));
         book.hold(held.address);
-        book.meet(held.address, held.peer_id, now);
-        book.meet(passed.address, passed.peer_id, now);
+        book.meet(held.address, held.peer_id, None, now);
+        book.meet(passed.address, passed.peer_id, None, now);
         for index in 0..=MAX_PEERS as u64 {
             let stranger = Address::from_word(alloy_primitives::U256::from(index + 1).into());
             book.entry(stranger, id.peer_id, now + Duration::from_nanos(index));

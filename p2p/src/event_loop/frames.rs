@@ -29,17 +29,13 @@ impl EventLoop {
         to: Address,
         messages: impl IntoIterator<Item = (u64, Bytes)>,
     ) {
+        self.book.hold(to);
         let peer = peer_entry(&mut self.peers, &self.config, to);
         let mut repeated = 0;
         for (id, message) in messages {
             repeated += u64::from(!peer.delivery.enqueue(id, message));
         }
         self.metrics.messages_repeated.add(repeated);
-        if !peer.is_partner {
-            peer.is_partner = true;
-            self.book.hold(to);
-            self.prefer(to);
-        }
         if self.dirty.last() != Some(&to) {
             self.dirty.push(to);
         }
@@ -244,10 +240,6 @@ pub(super) fn peer_entry<'a>(
             Duration::from_millis(config.retry_max_ms),
             seed,
         );
-        Peer {
-            delivery: Delivery::new(backoff, config.response_timeout()),
-            inbound: None,
-            is_partner: false,
-        }
+        Peer { delivery: Delivery::new(backoff, config.response_timeout()), inbound: None }
     })
 }

@@ -1,7 +1,7 @@
 //! Connections: made, lost, searched for, turned away.
 
 use std::{
-    collections::hash_map::Entry,
+    collections::{HashSet, hash_map::Entry},
     time::{Duration, Instant},
 };
 
@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 
 use super::{EventLoop, Link, frames::peer_entry};
 use crate::{
+    admission::host::{Host, most_crowding},
     discovery::search::Action,
     error::{DialFailure, P2pError},
     event::Event,
@@ -39,18 +40,43 @@ impl EventLoop {
                 continue;
             }
             self.searches.keep(address);
-            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer_id);
+            self.swarm.behaviour_mut().admission.welcome(peer_id);
         }
         for full in self.config.peers.clone() {
-            self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            let (_, peer_id) =
+                self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            self.swarm.behaviour_mut().admission.welcome(peer_id);
         }
         Ok(())
     }
 
+    /// The node says with whom it has channels.
+    pub(super) fn set_partners(&mut self, partners: HashSet<Address>) {
+        partners.iter().for_each(|peer| self.book.hold(*peer));
+        let before = self.swarm.behaviour_mut().admission.welcome_partners(partners);
+        for former in before {
+            if !self.is_partner(&former) && !self.peers.contains_key(&former) {
+                self.book.release(&former);
+            }
+        }
+        self.tell_familiar();
+    }
+
+    fn is_partner(&self, peer: &Address) -> bool {
+        self.swarm.behaviour().admission.is_partner(peer)
+    }
+
+    /// Tells the transport where partners are, so that their handshakes find room.
+    fn tell_familiar(&self) {
+        let partners = self.swarm.behaviour().admission.partners();
+        let hosts = partners.iter().flat_map(|peer| self.book.hosts(peer)).collect();
+        self.familiar.send_if_modified(|known| std::mem::replace(known, hosts) != *known);
+    }
+
     pub(super) fn add_peer(&mut self, full: &Multiaddr) {
-        if let Some((peer, _)) = self.book.pin(full, Instant::now())
-            && self.peers.get(&peer).is_some_and(|known| !known.delivery.is_empty())
-        {
+        let Some((peer, peer_id)) = self.book.pin(full, Instant::now()) else { return };
+        self.swarm.behaviour_mut().admission.welcome(peer_id);
+        if self.peers.get(&peer).is_some_and(|known| !known.delivery.is_empty()) {
             self.searches.hurry(peer);
         }
     }
@@ -61,11 +87,12 @@ impl EventLoop {
         reply: oneshot::Sender<Result<Address, DialFailure>>,
     ) {
         let now = Instant::now();
-        let Some((peer, _)) = self.book.pin(&full, now) else {
+        let Some((peer, peer_id)) = self.book.pin(&full, now) else {
             // A caller that has gone needs no answer.
             drop(reply.send(Err(DialFailure::PeerAddress(full))));
             return;
         };
+        self.swarm.behaviour_mut().admission.welcome(peer_id);
         if self.is_connected(&peer) {
             drop(reply.send(Ok(peer)));
             return;
@@ -77,13 +104,6 @@ impl EventLoop {
 
     pub(super) fn is_connected(&self, peer: &Address) -> bool {
         self.book.peer_id(peer).is_some_and(|id| self.links.contains_key(&id))
-    }
-
-    /// Room for a peer that this node deals with, however many strangers are connected.
-    pub(super) fn prefer(&mut self, peer: Address) {
-        if let Some(peer_id) = self.book.peer_id(&peer) {
-            self.swarm.behaviour_mut().limits.bypass_peer_id(&peer_id);
-        }
     }
 
     /// Carries out what the searches ask for.
@@ -139,7 +159,6 @@ impl EventLoop {
         peer_id: PeerId,
         connection: ConnectionId,
         endpoint: &ConnectedPoint,
-        established: u32,
     ) {
         let Some(address) = address_of(&peer_id) else {
             // Nobody could be paid or held to account under such a key.
@@ -148,25 +167,25 @@ impl EventLoop {
             self.swarm.close_connection(connection);
             return;
         };
-        // Also for peers that the connection limits let pass.
-        if established > self.config.max_connections_per_peer {
-            self.metrics.connections_denied.increment();
-            self.swarm.close_connection(connection);
-            return;
-        }
         let now = Instant::now();
         self.book.hold(address);
-        if let ConnectedPoint::Dialer { address: location, .. } = endpoint {
-            self.book.reach(address, peer_id, location, now);
-        } else {
-            self.book.meet(address, peer_id, now);
+        match endpoint {
+            ConnectedPoint::Dialer { address: location, .. } => {
+                self.book.reach(address, peer_id, location, now);
+            }
+            ConnectedPoint::Listener { send_back_addr, .. } => {
+                self.book.meet(address, peer_id, Host::of(send_back_addr), now);
+            }
+        }
+        if self.is_partner(&address) {
+            self.tell_familiar();
         }
         let Entry::Vacant(link) = self.links.entry(peer_id) else { return };
-        link.insert(Link { address, since: now });
+        let host = Host::of(endpoint.get_remote_address());
+        link.insert(Link { address, host, since: now });
         peer_entry(&mut self.peers, &self.config, address);
         if self.is_familiar(&address) {
             info!(peer = %address, is_dialer = endpoint.is_dialer(), "peer up");
-            self.prefer(address);
         } else {
             // Strangers come and go as they like, and must not fill the operator's log.
             debug!(peer = %address, is_dialer = endpoint.is_dialer(), "stranger up");
@@ -251,10 +270,12 @@ impl EventLoop {
         }
     }
 
-    /// Makes room when strangers take most of it: the one connected longest has had its turn.
+    /// Makes room when strangers take most of it. In the most crowded place, who has been connected
+    /// longest has had its turn.
     pub(super) fn evict_strangers(&mut self, now: Instant) {
         let room = self.config.max_connections / 4 * 3;
-        if self.swarm.network_info().connection_counters().num_established() < room.max(1) {
+        let admission = &self.swarm.behaviour().admission;
+        if admission.strangers().count() < room.max(1) as usize {
             return;
         }
         let strangers = self.links.iter().filter(|(_, link)| {
@@ -262,18 +283,20 @@ impl EventLoop {
             let had_its_turn = now.saturating_duration_since(link.since) > STRANGER_TURN;
             had_its_turn && !is_heard && !self.is_familiar(&link.address)
         });
-        if let Some((oldest, _)) = strangers.min_by_key(|(_, link)| link.since) {
-            let oldest = *oldest;
-            debug!(peer_id = %oldest, "idle stranger makes room");
+        let guests = strangers.map(|(peer_id, link)| (*peer_id, link.host, link.since));
+        if let Some(leaving) = most_crowding(guests, None) {
+            debug!(peer_id = %leaving, "idle stranger makes room");
             self.metrics.connections_evicted.increment();
             // Already closing is as good.
-            let _ = self.swarm.disconnect_peer_id(oldest);
+            let _ = self.swarm.disconnect_peer_id(leaving);
         }
     }
 
-    /// Whether we chose to deal with a peer, as a partner or as a first contact.
+    /// Whether we deal with a peer: it is a partner, was named by the operator, or is written to.
     fn is_familiar(&self, peer: &Address) -> bool {
-        self.peers.get(peer).is_some_and(|peer| peer.is_partner) || self.searches.is_kept(peer)
+        self.is_partner(peer)
+            || self.book.is_pinned(peer)
+            || self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
     }
 
     /// Forgets a peer that is gone and owes nothing.
@@ -284,7 +307,9 @@ impl EventLoop {
             .is_some_and(|peer| peer.delivery.is_empty() && peer.inbound.is_none());
         if is_idle && !self.is_connected(address) {
             self.peers.remove(address);
-            self.book.release(address);
+            if !self.is_partner(address) {
+                self.book.release(address);
+            }
         }
     }
 

@@ -25,13 +25,14 @@ use libp2p::{
     swarm::SwarmEvent,
 };
 use tokio::{
-    sync::{mpsc, oneshot},
+    sync::{mpsc, oneshot, watch},
     time::MissedTickBehavior,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
+    admission::host::Host,
     backoff::Backoff,
     behaviour::{Behaviour, BehaviourEvent},
     config::P2pConfig,
@@ -82,6 +83,8 @@ pub(crate) struct EventLoop {
     dirty: Vec<Address>,
 
     book: AddressBook,
+    /// Tells the transport at which hosts partners have been.
+    familiar: watch::Sender<HashSet<Host>>,
     searches: Searches,
     lookups: HashMap<kad::QueryId, Lookup>,
     /// Questions that wait for the first contact, until their time is up.
@@ -105,13 +108,13 @@ struct Peer {
     delivery: Delivery,
     /// The frame of this peer that the node has not settled.
     inbound: Option<u64>,
-    /// Somebody here sends to it, so it is no stranger that may be evicted.
-    is_partner: bool,
 }
 
 /// The connections with one peer.
 struct Link {
     address: Address,
+    /// Where the first of them leads, if that is a host and not a name.
+    host: Option<Host>,
     since: Instant,
 }
 
@@ -142,7 +145,8 @@ impl EventLoop {
             Duration::from_millis(config.search_max_ms),
             seed,
         );
-        let swarm = swarm::build(&config, &identity)?;
+        let (familiar, familiar_hosts) = watch::channel(HashSet::new());
+        let swarm = swarm::build(&config, &identity, familiar_hosts, Arc::clone(&metrics))?;
         let publisher = Publisher::new(search.clone(), config.republish());
         let mut event_loop = Self {
             swarm,
@@ -161,6 +165,7 @@ impl EventLoop {
             leaving: HashSet::new(),
             dirty: Vec::new(),
             book: AddressBook::default(),
+            familiar,
             searches: Searches::new(search),
             lookups: HashMap::new(),
             parked: Vec::new(),
@@ -247,6 +252,7 @@ impl EventLoop {
             }
             Command::Settle(token, response) => self.settle(token, response),
             Command::Report(peer, weight) => self.report(peer, weight),
+            Command::SetPartners(partners) => self.set_partners(partners),
             Command::AddPeer(address) => self.add_peer(&address),
             Command::Dial(address, reply) => self.dial(address, reply),
             Command::Resolve(peer, reply) => self.resolve(peer, reply),
@@ -279,13 +285,9 @@ impl EventLoop {
             SwarmEvent::Behaviour(BehaviourEvent::Kad(event)) => self.handle_kad(event),
             SwarmEvent::Behaviour(BehaviourEvent::Identify(event)) => self.handle_identify(event),
             SwarmEvent::Behaviour(BehaviourEvent::Ping(event)) => self.handle_ping(&event),
-            SwarmEvent::ConnectionEstablished {
-                peer_id,
-                connection_id,
-                endpoint,
-                num_established,
-                ..
-            } => self.handle_connected(peer_id, connection_id, &endpoint, num_established.get()),
+            SwarmEvent::ConnectionEstablished { peer_id, connection_id, endpoint, .. } => {
+                self.handle_connected(peer_id, connection_id, &endpoint);
+            }
             SwarmEvent::ConnectionClosed { peer_id, num_established: 0, .. } => {
                 self.handle_disconnected(&peer_id);
             }

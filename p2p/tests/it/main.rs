@@ -4,6 +4,7 @@
 
 mod delivery;
 mod discovery;
+mod flood;
 mod hostile;
 mod lifecycle;
 mod support;
