@@ -22,11 +22,12 @@ pub(crate) enum Table {
     Buried,
     Answers,
     Waiting,
+    Partners,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 16] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -42,6 +43,7 @@ impl Table {
         Self::Buried,
         Self::Answers,
         Self::Waiting,
+        Self::Partners,
     ];
 
     /// Name on disk.
@@ -62,6 +64,7 @@ impl Table {
             Self::Buried => "buried",
             Self::Answers => "answers",
             Self::Waiting => "waiting",
+            Self::Partners => "partners",
         }
     }
 
@@ -180,11 +183,11 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
             let (tower, id) = key.split_at_checked(20)?;
             Row::Guard(address(tower)?, channel(id)?)
         }
-        Table::Meta | Table::Transactions => return None,
+        Table::Meta | Table::Transactions | Table::Partners => return None,
     })
 }
 
-fn address(key: &[u8]) -> Option<Address> {
+pub(crate) fn address(key: &[u8]) -> Option<Address> {
     <[u8; 20]>::try_from(key).ok().map(Address::from)
 }
 

@@ -3,7 +3,8 @@
 //! ```text
 //!  engine thread ── Store::commit(batch) ──┐                     ┌─> database/  rows, tally
 //!                                          ├─> one batch, synced ┤
-//!  chain task ───── TransactionTable::put ─┘                     └─> commits    witness
+//!  chain task ───── TransactionTable::put ─┤                     └─> commits    witness
+//!  network task ─── PartnerTable::put ─────┘
 //!  RPC tasks ────── ArchiveReader ── reads beside commits
 //!  start-up ─────── FjallStore::open ── lock, format, rollback check, sums, then Store::load
 //! ```
@@ -33,6 +34,7 @@
 //! | `buried` | channel id (32) | `Buried` |
 //! | `answers` | channel id (32) | `Answer` |
 //! | `waiting` | peer (20) | `Timestamp` |
+//! | `partners` | peer (20) | address record of the network |
 //!
 //! # Lost data
 //!
@@ -67,6 +69,7 @@ mod error;
 mod keys;
 mod metrics;
 mod migrate;
+mod partners;
 mod shared;
 mod store;
 mod tally;
@@ -78,5 +81,6 @@ pub use archive::ArchiveReader;
 pub use config::{Config, Rollback};
 pub use error::StoreError;
 pub use metrics::Metrics;
+pub use partners::PartnerTable;
 pub use store::FjallStore;
 pub use transactions::TransactionTable;

@@ -25,8 +25,8 @@ pub(crate) struct Shared {
     pub(crate) folder: Folder,
 }
 
-/// What a commit needs to have for itself. Two threads commit, the engine's and the chain
-/// submitter's, and each commit has its own number; the database would let them in one by one
+/// What a commit needs to have for itself. The engine's thread commits, and so do the chain
+/// submitter and the network; each commit has its own number; the database would let them in one by one
 /// anyhow.
 pub(crate) struct Writer {
     pub(crate) sums: Sums,

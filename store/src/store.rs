@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::StoreError;
 use crate::keys::{self, Key, Table};
 use crate::metrics::Metrics;
+use crate::partners::PartnerTable;
 use crate::shared::Shared;
 use crate::transactions::TransactionTable;
 use crate::turn::Turn;
@@ -41,6 +42,12 @@ impl FjallStore {
     #[must_use]
     pub fn transactions(&self) -> TransactionTable {
         TransactionTable::new(Arc::clone(&self.0))
+    }
+
+    /// Where partners are, from any thread.
+    #[must_use]
+    pub fn partners(&self) -> PartnerTable {
+        PartnerTable::new(Arc::clone(&self.0))
     }
 
     /// Counters.
@@ -95,7 +102,7 @@ impl Store for FjallStore {
 
 /// True for rows that the engine does not know of.
 fn is_own(table: Table, key: &[u8]) -> bool {
-    table == Table::Transactions
+    matches!(table, Table::Transactions | Table::Partners)
         || (table == Table::Meta && (key == keys::FORMAT || key == keys::TALLY))
 }
 

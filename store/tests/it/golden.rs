@@ -8,14 +8,15 @@ use engine::step::Write;
 use fjall::KeyspaceCreateOptions;
 use store::{Config, FjallStore, StoreError};
 
-use crate::fixtures::{by_row, commit, load, open, with_database};
+use crate::fixtures::{by_row, commit, load, open, peer, with_database};
 use crate::rows::{archived_rows, live_rows};
 
-/// Every row of a store that holds [`live_rows`], [`archived_rows`] and one transaction:
+/// Every row of a store that holds [`live_rows`], [`archived_rows`], one transaction and one
+/// partner's address:
 /// keyspace, key and record.
 const FORMAT_3: &str = include_str!("../fixtures/format_3.txt");
 
-const KEYSPACES: [&str; 15] = [
+const KEYSPACES: [&str; 16] = [
     "answers",
     "archived_channels",
     "archived_objectives",
@@ -27,6 +28,7 @@ const KEYSPACES: [&str; 15] = [
     "meta",
     "objectives",
     "paid",
+    "partners",
     "payments",
     "towers",
     "transactions",
@@ -71,6 +73,7 @@ fn rows_have_their_fixed_bytes() {
     let mut store = open(place.path());
     commit(&mut store, live_rows().into_iter().chain(archived_rows()));
     store.transactions().put(300, &[1, 2, 3]).unwrap();
+    store.partners().put(&[(peer(7), Some(vec![4, 5]))]).unwrap();
     drop(store);
     let found = dump(place.path());
     if found != FORMAT_3 {
@@ -87,6 +90,7 @@ fn a_folder_of_format_3_opens() {
     let mut store = open(place.path());
     assert_eq!(load(&mut store), by_row(live_rows()));
     assert_eq!(store.transactions().load().unwrap(), [(300, vec![1, 2, 3])]);
+    assert_eq!(store.partners().load().unwrap(), [(peer(7), vec![4, 5])]);
     let archive = store.archive();
     let channels = archive.archived_channels(None, 99).unwrap();
     let channels = channels.into_iter().map(|(id, row)| Write::ArchivedChannel(id, Box::new(row)));

@@ -9,6 +9,7 @@ mod fixtures;
 mod folder;
 mod golden;
 mod kill;
+mod partners;
 mod rollback;
 mod round_trip;
 mod rows;
