@@ -16,6 +16,7 @@ use tracing::{info, warn};
 
 use crate::delivery::Deliveries;
 use crate::engine_thread::{Job, weight};
+use crate::partners::Located;
 use crate::tower::TowerHandle;
 
 /// What has come in since the start.
@@ -29,9 +30,15 @@ pub struct IntakeMetrics {
     pub malformed: AtomicU64,
 }
 
+/// What the network tells, and where it goes as far as it is not for the engine.
+pub(crate) struct Network {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) located: mpsc::Sender<Located>,
+}
+
 /// Forwards network events until the network or the engine ends, or the node shuts down.
 pub(crate) async fn run(
-    mut events: mpsc::Receiver<Event>,
+    mut network: Network,
     inbox: mpsc::Sender<Job>,
     p2p: P2pHandle,
     deliveries: Deliveries,
@@ -43,7 +50,7 @@ pub(crate) async fn run(
         let event = tokio::select! {
             biased;
             () = shutdown.cancelled() => return,
-            event = events.recv() => event,
+            event = network.events.recv() => event,
         };
         let Some(event) = event else { return };
         let job = match event {
@@ -78,6 +85,11 @@ pub(crate) async fn run(
                 // same answer, and whatever depends on it is given up at its deadline.
                 warn!(peer = %to, up_to, reason, "peer refuses our messages; they are dropped");
                 Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
+            }
+            Event::Located { peer, record } => {
+                // Beyond the bound it is told again, and nothing but an address is missed.
+                let _ = network.located.try_send((peer, record));
+                continue;
             }
             Event::PeerUp(peer) => {
                 info!(%peer, "peer connected");

@@ -26,6 +26,7 @@ pub mod keys;
 pub mod logging;
 mod moment;
 mod node;
+mod partners;
 pub mod rpc;
 pub mod tower;
 

@@ -12,7 +12,7 @@ use engine::policy::Policy;
 use engine::state::Deployment;
 use engine::types::{CallId, Timestamp};
 use p2p::{P2p, P2pConfig};
-use store::FjallStore;
+use store::{FjallStore, PartnerTable};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -23,6 +23,7 @@ use crate::engine_thread::{self, ChainQueue, Desk, INBOX, Job, PeerTransport, UP
 use crate::handle::NodeHandle;
 use crate::intake::{self, IntakeMetrics};
 use crate::journal::StoreJournal;
+use crate::partners;
 use crate::tower::{self, Beside, TowerError, TowerHandle, TowerSettings};
 
 /// How long each stage of a stop may take before the next one begins.
@@ -118,6 +119,7 @@ impl Node {
         let path = settings.data_dir.join("store");
         let store = FjallStore::open(&path, &store::Config::default())?;
         let (archive, transactions) = (store.archive(), store.transactions());
+        let addresses = store.partners();
 
         let (intake, network) = (CancellationToken::new(), CancellationToken::new());
         let stop_on_error = [intake.clone().drop_guard(), network.clone().drop_guard()];
@@ -183,7 +185,9 @@ impl Node {
             intake: Arc::new(IntakeMetrics::default()),
             stop: intake.clone(),
         };
-        wire(&tasks, &handle, events, chain_events, submissions, deadlines, report.clone());
+        let network_events =
+            intake::Network { events, located: follow_partners(&tasks, &handle, addresses) };
+        wire(&tasks, &handle, network_events, chain_events, submissions, deadlines, report.clone());
         tasks.spawn(watch_engine(engine_done, report, intake.clone()));
         tasks.close();
         // From here on the node stops what it has started.
@@ -245,11 +249,22 @@ async fn stage<T>(name: &str, work: impl Future<Output = T>) -> Option<T> {
     result
 }
 
+/// Engine and network to the store's addresses of partners; the network's side of it is returned.
+fn follow_partners(
+    tasks: &TaskTracker,
+    handle: &NodeHandle,
+    addresses: PartnerTable,
+) -> mpsc::Sender<partners::Located> {
+    let (located, records) = mpsc::channel(partners::RECORDS);
+    tasks.spawn(partners::run(handle.clone(), addresses, records));
+    located
+}
+
 /// Connects the services with the engine; the one place to read who talks to whom.
 fn wire(
     tasks: &TaskTracker,
     handle: &NodeHandle,
-    events: mpsc::Receiver<p2p::Event>,
+    network: intake::Network,
     chain_events: mpsc::Receiver<ChainMessage>,
     submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     deadlines: watch::Receiver<Option<Timestamp>>,
@@ -257,7 +272,7 @@ fn wire(
 ) {
     let (inbox, stop) = (handle.inbox.clone(), handle.stop.clone());
     tasks.spawn(intake::run(
-        events,
+        network,
         inbox.clone(),
         handle.p2p.clone(),
         handle.deliveries.clone(),

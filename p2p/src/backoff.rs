@@ -21,9 +21,14 @@ impl Backoff {
 
     /// Counts a failure and says how long to wait.
     pub(crate) fn fail(&mut self) -> Duration {
+        self.fail_within(self.max)
+    }
+
+    /// The same with another bound for this wait.
+    pub(crate) fn fail_within(&mut self, max: Duration) -> Duration {
         let doubled = self.base.saturating_mul(1 << self.failures.min(20));
         self.failures = self.failures.saturating_add(1);
-        let full = doubled.min(self.max);
+        let full = doubled.min(max);
         full - full.mul_f64(0.5 * self.fraction())
     }
 

@@ -49,6 +49,15 @@ pub enum Event {
         /// What the peer gave as the reason.
         reason: u8,
     },
+    /// The newest address record that a partner has signed, to be put away and given back after a
+    /// restart; see [`P2pHandle::remember`](crate::P2pHandle::remember).
+    Located {
+        /// The partner.
+        peer: Address,
+        /// The record, of at most
+        /// [`MAX_RECORD_BYTES`](crate::discovery::record::MAX_RECORD_BYTES).
+        record: Bytes,
+    },
     /// The first connection with a peer is up.
     PeerUp(Address),
     /// The last connection with a peer is gone.

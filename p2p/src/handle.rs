@@ -113,6 +113,7 @@ pub(crate) enum Command {
     Settle(FrameToken, Response),
     Report(Address, u32),
     SetPartners(HashSet<Address>),
+    Remember(Address, Bytes),
     AddPeer(Multiaddr),
     Dial(Multiaddr, oneshot::Sender<Result<Address, DialFailure>>),
     Resolve(Address, oneshot::Sender<Option<Resolved>>),
@@ -187,9 +188,16 @@ impl P2pHandle {
     /// Says with whom this node has channels, instead of whom it said before.
     ///
     /// Partners always find room for a connection, and what is known of them is not forgotten,
-    /// however many strangers there are. Everybody else competes.
+    /// however many strangers there are. Everybody else competes. A connection with each partner is
+    /// kept up, as far as it can be reached, and [`Event::Located`] tells its newest record.
     pub fn set_partners(&self, partners: HashSet<Address>) -> Result<(), Stopped> {
         self.command(Command::SetPartners(partners))
+    }
+
+    /// Gives back a record that [`Event::Located`] told, also in an earlier life. One that is no
+    /// record of `peer`, or is older than what is known, is ignored.
+    pub fn remember(&self, peer: Address, record: impl Into<Bytes>) -> Result<(), Stopped> {
+        self.command(Command::Remember(peer, record.into()))
     }
 
     /// Remembers where a peer is; `address` must end in `/p2p/<peer id>`. Returns its name.

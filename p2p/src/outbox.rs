@@ -10,7 +10,7 @@ use crate::event::Event;
 ///
 /// What does not fit in the bounded channel waits here. That stays small although it has no
 /// bound of its own: a peer has at most one frame in it, an unheard `PeerUp` and `PeerDown`
-/// cancel out, and deliveries in a row become one. Answers come only to frames that the node has
+/// cancel out, deliveries in a row become one, and so do records of a partner. Answers come only to frames that the node has
 /// filled, and a node that hears nothing fills no more of them than its outbox holds.
 pub(crate) struct Outbox {
     channel: mpsc::Sender<Event>,
@@ -64,12 +64,22 @@ impl Outbox {
                     }
                     // What was answered is heard before its frame is called delivered.
                     Event::Answered { by, .. } => *by == to,
-                    Event::Frame { .. } | Event::PeerUp(_) | Event::PeerDown(_) => false,
+                    Event::Frame { .. }
+                    | Event::Located { .. }
+                    | Event::PeerUp(_)
+                    | Event::PeerDown(_) => false,
                 });
                 match newest {
                     Some(Event::Delivered { up_to: last, .. }) => *last = up_to,
                     _ => self.waiting.push_back(Event::Delivered { to, up_to }),
                 }
+            }
+            Event::Located { peer, record } => {
+                // The newest alone counts, and nothing depends on when it is heard.
+                self.waiting.retain(
+                    |waiting| !matches!(waiting, Event::Located { peer: of, .. } if *of == peer),
+                );
+                self.waiting.push_back(Event::Located { peer, record });
             }
             event @ (Event::PeerUp(_)
             | Event::PeerDown(_)
@@ -111,9 +121,13 @@ mod tests {
             outbox.push(Event::PeerUp(PEER));
             outbox.push(Event::Delivered { to: PEER, up_to });
             outbox.push(Event::PeerDown(PEER));
+            let record = up_to.to_be_bytes().to_vec().into();
+            outbox.push(Event::Located { peer: PEER, record });
         }
-        assert_eq!(outbox.waiting.len(), 2);
+        assert_eq!(outbox.waiting.len(), 3);
         assert_eq!(outbox.waiting[1], Event::Delivered { to: PEER, up_to: 999 });
+        let newest = 999_u64.to_be_bytes().to_vec().into();
+        assert_eq!(outbox.waiting[2], Event::Located { peer: PEER, record: newest });
     }
 
     #[test]

@@ -194,8 +194,8 @@ async fn listen(
                     return;
                 }
             }
-            // A tower asks nobody for anything.
-            Event::Answered { .. } => {}
+            // A tower asks nobody for anything, and has no partners.
+            Event::Answered { .. } | Event::Located { .. } => {}
             Event::PeerUp(peer) => debug!(%peer, "peer connected"),
             Event::PeerDown(peer) => debug!(%peer, "peer disconnected"),
         }

@@ -128,3 +128,19 @@ async fn a_ledger_that_the_peer_cannot_fund_pays_back_what_was_deposited() {
     // Nothing stands in the way of another one.
     nodes[1].open_ledger(&nodes[0], Asset::NATIVE, DEPOSIT, DEPOSIT).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn partners_that_restart_while_the_boot_node_is_away_find_each_other() {
+    let network = Network::start().await;
+    let mut nodes = network.nodes::<3>().await;
+    nodes[0].open_ledger(&nodes[2], Asset::NATIVE, DEPOSIT, DEPOSIT).await;
+    let channel = nodes[0].open_payment(&[&nodes[2]], Asset::NATIVE, CAPACITY).await;
+    for node in &mut nodes {
+        node.stop().await;
+    }
+    // The boot node does not come back.
+    nodes[0].resume().await;
+    nodes[2].resume().await;
+    nodes[0].pay(channel, 7).await;
+    assert_eq!(nodes[2].payment(channel).await.paid, amount(7));
+}

@@ -108,6 +108,11 @@ impl AddressBook {
         newer
     }
 
+    /// The newest record of a peer.
+    pub(crate) fn record(&self, address: &Address) -> Option<&AddressRecord> {
+        self.peers.get(address)?.record.as_ref()
+    }
+
     pub(crate) fn peer_id(&self, address: &Address) -> Option<PeerId> {
         self.peers.get(address).map(|entry| entry.peer_id)
     }

@@ -96,6 +96,17 @@ impl AddressRecord {
 
     /// Checks bytes found under the key of `owner`.
     pub fn decode(owner: Address, bytes: &[u8], now_ms: u64) -> Result<Self, RecordError> {
+        let record = Self::decode_kept(owner, bytes)?;
+        if is_timely(record.timestamp, now_ms) {
+            Ok(record)
+        } else {
+            Err(RecordError::Timestamp(record.timestamp))
+        }
+    }
+
+    /// Checks a record of `owner` that was timely when it was put away: the last that is known of
+    /// somebody, however old, is better than nothing.
+    pub fn decode_kept(owner: Address, bytes: &[u8]) -> Result<Self, RecordError> {
         if bytes.len() > MAX_RECORD_BYTES || bytes.len() < HEADER_BYTES + SIGNATURE_BYTES {
             return Err(RecordError::Malformed);
         }
@@ -111,9 +122,6 @@ impl AddressRecord {
             return Err(RecordError::Owner(named));
         }
         let timestamp = header[34..42].iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        if !is_timely(timestamp, now_ms) {
-            return Err(RecordError::Timestamp(timestamp));
-        }
         let addresses = decode_addresses(header[42], list)?;
         // Verification refuses high-s, so that a record has exactly one valid encoding.
         let signature = Signature::from_compact(signature).map_err(|_| RecordError::Signature)?;
@@ -340,6 +348,10 @@ mod tests {
         assert_eq!(at(NOW + millis(MAX_AGE)), Err(RecordError::Timestamp(NOW)));
         let forever = AddressRecord { timestamp: u64::MAX, ..record.clone() };
         assert!(AddressRecord::decode(record.address(), &forever.encode(), NOW).is_err());
+        assert_eq!(
+            AddressRecord::decode_kept(record.address(), &record.encode()),
+            Ok(record.clone())
+        );
         assert_eq!(record.remaining(NOW), MAX_AGE);
         assert_eq!(record.remaining(NOW + millis(MAX_AGE)), Duration::ZERO);
     }

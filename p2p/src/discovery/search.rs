@@ -17,6 +17,10 @@ const STABLE: Duration = Duration::from_secs(5);
 /// Outlasts the handshake and the query; an answer that never comes is a failure.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// An absent partner for whom nothing waits is asked for four times an hour: it will ask for us as
+/// soon as it is back, unless neither knows where the other is.
+const LEISURE: Duration = Duration::from_secs(15 * 60);
+
 /// Dials and lookups under way at a time. A node that starts with a full outbox works through
 /// it instead of asking the whole network at once.
 const MAX_ACTIVE: usize = 32;
@@ -44,8 +48,18 @@ pub(crate) struct Searches {
 struct Search {
     state: State,
     backoff: Backoff,
+    need: Need,
+}
+
+/// Why a peer is searched for, by growing importance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Need {
+    /// A partner for whom nothing waits: looked after at leisure.
+    Watched,
+    /// Somebody waits.
+    Wanted,
     /// A first contact: searched for as long as the node runs.
-    kept: bool,
+    Kept,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,23 +84,36 @@ enum State {
 }
 
 impl Searches {
-    /// Every search starts from a copy of `backoff`.
+    /// Every search starts from a copy of `backoff`, which bounds its rests while somebody waits.
     pub(crate) fn new(backoff: Backoff) -> Self {
         Self { wanted: HashMap::new(), actions: Vec::new(), backoff }
     }
 
     /// Starts a search; one that is under way goes on as it is.
     pub(crate) fn want(&mut self, peer: Address) {
-        self.search(peer);
+        let search = self.search(peer);
+        if search.need == Need::Watched {
+            search.need = Need::Wanted;
+            search.hurry();
+        }
+    }
+
+    /// Starts a search without haste, or takes the haste out of one that is under way.
+    pub(crate) fn watch(&mut self, peer: Address) {
+        let search = self.search(peer);
+        if search.need == Need::Wanted {
+            search.need = Need::Watched;
+        }
     }
 
     /// Starts a search that never ends.
     pub(crate) fn keep(&mut self, peer: Address) {
-        self.search(peer).kept = true;
+        self.search(peer).need = Need::Kept;
     }
 
     /// Ends a pause at once: somebody has news, or asks explicitly.
     pub(crate) fn hurry(&mut self, peer: Address) {
+        self.want(peer);
         self.search(peer).hurry();
     }
 
@@ -97,13 +124,13 @@ impl Searches {
 
     /// Gives a search up, unless it is one that never ends.
     pub(crate) fn forget(&mut self, peer: &Address) {
-        if self.wanted.get(peer).is_some_and(|search| !search.kept) {
+        if self.wanted.get(peer).is_some_and(|search| search.need != Need::Kept) {
             self.wanted.remove(peer);
         }
     }
 
     pub(crate) fn is_kept(&self, peer: &Address) -> bool {
-        self.wanted.get(peer).is_some_and(|search| search.kept)
+        self.wanted.get(peer).is_some_and(|search| search.need == Need::Kept)
     }
 
     pub(crate) fn handle_connected(&mut self, peer: &Address) {
@@ -116,7 +143,7 @@ impl Searches {
     pub(crate) fn handle_disconnected(&mut self, peer: &Address, lasted: Duration, now: Instant) {
         let Some(search) = self.wanted.get_mut(peer) else { return };
         search.state = if lasted < STABLE {
-            State::Resting { until: now + search.backoff.fail() }
+            State::Resting { until: now + search.pause() }
         } else {
             search.backoff.reset();
             State::Ready { looked_up: false }
@@ -203,19 +230,26 @@ impl Searches {
             backoff.fail();
             let mut own = backoff.clone();
             own.reset();
-            Search { state: State::Ready { looked_up: false }, backoff: own, kept: false }
+            Search { state: State::Ready { looked_up: false }, backoff: own, need: Need::Watched }
         })
     }
 
     fn rest(&mut self, peer: Address, now: Instant) {
         if let Some(search) = self.wanted.get_mut(&peer) {
-            search.state = State::Resting { until: now + search.backoff.fail() };
+            search.state = State::Resting { until: now + search.pause() };
             self.actions.push(Action::Unreachable(peer));
         }
     }
 }
 
 impl Search {
+    fn pause(&mut self) -> Duration {
+        match self.need {
+            Need::Watched => self.backoff.fail_within(LEISURE),
+            Need::Wanted | Need::Kept => self.backoff.fail(),
+        }
+    }
+
     const fn is_active(&self) -> bool {
         matches!(self.state, State::Dialing { .. } | State::LookingUp { .. })
     }
@@ -284,6 +318,30 @@ mod tests {
         assert!(pauses[0] < Duration::from_secs(2));
         assert!(pauses.last().unwrap() > &(MAX / 3));
         assert!(pauses.iter().all(|pause| *pause <= MAX + Duration::from_secs(1)));
+    }
+
+    #[test]
+    fn a_partner_is_looked_after_at_leisure_until_something_waits_for_it() {
+        let (mut searches, mut now) = (searches(), Instant::now());
+        searches.watch(PEER);
+        let mut lookups = 0;
+        for _ in 0..24 * 3600 {
+            for action in searches.handle_tick(now, |_| false) {
+                if action == Action::LookUp(PEER) {
+                    lookups += 1;
+                    searches.handle_looked_up(&PEER, now);
+                }
+            }
+            now += Duration::from_secs(1);
+        }
+        assert!((96..=220).contains(&lookups), "{lookups}");
+        searches.want(PEER);
+        assert_eq!(searches.handle_tick(now, |_| true), [Action::Dial(PEER)]);
+        searches.handle_dial_failed(&PEER, now);
+        searches.handle_tick(now, |_| true);
+        searches.handle_looked_up(&PEER, now);
+        searches.handle_tick(now, |_| true);
+        assert_eq!(searches.handle_tick(now + MAX, |_| true), [Action::Dial(PEER)]);
     }
 
     #[test]

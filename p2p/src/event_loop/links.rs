@@ -52,22 +52,30 @@ impl EventLoop {
 
     /// The node says with whom it has channels.
     pub(super) fn set_partners(&mut self, partners: HashSet<Address>) {
-        partners.iter().for_each(|peer| self.book.hold(*peer));
-        let before = self.swarm.behaviour_mut().admission.welcome_partners(partners);
-        for former in before {
-            if !self.is_partner(&former) && !self.peers.contains_key(&former) {
-                self.book.release(&former);
+        let before = self.swarm.behaviour_mut().admission.welcome_partners(partners.clone());
+        for former in before.difference(&partners) {
+            if !self.peers.contains_key(former) {
+                self.book.release(former);
+            }
+            self.drop_search_without_need(former);
+        }
+        for peer in partners.difference(&before) {
+            self.book.hold(*peer);
+            self.tell_located(peer);
+            self.searches.watch(*peer);
+            if self.is_connected(peer) {
+                self.searches.handle_connected(peer);
             }
         }
         self.tell_familiar();
     }
 
-    fn is_partner(&self, peer: &Address) -> bool {
+    pub(super) fn is_partner(&self, peer: &Address) -> bool {
         self.swarm.behaviour().admission.is_partner(peer)
     }
 
     /// Tells the transport where partners are, so that their handshakes find room.
-    fn tell_familiar(&self) {
+    pub(super) fn tell_familiar(&self) {
         let partners = self.swarm.behaviour().admission.partners();
         let hosts = partners.iter().flat_map(|peer| self.book.hosts(peer)).collect();
         self.familiar.send_if_modified(|known| std::mem::replace(known, hosts) != *known);
@@ -316,7 +324,12 @@ impl EventLoop {
     fn drop_search_without_need(&mut self, peer: &Address) {
         let is_needed = self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
             || self.dialers.contains_key(peer);
-        if !is_needed {
+        if is_needed {
+            return;
+        }
+        if self.is_partner(peer) {
+            self.searches.watch(*peer);
+        } else {
             self.searches.forget(peer);
         }
     }

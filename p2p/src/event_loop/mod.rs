@@ -140,11 +140,9 @@ impl EventLoop {
     ) -> Result<Self, P2pError> {
         let now = Instant::now();
         let seed = u64::from_be_bytes(identity.address[..8].try_into().expect("eight bytes"));
-        let search = Backoff::new(
-            Duration::from_millis(config.search_base_ms),
-            Duration::from_millis(config.search_max_ms),
-            seed,
-        );
+        let longest = Duration::from_millis(config.search_max_ms);
+        let base = Duration::from_millis(config.search_base_ms);
+        let search = Backoff::new(base, longest, seed);
         let (familiar, familiar_hosts) = watch::channel(HashSet::new());
         let swarm = swarm::build(&config, &identity, familiar_hosts, Arc::clone(&metrics))?;
         let publisher = Publisher::new(search.clone(), config.republish());
@@ -253,6 +251,7 @@ impl EventLoop {
             Command::Settle(token, response) => self.settle(token, response),
             Command::Report(peer, weight) => self.report(peer, weight),
             Command::SetPartners(partners) => self.set_partners(partners),
+            Command::Remember(peer, record) => self.remember(peer, &record),
             Command::AddPeer(address) => self.add_peer(&address),
             Command::Dial(address, reply) => self.dial(address, reply),
             Command::Resolve(peer, reply) => self.resolve(peer, reply),

@@ -9,7 +9,7 @@ use libp2p::{
     multiaddr::Protocol,
 };
 use tokio::sync::oneshot;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{EventLoop, Lookup};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
         KAD_PROTOCOL,
         record::{self, AddressRecord, RecordError},
     },
+    event::Event,
     handle::Resolved,
     limits::{BAD_RECORD, REQUEST},
 };
@@ -128,6 +129,7 @@ impl EventLoop {
         };
         let record = kad_record(&own, self.identity.peer_id);
         self.own_record = Some(own);
+        self.tell_partners(&record);
         self.make_room(&record.key);
         match self.swarm.behaviour_mut().kad.put_record(record, kad::Quorum::One) {
             Ok(query) => self.publication = Some(query),
@@ -135,6 +137,52 @@ impl EventLoop {
                 debug!(%error, "own record not stored");
                 self.publisher.handle_failure(now);
             }
+        }
+    }
+
+    /// Tells partners what is new at once: without a first contact they would have nobody to ask.
+    fn tell_partners(&mut self, record: &kad::Record) {
+        let partners = self.swarm.behaviour().admission.partners().iter();
+        let connected: Vec<PeerId> = partners
+            .filter_map(|peer| self.book.peer_id(peer))
+            .filter(|peer_id| self.links.contains_key(peer_id))
+            .collect();
+        if !connected.is_empty() {
+            let kad = &mut self.swarm.behaviour_mut().kad;
+            kad.put_record_to(record.clone(), connected.into_iter(), kad::Quorum::One);
+        }
+    }
+
+    /// The node gives back what it was told in an earlier life.
+    pub(super) fn remember(&mut self, peer: Address, record: &[u8]) {
+        match AddressRecord::decode_kept(peer, record) {
+            Ok(record) => {
+                if self.book.learn(record, Instant::now()) {
+                    self.searches.handle_found(&peer);
+                    self.tell_familiar();
+                }
+            }
+            Err(error) => warn!(%peer, %error, "kept address record is unusable"),
+        }
+    }
+
+    /// Takes a record if it is newer than the one known, and lets the node put it away if it is a
+    /// partner's.
+    fn learn(&mut self, record: AddressRecord, now: Instant) -> bool {
+        let owner = record.address();
+        let newer = self.book.learn(record, now);
+        if newer && self.is_partner(&owner) {
+            self.tell_located(&owner);
+            self.tell_familiar();
+        }
+        newer
+    }
+
+    /// Lets the node put away where a partner is, if that is known.
+    pub(super) fn tell_located(&mut self, peer: &Address) {
+        if let Some(record) = self.book.record(peer) {
+            let record = record.encode().into();
+            self.events.push(Event::Located { peer: *peer, record });
         }
     }
 
@@ -172,7 +220,7 @@ impl EventLoop {
         }
         let expires = Some(now + checked.remaining(now_ms));
         let publisher = Some(checked.peer_id());
-        self.book.learn(checked, now);
+        self.learn(checked, now);
         self.make_room(&record.key);
         let store = self.swarm.behaviour_mut().kad.store_mut();
         if store.put(kad::Record { expires, publisher, ..record }).is_ok() {
@@ -228,7 +276,7 @@ impl EventLoop {
     fn handle_found(&mut self, address: Address, found: &kad::PeerRecord, now: Instant) {
         match AddressRecord::decode(address, &found.record.value, unix_ms()) {
             Ok(checked) => {
-                if self.book.learn(checked, now) {
+                if self.learn(checked, now) {
                     self.metrics.records_accepted.increment();
                     self.searches.handle_found(&address);
                     self.answer_lookups(&address);

@@ -7,4 +7,5 @@ mod discovery;
 mod flood;
 mod hostile;
 mod lifecycle;
+mod partners;
 mod support;
