@@ -46,6 +46,10 @@ pub struct P2pConfig {
     /// Addresses of peers known in advance, each with a trailing `/p2p/<peer id>`; dialled
     /// only when there is something to send.
     pub peers: Vec<Multiaddr>,
+    /// Dial addresses that are not public also when others name them: loopback, private networks
+    /// and those of a provider. A node whose own addresses are all of one such kind, in a home or on
+    /// a test bench, dials that kind anyway.
+    pub dial_private: bool,
     /// Connections held in all, partners in channels and boot peers not counted: they always find
     /// room.
     pub max_connections: u32,
@@ -85,6 +89,7 @@ impl Default for P2pConfig {
             external_addresses: Vec::new(),
             boot_peers: Vec::new(),
             peers: Vec::new(),
+            dial_private: false,
             max_connections: DEFAULT_MAX_CONNECTIONS,
             max_connections_per_host: DEFAULT_MAX_CONNECTIONS_PER_HOST,
             max_connections_per_peer: DEFAULT_MAX_CONNECTIONS_PER_PEER,

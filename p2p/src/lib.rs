@@ -40,6 +40,7 @@ mod limits;
 pub mod messages;
 mod metrics;
 mod outbox;
+mod reach;
 mod swarm;
 
 pub use alloy_primitives::{Address, bytes::Bytes};

@@ -58,6 +58,8 @@ pub struct Metrics {
     pub connections_denied: Counter,
     /// Idle connections of strangers closed to make room.
     pub connections_evicted: Counter,
+    /// Dials not made because a stranger named a place that is not public, or too many places.
+    pub dials_refused: Counter,
     /// Dials that reached nobody.
     pub dials_failed: Counter,
     /// Searches that ended without a connection.
@@ -76,7 +78,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Every counter by name, for an exporter.
-    pub fn rows(&self) -> [(&'static str, u64); 24] {
+    pub fn rows(&self) -> [(&'static str, u64); 25] {
         [
             ("frames_sent", self.frames_sent.get()),
             ("messages_sent", self.messages_sent.get()),
@@ -95,6 +97,7 @@ impl Metrics {
             ("handshakes_dismissed", self.handshakes_dismissed.get()),
             ("connections_denied", self.connections_denied.get()),
             ("connections_evicted", self.connections_evicted.get()),
+            ("dials_refused", self.dials_refused.get()),
             ("dials_failed", self.dials_failed.get()),
             ("searches_failed", self.searches_failed.get()),
             ("records_accepted", self.records_accepted.get()),

@@ -24,6 +24,7 @@ use crate::{
     identity::Identity,
     limits,
     metrics::Metrics,
+    reach::{Gate, Reach},
 };
 
 /// Resolving a name and a handshake on a bad line take a few seconds.
@@ -35,15 +36,17 @@ const QUIC_STREAM_WINDOW: u32 = 512 * 1024;
 /// Bytes that a QUIC peer may send ahead of the reader over all its streams.
 const QUIC_CONNECTION_WINDOW: u32 = 2 * 1024 * 1024;
 
-/// Builds the swarm; `familiar` says at which hosts partners have been.
+/// Builds the swarm; `familiar` says at which hosts partners have been, and `reach` whom to dial.
 pub(crate) fn build(
     config: &P2pConfig,
     identity: &Identity,
     familiar: watch::Receiver<HashSet<Host>>,
-    metrics: Arc<Metrics>,
+    reach: watch::Receiver<Reach>,
+    metrics: &Arc<Metrics>,
 ) -> Result<Swarm<Behaviour>, P2pError> {
     let places = usize::try_from(config.max_pending_connections).unwrap_or(usize::MAX);
-    let transport = Handshakes::new(transport(identity)?, places, familiar, metrics).boxed();
+    let transport = transport(identity, reach, Arc::clone(metrics))?;
+    let transport = Handshakes::new(transport, places, familiar, Arc::clone(metrics)).boxed();
     let settings = swarm::Config::with_tokio_executor()
         .with_idle_connection_timeout(config.idle_timeout())
         .with_max_negotiating_inbound_streams(MAX_NEGOTIATING)
@@ -54,7 +57,11 @@ pub(crate) fn build(
 }
 
 /// TCP and QUIC, each under a name or an address.
-fn transport(identity: &Identity) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
+fn transport(
+    identity: &Identity,
+    reach: watch::Receiver<Reach>,
+    metrics: Arc<Metrics>,
+) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2pError> {
     let failed = |error: &dyn std::error::Error| P2pError::Transport(error.to_string());
     let mut muxer = yamux::Config::default();
     muxer.set_max_num_streams(limits::MAX_STREAMS);
@@ -74,6 +81,7 @@ fn transport(identity: &Identity) -> Result<Boxed<(PeerId, StreamMuxerBox)>, P2p
         .map(|(peer, connection), _| (peer, StreamMuxerBox::new(connection)));
 
     let either = tcp.or_transport(quic).map(|either, _| either.into_inner());
-    let named = dns::tokio::Transport::system(either).map_err(|error| failed(&error))?;
+    let gate = Gate::new(either.boxed(), reach, metrics);
+    let named = dns::tokio::Transport::system(gate).map_err(|error| failed(&error))?;
     Ok(TransportTimeout::with_outgoing_timeout(named, DIAL_TIMEOUT).boxed())
 }

@@ -201,6 +201,14 @@ pub const SETTINGS: &[Setting] = &[
         &["Peers known in advance, each ending in /p2p/<peer id>; dialled when needed."],
     ),
     setting(
+        "p2p.dial_private",
+        Kind::Flag,
+        &[
+            "Dial addresses that are not public (loopback, private networks) also when strangers name",
+            "them. A node whose own addresses are all of one such kind dials that kind anyway.",
+        ],
+    ),
+    setting(
         "p2p.max_connections",
         Kind::Number,
         &["Connections held in all; partners in channels and peers named here always find room."],

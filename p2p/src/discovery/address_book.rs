@@ -137,6 +137,12 @@ impl AddressBook {
         seen.into_iter().chain(self.locations(address).iter().filter_map(Host::of)).collect()
     }
 
+    /// Every place that the operator named.
+    pub(crate) fn pins(&self) -> HashMap<PeerId, Vec<Multiaddr>> {
+        let pinned = self.peers.values().filter(|entry| !entry.pinned.is_empty());
+        pinned.map(|entry| (entry.peer_id, entry.pinned.clone())).collect()
+    }
+
     /// Whether the operator named a place of the peer.
     pub(crate) fn is_pinned(&self, address: &Address) -> bool {
         self.peers.get(address).is_some_and(|entry| !entry.pinned.is_empty())

@@ -25,6 +25,7 @@ use crate::{
     error::{DialFailure, P2pError},
     event::Event,
     identity::address_of,
+    reach::{Reach, realms_of},
 };
 
 /// Time for a stranger to say what it wants before it may have to make room.
@@ -74,16 +75,31 @@ impl EventLoop {
         self.swarm.behaviour().admission.is_partner(peer)
     }
 
-    /// Tells the transport where partners are, so that their handshakes find room.
+    /// Tells the transport where partners are, so that their handshakes find room and their
+    /// addresses are dialled.
     pub(super) fn tell_familiar(&self) {
         let partners = self.swarm.behaviour().admission.partners();
         let hosts = partners.iter().flat_map(|peer| self.book.hosts(peer)).collect();
-        self.familiar.send_if_modified(|known| std::mem::replace(known, hosts) != *known);
+        self.familiar.send_replace(hosts);
+        self.tell_reach();
+    }
+
+    /// Tells the transport whom to dial: where we live, and whom the operator named.
+    pub(super) fn tell_reach(&self) {
+        let partners = self.swarm.behaviour().admission.partners().iter();
+        let reach = Reach {
+            is_private_dialled: self.config.dial_private,
+            realms: realms_of(self.announced().iter()),
+            pinned: self.book.pins(),
+            partners: partners.filter_map(|peer| self.book.peer_id(peer)).collect(),
+        };
+        self.reach.send_replace(reach);
     }
 
     pub(super) fn add_peer(&mut self, full: &Multiaddr) {
         let Some((peer, peer_id)) = self.book.pin(full, Instant::now()) else { return };
         self.swarm.behaviour_mut().admission.welcome(peer_id);
+        self.tell_reach();
         if self.peers.get(&peer).is_some_and(|known| !known.delivery.is_empty()) {
             self.searches.hurry(peer);
         }
@@ -101,6 +117,7 @@ impl EventLoop {
             return;
         };
         self.swarm.behaviour_mut().admission.welcome(peer_id);
+        self.tell_reach();
         if self.is_connected(&peer) {
             drop(reply.send(Ok(peer)));
             return;

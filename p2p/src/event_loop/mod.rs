@@ -50,6 +50,7 @@ use crate::{
     },
     metrics::Metrics,
     outbox::Outbox,
+    reach::Reach,
     swarm,
 };
 
@@ -85,6 +86,8 @@ pub(crate) struct EventLoop {
     book: AddressBook,
     /// Tells the transport at which hosts partners have been.
     familiar: watch::Sender<HashSet<Host>>,
+    /// Tells the transport whom to dial.
+    reach: watch::Sender<Reach>,
     searches: Searches,
     lookups: HashMap<kad::QueryId, Lookup>,
     /// Questions that wait for the first contact, until their time is up.
@@ -144,7 +147,8 @@ impl EventLoop {
         let base = Duration::from_millis(config.search_base_ms);
         let search = Backoff::new(base, longest, seed);
         let (familiar, familiar_hosts) = watch::channel(HashSet::new());
-        let swarm = swarm::build(&config, &identity, familiar_hosts, Arc::clone(&metrics))?;
+        let (reach, dialled) = watch::channel(Reach::default());
+        let swarm = swarm::build(&config, &identity, familiar_hosts, dialled, &metrics)?;
         let publisher = Publisher::new(search.clone(), config.republish());
         let mut event_loop = Self {
             swarm,
@@ -164,6 +168,7 @@ impl EventLoop {
             dirty: Vec::new(),
             book: AddressBook::default(),
             familiar,
+            reach,
             searches: Searches::new(search),
             lookups: HashMap::new(),
             parked: Vec::new(),
@@ -175,6 +180,7 @@ impl EventLoop {
             sweep_at: now,
         };
         event_loop.pin_configured(now)?;
+        event_loop.tell_reach();
         Ok(event_loop)
     }
 
@@ -301,11 +307,11 @@ impl EventLoop {
             }
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 info!(%address, "no longer listening");
-                self.publisher.handle_change(Instant::now());
+                self.handle_moved();
             }
             SwarmEvent::ListenerClosed { addresses, reason, .. } => {
                 warn!(?addresses, ?reason, "listener closed");
-                self.publisher.handle_change(Instant::now());
+                self.handle_moved();
             }
             // The rest is told a second time by an event above, or is no news to a node.
             _ => {}
@@ -317,7 +323,13 @@ impl EventLoop {
         if let Some(listener) = self.listeners.get_mut(&listener) {
             listener.is_bound = true;
         }
+        self.handle_moved();
+    }
+
+    /// Own addresses have changed.
+    fn handle_moved(&mut self) {
         self.publisher.handle_change(Instant::now());
+        self.tell_reach();
     }
 
     fn listen_addresses(&self) -> Vec<Multiaddr> {

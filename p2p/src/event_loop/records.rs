@@ -353,7 +353,7 @@ impl EventLoop {
 
     /// What the record says: configured addresses first, and loopback only when there is
     /// nothing else, which is the case in a test or a demo on one machine.
-    fn announced(&self) -> Vec<Multiaddr> {
+    pub(super) fn announced(&self) -> Vec<Multiaddr> {
         let listening: Vec<_> = self.swarm.listeners().cloned().collect();
         let (local, public): (Vec<_>, Vec<_>) = listening.into_iter().partition(is_loopback);
         let configured = self.config.external_addresses.iter().cloned();

@@ -1,6 +1,6 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use libp2p::{Multiaddr, kad, swarm::SwarmEvent};
+use libp2p::{Multiaddr, Swarm, kad, swarm::SwarmEvent};
 use p2p::{
     P2pConfig, ResolveError,
     discovery::record::{AddressRecord, key_of},
@@ -8,16 +8,38 @@ use p2p::{
 use secp256k1::SecretKey;
 
 use crate::support::{
-    RawEvent, TCP, TestNode, address_of, config, connect, drive, keypair, raw_client, until, within,
+    Raw, RawEvent, TCP, TestNode, address_of, config, connect, drive, keypair, raw_client, until,
+    within,
 };
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
 }
 
 fn record(key: u8, location: &str, timestamp: u64) -> AddressRecord {
+    record_of(key, &[location.to_owned()], timestamp)
+}
+
+fn record_of(key: u8, locations: &[String], timestamp: u64) -> AddressRecord {
     let secret = SecretKey::from_secret_bytes([key; 32]).unwrap();
-    AddressRecord::sign(&secret, [location.parse().unwrap()], timestamp).unwrap()
+    let locations = locations.iter().map(|location| location.parse().unwrap());
+    AddressRecord::sign(&secret, locations, timestamp).unwrap()
+}
+
+/// A client hands a node its own record.
+pub(crate) async fn put(
+    client: &mut Swarm<Raw>,
+    node: &TestNode,
+    key: u8,
+    locations: &[String],
+    timestamp: u64,
+) {
+    let own = record_of(key, locations, timestamp);
+    let key = key_of(own.address());
+    let record = kad::Record { key, value: own.encode(), publisher: None, expires: None };
+    let to = std::iter::once(node.handle.peer_id());
+    client.behaviour_mut().kad.put_record_to(record, to, kad::Quorum::One);
+    drive("an honest put", client, put_finished).await;
 }
 
 async fn published(node: &TestNode) {
@@ -110,15 +132,7 @@ async fn nobody_can_plant_a_record_for_the_address_of_another() {
     assert_eq!(boot.metrics().records_accepted.get(), 0);
 
     // His own record under his own key is welcome.
-    let record = kad::Record {
-        key: key_of(own.address()),
-        value: own.encode(),
-        publisher: None,
-        expires: None,
-    };
-    let kad = &mut mallory.behaviour_mut().kad;
-    kad.put_record_to(record, std::iter::once(boot_id), kad::Quorum::One);
-    drive("an honest put", &mut mallory, put_finished).await;
+    put(&mut mallory, &boot, 66, &["/ip4/10.6.6.6/tcp/66".to_owned()], now_ms()).await;
     until("an accepted record", || boot.metrics().records_accepted.get() == 1).await;
 
     let mut alice = TestNode::with_boot(1, &boot).await;

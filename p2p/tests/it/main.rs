@@ -8,4 +8,5 @@ mod flood;
 mod hostile;
 mod lifecycle;
 mod partners;
+mod reach;
 mod support;
