@@ -86,6 +86,11 @@ pub(crate) async fn run(
                 warn!(peer = %to, up_to, reason, "peer refuses our messages; they are dropped");
                 Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
             }
+            // It is a stranger, and nothing that this node has at stake depends on it.
+            Event::Expired { to, up_to } => {
+                info!(peer = %to, up_to, "nobody came for our messages; they are dropped");
+                Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
+            }
             Event::Located { peer, record } => {
                 // Beyond the bound it is told again, and nothing but an address is missed.
                 let _ = network.located.try_send((peer, record));

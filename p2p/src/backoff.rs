@@ -32,6 +32,11 @@ impl Backoff {
         full - full.mul_f64(0.5 * self.fraction())
     }
 
+    /// Failures in a row.
+    pub(crate) const fn failures(&self) -> u32 {
+        self.failures
+    }
+
     pub(crate) const fn reset(&mut self) {
         self.failures = 0;
     }

@@ -28,6 +28,9 @@ const DEFAULT_RETRY_MAX_MS: u64 = 10_000;
 const DEFAULT_SEARCH_BASE_MS: u64 = 1_000;
 /// An absent peer is asked for once a minute.
 const DEFAULT_SEARCH_MAX_MS: u64 = 60_000;
+/// Half as long again as a node waits for such peers itself, by default: this bound is for others
+/// who send, and for names without number.
+const DEFAULT_STRANGER_PATIENCE_SECS: u64 = 3 * 24 * 3_600;
 /// Well below the life of an address record, so that two lost publications do no harm.
 const DEFAULT_REPUBLISH_SECS: u64 = 3_600;
 /// Peers behind a router cannot be dialled again, so their connections are kept long.
@@ -71,6 +74,9 @@ pub struct P2pConfig {
     pub search_base_ms: u64,
     /// Longest wait before a peer that could not be reached is searched for again.
     pub search_max_ms: u64,
+    /// How long messages wait for a peer that is neither a partner in a channel nor named by the
+    /// operator, before they are dropped.
+    pub stranger_patience_secs: u64,
     /// How often the own address record is published again.
     pub republish_secs: u64,
     /// How long a connection without any traffic is kept.
@@ -99,6 +105,7 @@ impl Default for P2pConfig {
             retry_max_ms: DEFAULT_RETRY_MAX_MS,
             search_base_ms: DEFAULT_SEARCH_BASE_MS,
             search_max_ms: DEFAULT_SEARCH_MAX_MS,
+            stranger_patience_secs: DEFAULT_STRANGER_PATIENCE_SECS,
             republish_secs: DEFAULT_REPUBLISH_SECS,
             idle_timeout_secs: DEFAULT_IDLE_TIMEOUT_SECS,
         }
@@ -108,6 +115,10 @@ impl Default for P2pConfig {
 impl P2pConfig {
     pub(crate) const fn response_timeout(&self) -> Duration {
         Duration::from_millis(self.response_timeout_ms)
+    }
+
+    pub(crate) const fn stranger_patience(&self) -> Duration {
+        Duration::from_secs(self.stranger_patience_secs)
     }
 
     pub(crate) const fn republish(&self) -> Duration {

@@ -49,6 +49,14 @@ pub enum Event {
         /// What the peer gave as the reason.
         reason: u8,
     },
+    /// The peer, who is neither a partner nor named by the operator, has not come for long; the
+    /// messages up to `up_to` have been dropped. The last of them may have arrived.
+    Expired {
+        /// The receiver.
+        to: Address,
+        /// The last message that was dropped.
+        up_to: u64,
+    },
     /// The newest address record that a partner has signed, to be put away and given back after a
     /// restart; see [`P2pHandle::remember`](crate::P2pHandle::remember).
     Located {

@@ -141,7 +141,7 @@ impl P2pHandle {
     ///
     /// `id` must grow with every message to the same peer; an id that is not new is ignored,
     /// so an outbox may be offered again. Never blocks. The message stays queued until
-    /// [`Event::Delivered`] or [`Event::Refused`] covers its id.
+    /// [`Event::Delivered`], [`Event::Refused`] or, for strangers, [`Event::Expired`] covers its id.
     pub fn send(&self, peer: Address, id: u64, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();
         self.check(peer, &message)?;
@@ -154,7 +154,7 @@ impl P2pHandle {
         Ok(self.command(Command::SendAll(peer, messages))?)
     }
 
-    /// Drops what is queued for a peer up to a message, except for what is on its way.
+    /// Drops what is queued for a peer up to a message; what is on its way is not sent again.
     pub fn forget(&self, peer: Address, up_to: u64) -> Result<(), Stopped> {
         self.command(Command::Forget(peer, up_to))
     }

@@ -5,6 +5,7 @@
 //! | connections | in all, per host and peer, and handshakes in progress: [`admission`](crate::admission) |
 //! | frames being read per connection | [`MAX_FRAME_STREAMS`] of at most one frame's bytes |
 //! | frames with the node per peer | one; the next is told to come again |
+//! | messages to strangers who have gone | they expire; [`MAX_AWAITED_STRANGERS`] |
 //! | offences | points that fade; at a bound the peer is blocked for a while |
 
 use std::{
@@ -21,6 +22,10 @@ pub(crate) const MAX_FRAME_STREAMS: usize = 4;
 pub(crate) const MAX_STREAMS: usize = 128;
 /// Events that wait for the node before frames stay with the event loop.
 pub(crate) const EVENT_QUEUE: usize = 1024;
+
+/// Strangers for whom messages wait. The node bounds its own, at half of that; beyond it the one who
+/// has been waited for longest is given up.
+pub(crate) const MAX_AWAITED_STRANGERS: usize = 8192;
 
 /// A frame that breaks the format: ten in a short time are no accident.
 pub(crate) const MALFORMED_FRAME: u32 = 10;

@@ -38,6 +38,8 @@ pub struct Metrics {
     pub frames_refused: Counter,
     /// Messages dropped because the peer refused them.
     pub messages_refused: Counter,
+    /// Messages dropped because a stranger did not come for them.
+    pub messages_expired: Counter,
     /// Own frames that failed, timed out or met a busy peer, and will be sent again.
     pub frames_failed: Counter,
     /// Messages offered a second time, which the queue already held or had sent.
@@ -78,7 +80,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Every counter by name, for an exporter.
-    pub fn rows(&self) -> [(&'static str, u64); 25] {
+    pub fn rows(&self) -> [(&'static str, u64); 26] {
         [
             ("frames_sent", self.frames_sent.get()),
             ("messages_sent", self.messages_sent.get()),
@@ -87,6 +89,7 @@ impl Metrics {
             ("frames_delivered", self.frames_delivered.get()),
             ("frames_refused", self.frames_refused.get()),
             ("messages_refused", self.messages_refused.get()),
+            ("messages_expired", self.messages_expired.get()),
             ("frames_failed", self.frames_failed.get()),
             ("messages_repeated", self.messages_repeated.get()),
             ("frames_malformed", self.frames_malformed.get()),

@@ -10,7 +10,8 @@ use crate::event::Event;
 ///
 /// What does not fit in the bounded channel waits here. That stays small although it has no
 /// bound of its own: a peer has at most one frame in it, an unheard `PeerUp` and `PeerDown`
-/// cancel out, deliveries in a row become one, and so do records of a partner. Answers come only to frames that the node has
+/// cancel out, deliveries in a row become one, and so do records of a partner. Messages
+/// of a peer expire once in days. Answers come only to frames that the node has
 /// filled, and a node that hears nothing fills no more of them than its outbox holds.
 pub(crate) struct Outbox {
     channel: mpsc::Sender<Event>,
@@ -57,11 +58,11 @@ impl Outbox {
             Event::PeerDown(peer) if self.cancel(&Event::PeerUp(peer)) => {}
             Event::Delivered { to, up_to } => {
                 // Only the newest word about this peer's queue may be widened: reaching past
-                // a refusal would call the refused messages delivered.
+                // a refusal would call the refused messages delivered, and so with expired ones.
                 let newest = self.waiting.iter_mut().rev().find(|waiting| match waiting {
-                    Event::Delivered { to: peer, .. } | Event::Refused { to: peer, .. } => {
-                        *peer == to
-                    }
+                    Event::Delivered { to: peer, .. }
+                    | Event::Refused { to: peer, .. }
+                    | Event::Expired { to: peer, .. } => *peer == to,
                     // What was answered is heard before its frame is called delivered.
                     Event::Answered { by, .. } => *by == to,
                     Event::Frame { .. }
@@ -85,7 +86,8 @@ impl Outbox {
             | Event::PeerDown(_)
             | Event::Frame { .. }
             | Event::Answered { .. }
-            | Event::Refused { .. }) => self.waiting.push_back(event),
+            | Event::Refused { .. }
+            | Event::Expired { .. }) => self.waiting.push_back(event),
         }
     }
 

@@ -236,6 +236,11 @@ pub const SETTINGS: &[Setting] = &[
     setting("p2p.search_base_ms", Kind::Number, &["First wait before a new search for a peer."]),
     setting("p2p.search_max_ms", Kind::Number, &["Longest wait before a new search for a peer."]),
     setting(
+        "p2p.stranger_patience_secs",
+        Kind::Number,
+        &["How long messages wait for a peer without a channel before they are dropped."],
+    ),
+    setting(
         "p2p.republish_secs",
         Kind::Number,
         &["How often this node's address record is published again."],

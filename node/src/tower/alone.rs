@@ -1,6 +1,5 @@
 //! A tower without a node: network and chain, no engine and no channels of its own.
 
-use std::collections::HashMap;
 use std::thread::JoinHandle;
 
 use chain::{Chain, ChainHandle, Event as ChainMessage};
@@ -65,13 +64,7 @@ impl TowerNode {
             P2p::start(settings.p2p.clone(), settings.channel_key.0, network.clone()).await?;
         let (calls, submissions) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
-        let wire = Wire {
-            p2p: p2p.clone(),
-            calls,
-            questions: ask,
-            next: HashMap::new(),
-            held: Vec::new(),
-        };
+        let wire = Wire { p2p: p2p.clone(), calls, questions: ask, next: 0, held: Vec::new() };
         let folder = settings.data_dir.join(FOLDER);
         let start = Start {
             folder: &folder,
@@ -189,7 +182,9 @@ async fn listen(
                     }
                 });
             }
-            Event::Delivered { to, up_to } | Event::Refused { to, up_to, .. } => {
+            Event::Delivered { to, up_to }
+            | Event::Refused { to, up_to, .. }
+            | Event::Expired { to, up_to } => {
                 if jobs.send(Job::Delivered(to, MessageId(up_to))).await.is_err() {
                     return;
                 }
@@ -260,8 +255,9 @@ struct Wire {
     p2p: P2pHandle,
     calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
     questions: mpsc::UnboundedSender<ChannelId>,
-    /// Ids of messages, which only grow within one process.
-    next: HashMap<Address, u64>,
+    /// Id of the next message, to whomever: names are without number, and each needs only ids that
+    /// grow.
+    next: u64,
     /// Frames whose answers are on their way, with the last of these.
     held: Vec<(Address, MessageId, FrameToken)>,
 }
@@ -278,11 +274,10 @@ impl Outlet for Wire {
     type Token = p2p::FrameToken;
 
     fn release(&mut self, to: Address, token: FrameToken, answers: Vec<Message>, _: Vec<Envelope>) {
-        let next = self.next.entry(to).or_default();
         let mut last = None;
         for answer in answers {
-            let id = *next;
-            *next = next.saturating_add(1);
+            let id = self.next;
+            self.next = id.saturating_add(1);
             if self.p2p.send(to, id, wire::encode(&answer)).is_ok() {
                 last = Some(MessageId(id));
             }

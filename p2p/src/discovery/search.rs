@@ -21,6 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// soon as it is back, unless neither knows where the other is.
 const LEISURE: Duration = Duration::from_secs(15 * 60);
 
+/// Rounds in vain after which somebody who is no partner counts as gone: with the usual rests of up
+/// to a minute an hour or more, the time that an opening waits for its peer.
+const ROUNDS: u32 = 128;
+
 /// Dials and lookups under way at a time. A node that starts with a full outbox works through
 /// it instead of asking the whole network at once.
 const MAX_ACTIVE: usize = 32;
@@ -80,6 +84,8 @@ enum State {
     Resting {
         until: Instant,
     },
+    /// Not looked for any more, until there is something new to say.
+    GivenUp,
     Connected,
 }
 
@@ -98,12 +104,34 @@ impl Searches {
         }
     }
 
+    /// Looks once more for a peer that was given up.
+    pub(crate) fn revive(&mut self, peer: &Address) {
+        if let Some(search) = self.wanted.get_mut(peer)
+            && search.state == State::GivenUp
+        {
+            search.backoff.reset();
+            search.state = State::Ready { looked_up: false };
+        }
+    }
+
+    /// Ends a search that has been in vain for long; true if it did. The peer may still come by
+    /// itself.
+    pub(crate) fn give_up(&mut self, peer: &Address) -> bool {
+        let search = self.wanted.get_mut(peer);
+        let Some(search) = search.filter(|search| search.backoff.failures() >= ROUNDS) else {
+            return false;
+        };
+        search.state = State::GivenUp;
+        true
+    }
+
     /// Starts a search without haste, or takes the haste out of one that is under way.
     pub(crate) fn watch(&mut self, peer: Address) {
         let search = self.search(peer);
         if search.need == Need::Wanted {
             search.need = Need::Watched;
         }
+        self.revive(&peer);
     }
 
     /// Starts a search that never ends.
@@ -114,6 +142,7 @@ impl Searches {
     /// Ends a pause at once: somebody has news, or asks explicitly.
     pub(crate) fn hurry(&mut self, peer: Address) {
         self.want(peer);
+        self.revive(&peer);
         self.search(peer).hurry();
     }
 
@@ -127,6 +156,10 @@ impl Searches {
         if self.wanted.get(peer).is_some_and(|search| search.need != Need::Kept) {
             self.wanted.remove(peer);
         }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.wanted.len()
     }
 
     pub(crate) fn is_kept(&self, peer: &Address) -> bool {
@@ -160,6 +193,7 @@ impl Searches {
             | State::LookingUp { .. }
             | State::Exhausted
             | State::Resting { .. }
+            | State::GivenUp
             | State::Connected => {}
         }
     }
@@ -214,6 +248,7 @@ impl Searches {
                 | State::Dialing { .. }
                 | State::LookingUp { .. }
                 | State::Resting { .. }
+                | State::GivenUp
                 | State::Connected => {}
             }
         }
@@ -342,6 +377,36 @@ mod tests {
         searches.handle_looked_up(&PEER, now);
         searches.handle_tick(now, |_| true);
         assert_eq!(searches.handle_tick(now + MAX, |_| true), [Action::Dial(PEER)]);
+    }
+
+    #[test]
+    fn a_search_can_be_given_up_after_many_rounds_and_begins_anew_with_news() {
+        let (mut searches, mut now) = (searches(), Instant::now());
+        searches.want(PEER);
+        let mut rounds = 0;
+        let began = now;
+        let mut gone = false;
+        while !gone {
+            for action in searches.handle_tick(now, |_| false) {
+                match action {
+                    Action::LookUp(PEER) => searches.handle_looked_up(&PEER, now),
+                    Action::Unreachable(PEER) => {
+                        rounds += 1;
+                        gone = searches.give_up(&PEER);
+                    }
+                    other => panic!("unexpected {other:?}"),
+                }
+            }
+            now += Duration::from_secs(1);
+        }
+        assert_eq!(rounds, ROUNDS);
+        assert!(now - began > Duration::from_secs(3_600));
+        searches.want(PEER);
+        searches.hurry_all();
+        assert_eq!(searches.handle_tick(now + LEISURE, |_| true), []);
+        searches.revive(&PEER);
+        assert_eq!(searches.handle_tick(now + LEISURE, |_| true), [Action::Dial(PEER)]);
+        assert!(!searches.give_up(&PEER));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::{
     backoff::Backoff,
     config::P2pConfig,
     event::{Event, FrameToken},
-    limits::{MALFORMED_FRAME, REQUEST},
+    limits::{MALFORMED_FRAME, MAX_AWAITED_STRANGERS, REQUEST},
     messages::{
         codec::{Request, Response},
         delivery::{Attempt, Delivery},
@@ -29,7 +29,10 @@ impl EventLoop {
         to: Address,
         messages: impl IntoIterator<Item = (u64, Bytes)>,
     ) {
-        self.book.hold(to);
+        if !self.peers.contains_key(&to) {
+            self.make_room_to_wait();
+            self.book.hold(to);
+        }
         let peer = peer_entry(&mut self.peers, &self.config, to);
         let mut repeated = 0;
         for (id, message) in messages {
@@ -48,6 +51,7 @@ impl EventLoop {
             if self.is_connected(&peer) {
                 self.flush(peer, now);
             } else {
+                self.searches.revive(&peer);
                 self.searches.want(peer);
                 is_searching = true;
             }
@@ -76,23 +80,66 @@ impl EventLoop {
 
     /// Gives up on frames without an answer, and sends again what has waited long enough.
     pub(super) fn retry_frames(&mut self, now: Instant) {
-        let mut waiting = Vec::new();
         for (address, peer) in &mut self.peers {
             if peer.delivery.handle_tick(now) {
                 debug!(peer = %address, "no answer to a frame");
                 self.metrics.frames_failed.increment();
             }
-            if !peer.delivery.is_empty() && peer.delivery.in_flight() == 0 {
-                waiting.push(*address);
-            }
         }
+        let connected = self.links.values().map(|link| link.address);
+        let waiting: Vec<Address> = connected.filter(|peer| self.has_waiting(peer)).collect();
         for peer in waiting {
-            if self.is_connected(&peer) {
-                self.flush(peer, now);
-            } else {
-                self.searches.want(peer);
-            }
+            self.flush(peer, now);
         }
+    }
+
+    /// Whether messages wait for a peer.
+    pub(super) fn has_waiting(&self, peer: &Address) -> bool {
+        self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
+    }
+
+    /// Drops messages for which nobody came: names cost nothing, and one that was used once would
+    /// be kept and looked for as long as the node runs.
+    pub(super) fn expire_messages(&mut self, now: Instant) {
+        let patience = self.config.stranger_patience();
+        let stuck = self.peers.iter().filter(|(_, peer)| {
+            let since = peer.delivery.stuck_since();
+            since.is_some_and(|since| now.saturating_duration_since(since) >= patience)
+        });
+        let expired: Vec<Address> =
+            stuck.map(|(address, _)| *address).filter(|peer| !self.is_chosen(peer)).collect();
+        expired.iter().for_each(|peer| self.expire(peer));
+    }
+
+    /// Lets the stranger who has been waited for longest make room for another name.
+    fn make_room_to_wait(&mut self) {
+        if self.peers.len() < MAX_AWAITED_STRANGERS {
+            return;
+        }
+        let now = Instant::now();
+        let awaited: Vec<_> = self
+            .peers
+            .iter()
+            .filter(|(address, _)| !self.is_connected(address) && !self.is_chosen(address))
+            .map(|(address, peer)| (peer.delivery.stuck_since().unwrap_or(now), *address))
+            .collect();
+        if awaited.len() >= MAX_AWAITED_STRANGERS
+            && let Some((_, longest)) = awaited.into_iter().min()
+        {
+            self.expire(&longest);
+        }
+    }
+
+    fn expire(&mut self, to: &Address) {
+        let Some(peer) = self.peers.get_mut(to) else { return };
+        let count = peer.delivery.queued() as u64;
+        if let Some(up_to) = peer.delivery.expire() {
+            debug!(peer = %to, messages = count, "nobody came for the messages");
+            self.metrics.messages_expired.add(count);
+            self.events.push(Event::Expired { to: *to, up_to });
+        }
+        self.drop_search_without_need(to);
+        self.forget_idle(to);
     }
 
     pub(super) fn handle_frames(&mut self, event: FrameEvent) {

@@ -28,6 +28,8 @@ use crate::{
     reach::{Reach, realms_of},
 };
 
+/// Searches up to which each takes its next step at once.
+const PROMPT_SEARCHES: usize = 256;
 /// Time for a stranger to say what it wants before it may have to make room.
 const STRANGER_TURN: Duration = Duration::from_secs(10);
 
@@ -100,7 +102,7 @@ impl EventLoop {
         let Some((peer, peer_id)) = self.book.pin(full, Instant::now()) else { return };
         self.swarm.behaviour_mut().admission.welcome(peer_id);
         self.tell_reach();
-        if self.peers.get(&peer).is_some_and(|known| !known.delivery.is_empty()) {
+        if self.has_waiting(&peer) {
             self.searches.hurry(peer);
         }
     }
@@ -144,6 +146,14 @@ impl EventLoop {
         }
     }
 
+    /// Goes on with the searches before the next tick, unless there are so many that looking through
+    /// them after each event would take all of the time: names cost nothing.
+    pub(super) fn search_promptly(&mut self, now: Instant) {
+        if self.searches.len() <= PROMPT_SEARCHES {
+            self.search(now);
+        }
+    }
+
     fn dial_known(&mut self, peer: Address, now: Instant) {
         let Some(peer_id) = self.book.peer_id(&peer) else { return };
         if self.links.contains_key(&peer_id) {
@@ -169,8 +179,13 @@ impl EventLoop {
         if self.searches.is_kept(&peer) {
             warn!(%peer, addresses = ?self.book.locations(&peer),
                 "first contact unreachable, trying again (setting boot_peers)");
-        } else {
+        } else if !self.is_chosen(&peer) && self.searches.give_up(&peer) {
+            debug!(%peer, "stranger not found, looking for it no longer");
+        } else if self.is_chosen(&peer) {
             info!(%peer, "peer not found, trying again");
+        } else {
+            // Strangers who make us answer and go must not fill the operator's log.
+            debug!(%peer, "stranger not found, trying again");
         }
         for reply in self.dialers.remove(&peer).unwrap_or_default() {
             let error = "no answer at any known address".to_owned();
@@ -232,6 +247,9 @@ impl EventLoop {
             debug!(peer = %link.address, "stranger down");
         }
         self.events.push(Event::PeerDown(link.address));
+        if self.has_waiting(&link.address) {
+            self.searches.want(link.address);
+        }
         self.searches.handle_disconnected(&link.address, now - link.since, now);
         self.drop_search_without_need(&link.address);
         self.forget_idle(&link.address);
@@ -246,7 +264,7 @@ impl EventLoop {
         debug!(%peer, %error, "dial failed");
         let now = Instant::now();
         self.searches.handle_dial_failed(&peer, now);
-        self.search(now);
+        self.search_promptly(now);
     }
 
     pub(super) fn handle_incoming_error(&mut self, error: &ListenError) {
@@ -317,11 +335,14 @@ impl EventLoop {
         }
     }
 
-    /// Whether we deal with a peer: it is a partner, was named by the operator, or is written to.
+    /// Whether a peer is a partner, or named by the operator.
+    pub(super) fn is_chosen(&self, peer: &Address) -> bool {
+        self.is_partner(peer) || self.book.is_pinned(peer)
+    }
+
+    /// Whether we deal with a peer: it was chosen, or is written to.
     fn is_familiar(&self, peer: &Address) -> bool {
-        self.is_partner(peer)
-            || self.book.is_pinned(peer)
-            || self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
+        self.is_chosen(peer) || self.has_waiting(peer)
     }
 
     /// Forgets a peer that is gone and owes nothing.
@@ -338,9 +359,8 @@ impl EventLoop {
         }
     }
 
-    fn drop_search_without_need(&mut self, peer: &Address) {
-        let is_needed = self.peers.get(peer).is_some_and(|peer| !peer.delivery.is_empty())
-            || self.dialers.contains_key(peer);
+    pub(super) fn drop_search_without_need(&mut self, peer: &Address) {
+        let is_needed = self.has_waiting(peer) || self.dialers.contains_key(peer);
         if is_needed {
             return;
         }

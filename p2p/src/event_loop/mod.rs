@@ -252,6 +252,8 @@ impl EventLoop {
             Command::Forget(peer, up_to) => {
                 if let Some(known) = self.peers.get_mut(&peer) {
                     known.delivery.forget(up_to);
+                    self.drop_search_without_need(&peer);
+                    self.forget_idle(&peer);
                 }
             }
             Command::Settle(token, response) => self.settle(token, response),
@@ -270,6 +272,7 @@ impl EventLoop {
     fn handle_tick(&mut self) {
         let now = Instant::now();
         self.retry_frames(now);
+        self.expire_messages(now);
         self.search(now);
         if !self.parked.is_empty() {
             self.resume_parked(now);

@@ -270,7 +270,7 @@ impl EventLoop {
                 drop(reply.send(resolved.clone()));
             }
         }
-        self.search(now);
+        self.search_promptly(now);
     }
 
     fn handle_found(&mut self, address: Address, found: &kad::PeerRecord, now: Instant) {

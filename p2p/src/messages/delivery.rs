@@ -18,7 +18,8 @@ use crate::backoff::Backoff;
 /// Messages to one peer, in order, until the peer has committed them.
 ///
 /// The queue has no bound of its own because dropping is the one thing it must not do: the
-/// caller's outbox is bounded, and every message here is a row of it. The bytes are shared
+/// caller's outbox is bounded, and every message here is a row of it. Only for a stranger who
+/// never comes does it [expire](Delivery::expire). The bytes are shared
 /// with the frame in flight, not copied.
 #[derive(Debug)]
 pub(crate) struct Delivery {
@@ -27,6 +28,10 @@ pub(crate) struct Delivery {
     flight: Option<Flight>,
     next_attempt: u64,
     retry_at: Option<Instant>,
+    /// Up to here nothing needs to arrive any more, though it may be on its way.
+    forgotten: Option<u64>,
+    /// Since when messages have waited without any of them arriving.
+    stuck_since: Option<Instant>,
     backoff: Backoff,
     response_timeout: Duration,
 }
@@ -74,6 +79,8 @@ impl Delivery {
             flight: None,
             next_attempt: 0,
             retry_at: None,
+            forgotten: None,
+            stuck_since: None,
             backoff,
             response_timeout,
         }
@@ -90,12 +97,25 @@ impl Delivery {
         true
     }
 
-    /// Drops what waits up to a message; what is in flight may arrive.
+    /// Drops what waits up to a message; what is in flight may arrive, but is not sent again.
     pub(crate) fn forget(&mut self, up_to: u64) {
+        self.forgotten = self.forgotten.max(Some(up_to));
         let flying = self.in_flight();
         let count =
             self.waiting.iter().skip(flying).take_while(|queued| queued.id <= up_to).count();
         drop(self.waiting.drain(flying..flying + count));
+    }
+
+    /// Drops everything. Returns the last id, if there was any; what is in flight may arrive.
+    pub(crate) fn expire(&mut self) -> Option<u64> {
+        let last = self.waiting.back()?.id;
+        self.drop_up_to(last);
+        Some(last)
+    }
+
+    /// Since when messages have waited in vain, as of the last tick.
+    pub(crate) const fn stuck_since(&self) -> Option<Instant> {
+        self.stuck_since
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -159,6 +179,9 @@ impl Delivery {
 
     /// True if the frame in flight has just been given up.
     pub(crate) fn handle_tick(&mut self, now: Instant) -> bool {
+        if !self.is_empty() {
+            self.stuck_since.get_or_insert(now);
+        }
         let late = self.flight.as_ref().is_some_and(|flight| flight.deadline <= now);
         if late {
             self.fail(now);
@@ -169,6 +192,9 @@ impl Delivery {
     fn fail(&mut self, now: Instant) {
         self.flight = None;
         self.retry_at = Some(now + self.backoff.fail());
+        if let Some(forgotten) = self.forgotten {
+            self.drop_up_to(forgotten);
+        }
     }
 
     fn current(&self, attempt: Attempt) -> Option<&Flight> {
@@ -178,6 +204,9 @@ impl Delivery {
     fn drop_up_to(&mut self, up_to: u64) -> usize {
         let count = self.waiting.partition_point(|queued| queued.id <= up_to);
         self.waiting.drain(..count);
+        if count > 0 {
+            self.stuck_since = None;
+        }
         self.flight = self.flight.take().and_then(|flight| {
             let left = flight.count.saturating_sub(count);
             (left > 0).then_some(Flight { count: left, ..flight })
@@ -339,6 +368,37 @@ mod tests {
         assert_eq!(ids(&delivery.next_frame(now).unwrap()), [5, 6]);
         delivery.forget(6);
         assert_eq!(delivery.queued(), 2);
+    }
+
+    #[test]
+    fn what_is_forgotten_on_its_way_is_not_sent_again_when_it_does_not_arrive() {
+        let now = Instant::now();
+        let mut delivery = filled(1..=2);
+        let frame = delivery.next_frame(now).unwrap();
+        delivery.enqueue(3, message(3));
+        delivery.forget(2);
+        assert!(delivery.handle_failure(frame.attempt, now));
+        assert_eq!(ids(&delivery.next_frame(now + RETRY_MAX).unwrap()), [3]);
+    }
+
+    #[test]
+    fn messages_are_stuck_from_the_last_one_that_arrived() {
+        let now = Instant::now();
+        let hour = Duration::from_secs(3_600);
+        let mut delivery = filled(1..=1);
+        assert_eq!(delivery.stuck_since(), None);
+        delivery.handle_tick(now);
+        let frame = delivery.next_frame(now).unwrap();
+        delivery.enqueue(2, message(2));
+        delivery.handle_tick(now + hour);
+        assert_eq!(delivery.stuck_since(), Some(now));
+        assert_eq!(delivery.handle_ack(frame.attempt), Some(1));
+        delivery.handle_tick(now + 2 * hour);
+        assert_eq!(delivery.stuck_since(), Some(now + 2 * hour));
+        assert_eq!(delivery.expire(), Some(2));
+        assert!(delivery.is_empty() && delivery.expire().is_none());
+        // Offered again, it is still the same message; another one is new.
+        assert!(!delivery.enqueue(2, message(2)) && delivery.enqueue(3, message(3)));
     }
 
     #[test]

@@ -229,3 +229,48 @@ async fn a_stalled_node_neither_loses_frames_nor_stops_its_network() {
         assert_eq!(sender.delivered().await, (bob.address(), 1));
     }
 }
+
+#[tokio::test]
+async fn messages_to_a_stranger_who_vanished_expire_and_those_to_a_partner_stay() {
+    let impatient = P2pConfig { stranger_patience_secs: 1, ..config(TCP) };
+    let mut alice = TestNode::start(1, impatient).await;
+    let (partner, stranger) = (Address::repeat_byte(7), Address::repeat_byte(8));
+    alice.handle.set_partners([partner].into()).unwrap();
+    alice.handle.send(partner, 1, &b"signed"[..]).unwrap();
+    alice.handle.send(stranger, 1, &b"no"[..]).unwrap();
+    alice.handle.send(stranger, 2, &b"never"[..]).unwrap();
+    assert_eq!(alice.next_word().await, Event::Expired { to: stranger, up_to: 2 });
+    assert_eq!(alice.metrics().messages_expired.get(), 2);
+    let peers = alice.handle.peers().await.unwrap();
+    let waiting: Vec<_> = peers.iter().map(|peer| (peer.address, peer.queued)).collect();
+    assert_eq!(waiting, [(partner, 1)]);
+}
+
+#[tokio::test]
+async fn nothing_stays_of_a_peer_whose_messages_are_forgotten() {
+    let alice = TestNode::tcp(1).await;
+    let stranger = Address::repeat_byte(8);
+    alice.handle.send(stranger, 1, &b"no"[..]).unwrap();
+    until("a search in vain", || alice.metrics().searches_failed.get() > 0).await;
+    alice.handle.forget(stranger, 1).unwrap();
+    assert_eq!(alice.handle.peers().await.unwrap(), []);
+    let searches = alice.metrics().searches_failed.get();
+    // A search that went on would end in a moment; another one shows that there was time for it.
+    alice.handle.send(Address::repeat_byte(9), 1, &b"no"[..]).unwrap();
+    until("searches in vain", || alice.metrics().searches_failed.get() >= searches + 3).await;
+    assert_eq!(alice.handle.peers().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn names_without_number_are_not_all_waited_for() {
+    const AWAITED: u64 = 8192;
+    let mut alice = TestNode::tcp(1).await;
+    for name in 1..=AWAITED + 3 {
+        let stranger = Address::left_padding_from(&name.to_be_bytes());
+        alice.handle.send(stranger, 1, &b"no"[..]).unwrap();
+    }
+    for _ in 0..3 {
+        assert!(matches!(alice.next_word().await, Event::Expired { up_to: 1, .. }));
+    }
+    assert_eq!(alice.handle.peers().await.unwrap().len() as u64, AWAITED);
+}
