@@ -42,7 +42,8 @@ const DEFAULT_IDLE_TIMEOUT_SECS: u64 = 3_600;
 pub struct P2pConfig {
     /// Where to listen; port 0 lets the system choose. Empty means outgoing only.
     pub listen: Vec<Multiaddr>,
-    /// Addresses under which others reach this node when they differ from those listened on.
+    /// Addresses under which others reach this node when they differ from those listened on: a host,
+    /// and `/tcp/<port>` or `/udp/<port>/quic-v1`. This node's own `/p2p/<peer id>` may follow.
     pub external_addresses: Vec<Multiaddr>,
     /// First contacts, each with a trailing `/p2p/<peer id>`; retried for ever.
     pub boot_peers: Vec<Multiaddr>,

@@ -19,6 +19,16 @@ pub enum P2pError {
         /// What the system said.
         reason: String,
     },
+    /// A configured address that nobody could use.
+    #[error("{address} cannot be used (setting {setting}): {reason}")]
+    Address {
+        /// The address as configured.
+        address: Multiaddr,
+        /// Where it is configured.
+        setting: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A configured peer address names no peer, or one without an Ethereum address.
     #[error("{0} does not end in /p2p/<peer id of a secp256k1 key> (settings boot_peers, peers)")]
     PeerAddress(Multiaddr),
@@ -49,6 +59,14 @@ pub enum DialFailure {
     /// The address does not end in the peer id of a secp256k1 key.
     #[error("{0} does not end in /p2p/<peer id of a secp256k1 key>")]
     PeerAddress(Multiaddr),
+    /// No transport of this node leads there.
+    #[error("{address} cannot be dialled: {reason}")]
+    Address {
+        /// The address as given.
+        address: Multiaddr,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// Nobody answered there, or somebody else did.
     #[error("cannot connect: {0}")]
     Unreachable(String),

@@ -202,15 +202,14 @@ impl P2pHandle {
 
     /// Remembers where a peer is; `address` must end in `/p2p/<peer id>`. Returns its name.
     pub fn add_peer(&self, address: Multiaddr) -> Result<Address, DialFailure> {
-        let Some((peer, _, _)) = address_book::split(&address) else {
-            return Err(DialFailure::PeerAddress(address));
-        };
+        let peer = named(&address)?;
         self.command(Command::AddPeer(address))?;
         Ok(peer)
     }
 
     /// Remembers where a peer is and connects to it now.
     pub async fn dial(&self, address: Multiaddr) -> Result<Address, DialFailure> {
+        named(&address)?;
         self.ask(|reply| Command::Dial(address, reply)).await?
     }
 
@@ -250,4 +249,17 @@ impl P2pHandle {
         self.command(command(sender))?;
         receiver.await.map_err(|_| Stopped)
     }
+}
+
+/// The peer that a full address names, if it could be dialled there at all.
+fn named(full: &Multiaddr) -> Result<Address, DialFailure> {
+    let Some((peer, _, location)) = address_book::split(full) else {
+        return Err(DialFailure::PeerAddress(full.clone()));
+    };
+    let checked = address_book::check_location(&location);
+    checked.map_err(|reason| DialFailure::Address {
+        address: full.clone(),
+        reason: reason.to_string(),
+    })?;
+    Ok(peer)
 }

@@ -8,7 +8,7 @@ use std::{
 use alloy_primitives::Address;
 use libp2p::{Multiaddr, PeerId, multiaddr::Protocol};
 
-use super::record::{AddressRecord, MAX_ADDRESSES, is_dialable};
+use super::record::{self, AddressRecord, MAX_ADDRESSES, NotDialable, is_dialable};
 use crate::{admission::host::Host, identity::address_of};
 
 /// Peers remembered; strangers make room for newer strangers.
@@ -189,7 +189,17 @@ pub(crate) fn split(full: &Multiaddr) -> Option<(Address, PeerId, Multiaddr)> {
     Some((address_of(&peer_id)?, peer_id, location))
 }
 
-fn without_peer(full: &Multiaddr, peer_id: &PeerId) -> Multiaddr {
+/// Whether the operator may name a place. A `/dnsaddr` stands for whole addresses, which are judged
+/// when it is resolved.
+pub(crate) fn check_location(location: &Multiaddr) -> Result<(), NotDialable> {
+    match location.iter().next() {
+        Some(Protocol::Dnsaddr(_)) => Ok(()),
+        _ => record::check(location),
+    }
+}
+
+/// Without the peer's id at the end, if it is there.
+pub(crate) fn without_peer(full: &Multiaddr, peer_id: &PeerId) -> Multiaddr {
     let mut location = full.clone();
     match location.pop() {
         Some(Protocol::P2p(named)) if named == *peer_id => location,

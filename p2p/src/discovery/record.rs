@@ -179,19 +179,46 @@ pub fn owner_of(key: &kad::RecordKey) -> Result<Address, RecordError> {
 
 /// Whether an address names one host and one port, without detours.
 pub(crate) fn is_dialable(address: &Multiaddr) -> bool {
+    check(address).is_ok()
+}
+
+/// Why an address cannot be dialled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotDialable {
+    #[error("it begins with neither /ip4, /ip6, /dns, /dns4 nor /dns6")]
+    Host,
+    #[error("no host has this IP address")]
+    NoHost,
+    #[error("after the host comes /tcp/<port> or /udp/<port>/quic-v1, and nothing else")]
+    Transport,
+    #[error("port 0 is none that others can connect to")]
+    Port,
+    #[error("it is longer than {MAX_ADDRESS_BYTES} bytes")]
+    Length,
+}
+
+/// Whether an address names one host and one port, without detours, and what is wrong if not.
+pub(crate) fn check(address: &Multiaddr) -> Result<(), NotDialable> {
     let mut parts = address.iter();
-    let host = match parts.next() {
+    let is_host = match parts.next() {
         Some(Protocol::Ip4(ip)) => !ip.is_unspecified() && !ip.is_multicast() && !ip.is_broadcast(),
         Some(Protocol::Ip6(ip)) => !ip.is_unspecified() && !ip.is_multicast(),
         Some(Protocol::Dns(_) | Protocol::Dns4(_) | Protocol::Dns6(_)) => true,
-        _ => false,
+        _ => return Err(NotDialable::Host),
     };
-    let transport = match (parts.next(), parts.next()) {
-        (Some(Protocol::Tcp(port)), None) => port != 0,
-        (Some(Protocol::Udp(port)), Some(Protocol::QuicV1)) => port != 0,
-        _ => false,
+    let transport = (parts.next(), parts.next(), parts.next());
+    let ((Some(Protocol::Tcp(port)), None, None)
+    | (Some(Protocol::Udp(port)), Some(Protocol::QuicV1), None)) = transport
+    else {
+        return Err(NotDialable::Transport);
     };
-    host && transport && parts.next().is_none() && address.len() <= MAX_ADDRESS_BYTES
+    if !is_host {
+        return Err(NotDialable::NoHost);
+    }
+    if port == 0 {
+        return Err(NotDialable::Port);
+    }
+    if address.len() > MAX_ADDRESS_BYTES { Err(NotDialable::Length) } else { Ok(()) }
 }
 
 fn encode_body(public_key: &PublicKey, timestamp: u64, addresses: &[Multiaddr]) -> Vec<u8> {

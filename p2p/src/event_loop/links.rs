@@ -9,6 +9,7 @@ use alloy_primitives::Address;
 use libp2p::{
     Multiaddr, PeerId,
     core::ConnectedPoint,
+    multiaddr::Protocol,
     ping,
     swarm::{
         ConnectionId, DialError, ListenError,
@@ -21,7 +22,11 @@ use tracing::{debug, info, warn};
 use super::{EventLoop, Link, frames::peer_entry};
 use crate::{
     admission::host::{Host, most_crowding},
-    discovery::search::Action,
+    discovery::{
+        address_book::{check_location, without_peer},
+        record,
+        search::Action,
+    },
     error::{DialFailure, P2pError},
     event::Event,
     identity::address_of,
@@ -34,10 +39,34 @@ const PROMPT_SEARCHES: usize = 256;
 const STRANGER_TURN: Duration = Duration::from_secs(10);
 
 impl EventLoop {
+    /// Takes the operator's own addresses as others can use them; one that nobody could use would be
+    /// left out of every record without a word.
+    pub(super) fn check_external(&mut self) -> Result<(), P2pError> {
+        let refused = |address: &Multiaddr, reason: String| P2pError::Address {
+            address: address.clone(),
+            setting: "external_addresses",
+            reason,
+        };
+        for address in &mut self.config.external_addresses {
+            let location = without_peer(address, &self.identity.peer_id);
+            if matches!(location.iter().last(), Some(Protocol::P2p(_))) {
+                return Err(refused(address, "it ends in the peer id of another node".to_owned()));
+            }
+            record::check(&location).map_err(|reason| refused(address, reason.to_string()))?;
+            *address = location;
+        }
+        match self.config.external_addresses.get(record::MAX_ADDRESSES) {
+            Some(extra) => {
+                let most = record::MAX_ADDRESSES;
+                Err(refused(extra, format!("no more than {most} addresses can be announced")))
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn pin_configured(&mut self, now: Instant) -> Result<(), P2pError> {
         for full in self.config.boot_peers.clone() {
-            let (address, peer_id) =
-                self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            let (address, peer_id) = self.pin("boot_peers", full, now)?;
             // One list of first contacts may serve a whole network, these nodes included.
             if address == self.identity.address {
                 continue;
@@ -46,11 +75,27 @@ impl EventLoop {
             self.swarm.behaviour_mut().admission.welcome(peer_id);
         }
         for full in self.config.peers.clone() {
-            let (_, peer_id) =
-                self.book.pin(&full, now).ok_or_else(|| P2pError::PeerAddress(full))?;
+            let (_, peer_id) = self.pin("peers", full, now)?;
             self.swarm.behaviour_mut().admission.welcome(peer_id);
         }
         Ok(())
+    }
+
+    fn pin(
+        &mut self,
+        setting: &'static str,
+        full: Multiaddr,
+        now: Instant,
+    ) -> Result<(Address, PeerId), P2pError> {
+        let Some((address, peer_id)) = self.book.pin(&full, now) else {
+            return Err(P2pError::PeerAddress(full));
+        };
+        match check_location(&without_peer(&full, &peer_id)) {
+            Ok(()) => Ok((address, peer_id)),
+            Err(reason) => {
+                Err(P2pError::Address { address: full, setting, reason: reason.to_string() })
+            }
+        }
     }
 
     /// The node says with whom it has channels.

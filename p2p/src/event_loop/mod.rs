@@ -179,6 +179,7 @@ impl EventLoop {
             own_record: None,
             sweep_at: now,
         };
+        event_loop.check_external()?;
         event_loop.pin_configured(now)?;
         event_loop.tell_reach();
         Ok(event_loop)

@@ -1,9 +1,9 @@
 use std::time::Instant;
 
-use p2p::{P2p, P2pConfig, P2pError, SendError, Stopped};
+use p2p::{DialFailure, Multiaddr, P2p, P2pConfig, P2pError, SendError, Stopped};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{TCP, TestNode, config, within};
+use crate::support::{TCP, TestNode, config, until, within};
 
 async fn start_error(config: P2pConfig, key: [u8; 32]) -> P2pError {
     P2p::start(config, key, CancellationToken::new()).await.expect_err("must not start")
@@ -20,6 +20,59 @@ async fn wrong_settings_are_errors_at_start_that_name_the_setting() {
     assert!(error.to_string().contains("boot_peers"), "{error}");
 
     assert!(matches!(start_error(config(TCP), [0; 32]).await, P2pError::SecretKey));
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_could_use_is_an_error_at_start_that_names_it() {
+    let own = TestNode::tcp(2).await.handle.peer_id();
+    for (address, why) in [
+        ("/ip4/198.51.100.1/tcp/0".to_owned(), "port 0"),
+        ("/ip4/198.51.100.1/tcp/3005/ws".to_owned(), "/tcp/<port>"),
+        ("/ip4/198.51.100.1".to_owned(), "/tcp/<port>"),
+        ("/ip4/0.0.0.0/tcp/3005".to_owned(), "no host"),
+        ("/memory/5".to_owned(), "/dns"),
+        (format!("/dns4/{}/tcp/3005", "a".repeat(200)), "128 bytes"),
+        (format!("/ip4/198.51.100.1/tcp/3005/p2p/{own}"), "another node"),
+    ] {
+        let external_addresses = vec![address.parse().unwrap()];
+        let error = start_error(P2pConfig { external_addresses, ..config(TCP) }, [1; 32]).await;
+        let text = error.to_string();
+        assert!(text.contains(&address) && text.contains("external_addresses"), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+    let external_addresses =
+        (1..10).map(|port| format!("/ip4/198.51.100.1/tcp/{port}").parse().unwrap()).collect();
+    let error = start_error(P2pConfig { external_addresses, ..config(TCP) }, [1; 32]).await;
+    assert!(error.to_string().contains("tcp/9 cannot be used"), "{error}");
+
+    let boot: Multiaddr = format!("/ip4/198.51.100.1/tcp/3005/ws/p2p/{own}").parse().unwrap();
+    let error = start_error(P2pConfig { boot_peers: vec![boot], ..config(TCP) }, [1; 32]).await;
+    assert!(error.to_string().contains("/ws") && error.to_string().contains("boot_peers"));
+    let peer: Multiaddr = format!("/ip4/198.51.100.1/tcp/0/p2p/{own}").parse().unwrap();
+    let error = start_error(P2pConfig { peers: vec![peer], ..config(TCP) }, [1; 32]).await;
+    assert!(error.to_string().contains("setting peers"), "{error}");
+
+    let node = TestNode::tcp(1).await;
+    let full: Multiaddr = format!("/ip4/198.51.100.1/tcp/3005/ws/p2p/{own}").parse().unwrap();
+    let refused = |failure| matches!(failure, Err(DialFailure::Address { .. }));
+    assert!(refused(node.handle.add_peer(full.clone())));
+    assert!(refused(node.handle.dial(full).await));
+}
+
+#[tokio::test]
+async fn an_external_address_with_the_nodes_own_id_is_announced_without_it() {
+    let boot = TestNode::tcp(9).await;
+    let own = TestNode::tcp(2).await.handle.peer_id();
+    let external: Multiaddr = format!("/ip4/198.51.100.1/tcp/3005/p2p/{own}").parse().unwrap();
+    let boot_peers = vec![boot.full_address().await];
+    let announcing =
+        P2pConfig { external_addresses: vec![external.clone()], boot_peers, ..config(TCP) };
+    let bob = TestNode::start(2, announcing).await;
+    until("a publication", || bob.metrics().records_published.get() > 0).await;
+    let mut alice = TestNode::with_boot(1, &boot).await;
+    alice.peer_up(boot.address()).await;
+    let resolved = within("a record", alice.handle.resolve(bob.address())).await.unwrap();
+    assert_eq!(resolved.addresses, [external.iter().take(2).collect()]);
 }
 
 #[tokio::test]

@@ -23,7 +23,9 @@ pub(super) async fn add_peer(api: Arc<Api>, mut fields: Fields) -> Result<Addres
     let p2p = api.node.p2p();
     let added = if dial { p2p.dial(address).await } else { p2p.add_peer(address) };
     added.map(AddressText).map_err(|error| match error {
-        DialFailure::PeerAddress(_) => Refusal::param("address", "malformed_multiaddr", error),
+        DialFailure::PeerAddress(_) | DialFailure::Address { .. } => {
+            Refusal::param("address", "malformed_multiaddr", error)
+        }
         DialFailure::Unreachable(_) => {
             Refusal::field(PEER_UNREACHABLE, "address", "peer_unreachable", error)
         }
