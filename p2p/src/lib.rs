@@ -23,8 +23,12 @@
 //! An address that is not connected is searched for: known addresses first, then the signed
 //! [address record](discovery::record) that its owner keeps in a Kademlia table.
 //!
+//! Names cost nothing, so whoever has nothing at stake competes: for room by the host that it comes
+//! from, for dials, and for the time that messages wait. Partners in channels, of whom the caller
+//! tells, do not.
+//!
 //! Deliberately absent: any knowledge of channels or of message contents, persistence (the
-//! caller owns the outbox), gossip, relays and hole punching.
+//! caller owns the outbox and what is known of partners), gossip, relays and hole punching.
 
 mod admission;
 mod backoff;
