@@ -19,7 +19,7 @@ use libp2p::{
     Multiaddr, PeerId, Transport,
     core::{
         muxing::StreamMuxerBox,
-        transport::{Boxed, DialOpts, ListenerId, TransportError, TransportEvent},
+        transport::{Boxed, DialOpts, ListenerId, PortUse, TransportError, TransportEvent},
     },
     multiaddr::Protocol,
 };
@@ -271,9 +271,14 @@ impl Transport for Gate {
     fn dial(
         &mut self,
         address: Multiaddr,
-        options: DialOpts,
+        mut options: DialOpts,
     ) -> Result<Self::Dial, TransportError<io::Error>> {
         self.check(&address).map_err(TransportError::Other)?;
+        // Nothing here needs to come from the port that is listened on, and no dial at all would
+        // succeed while that port is in use, or was a moment ago, at another address of the machine.
+        if address.iter().any(|part| matches!(part, Protocol::Tcp(_))) {
+            options.port_use = PortUse::New;
+        }
         self.inner.dial(address, options)
     }
 

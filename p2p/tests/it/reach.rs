@@ -5,6 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
+use libp2p::multiaddr::Protocol;
 use p2p::{Address, P2pConfig};
 use tokio::net::TcpListener;
 
@@ -88,6 +89,21 @@ async fn nodes_of_one_machine_that_listen_everywhere_find_each_other() {
     let mut bob = TestNode::start(2, known()).await;
     until("a publication", || bob.metrics().records_published.get() > 0).await;
     let mut alice = TestNode::start(1, known()).await;
+    alice.handle.send(bob.address(), 1, &b"hello"[..]).unwrap();
+    let frame = bob.frame().await;
+    bob.handle.ack(frame.token).unwrap();
+    assert_eq!(alice.delivered().await, (bob.address(), 1));
+}
+
+#[tokio::test]
+async fn a_port_that_is_in_use_at_another_address_keeps_nobody_from_dialling() {
+    let (mut alice, mut bob) = (TestNode::tcp(1).await, TestNode::tcp(2).await);
+    let port = alice.full_address().await.iter().find_map(|part| match part {
+        Protocol::Tcp(port) => Some(port),
+        _ => None,
+    });
+    let _other = TcpListener::bind(("127.0.3.1", port.unwrap())).await.unwrap();
+    alice.meet(&bob).await;
     alice.handle.send(bob.address(), 1, &b"hello"[..]).unwrap();
     let frame = bob.frame().await;
     bob.handle.ack(frame.token).unwrap();
