@@ -46,6 +46,18 @@ pub enum Response {
         /// The message that carries the voucher; once it is delivered, the payee has it for good.
         message: MessageId,
     },
+    /// The payment that was asked for was made before; nothing was paid now.
+    PaidBefore {
+        /// The voucher that was sent then.
+        voucher: Voucher,
+        /// What can still be paid.
+        remaining: Amount,
+        /// Who is paid.
+        payee: Address,
+        /// The newest message that waits for the payee, when one does: once it is delivered, so is
+        /// the voucher.
+        waiting: Option<MessageId>,
+    },
     /// A voucher was made or taken.
     Voucher {
         /// Everything paid so far.

@@ -159,6 +159,19 @@ pub enum RequestError {
     /// A voucher rule.
     #[error("amount: {0}")]
     Voucher(#[from] VoucherError),
+    /// The total that a payment should lead to is not the one that it would lead to.
+    #[error(
+        "total: {paid} is paid over the channel so far, which a payment of {amount} does not take to \
+         {total}; nothing was paid"
+    )]
+    UnexpectedTotal {
+        /// Everything paid so far.
+        paid: Amount,
+        /// The payment.
+        amount: Amount,
+        /// What it should lead to.
+        total: Amount,
+    },
     /// The random bits hit a channel that exists or existed.
     #[error("channel id {0} is taken; ask again")]
     ChannelIdTaken(ChannelId),

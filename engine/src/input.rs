@@ -86,6 +86,16 @@ pub enum Request {
         /// How much more.
         amount: Amount,
     },
+    /// Pay, once: what is paid in all reaches a total that the application names, so that it can ask
+    /// again when it does not know whether it was heard.
+    PayTo {
+        /// Which channel.
+        channel: ChannelId,
+        /// How much more.
+        amount: Amount,
+        /// Everything paid once this is.
+        total: Amount,
+    },
     /// Pay out of band: make a voucher and hand it to the application only.
     CreateVoucher {
         /// Which channel.

@@ -191,6 +191,13 @@ impl<'a> Draft<'a> {
         next.saturating_sub(backlog.first)
     }
 
+    /// The newest message that waits for a peer.
+    pub(crate) fn newest_waiting(&self, peer: Address) -> Option<MessageId> {
+        let backlog = self.state.outbox.get(&peer)?;
+        let next = self.next_message.get(&peer).copied().unwrap_or(backlog.next);
+        (next > backlog.first).then(|| MessageId(next.saturating_sub(1)))
+    }
+
     pub(crate) fn tower(&self, tower: Address) -> Option<Tower> {
         match self.towers.get(&tower) {
             Some(changed) => *changed,

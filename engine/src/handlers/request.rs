@@ -33,6 +33,9 @@ pub(super) fn handle(draft: &mut Draft<'_>, request: Request) -> Result<Response
         (Request::CloseLedger { ledger }, _) => close_ledger(draft, ledger),
         (Request::ClosePayment { channel }, _) => close_payment(draft, channel),
         (Request::Pay { channel, amount }, _) => voucher::pay(draft, channel, amount),
+        (Request::PayTo { channel, amount, total }, _) => {
+            voucher::pay_to(draft, channel, amount, total)
+        }
         (Request::CreateVoucher { channel, amount }, _) => voucher::create(draft, channel, amount),
         (Request::ReceiveVoucher { voucher, signer }, _) => {
             voucher::receive(draft, voucher, signer)

@@ -30,6 +30,35 @@ pub(super) fn pay(
     Ok(Response::Paid { voucher, remaining, payee, message })
 }
 
+/// Pays unless it was paid: the total tells. Two payments that should lead to one total are one.
+pub(super) fn pay_to(
+    draft: &mut Draft<'_>,
+    channel: ChannelId,
+    amount: Amount,
+    total: Amount,
+) -> Result<Response, RequestError> {
+    let known = draft.payment(channel).ok_or(RequestError::UnknownPayment(channel))?;
+    if known.role() != Role::Payer {
+        return Err(RequestError::NotPayer(channel));
+    }
+    if amount.is_zero() {
+        return Err(VoucherError::Zero.into());
+    }
+    let (payee, capacity) = (known.payee(), known.capacity);
+    let before = draft.paid(channel);
+    let paid = before.as_ref().map(|paid| paid.total).unwrap_or_default();
+    match before.and_then(|paid| paid.voucher) {
+        Some(voucher) if voucher.total == total => Ok(Response::PaidBefore {
+            voucher,
+            remaining: capacity.saturating_sub(total),
+            payee,
+            waiting: draft.newest_waiting(payee),
+        }),
+        _ if paid.checked_add(amount) == Some(total) => pay(draft, channel, amount),
+        _ => Err(RequestError::UnexpectedTotal { paid, amount, total }),
+    }
+}
+
 /// Pays by a voucher that the application hands over itself.
 pub(super) fn create(
     draft: &mut Draft<'_>,

@@ -57,6 +57,33 @@ fn the_answer_says_what_is_left() {
 }
 
 #[test]
+fn a_payment_that_names_its_total_is_made_once() {
+    let (mut world, alice, bob, id) = open(100);
+    let pay_to = |amount: u64, total: u64| Request::PayTo {
+        channel: id,
+        amount: amount.into(),
+        total: total.into(),
+    };
+    let Ok(Response::Paid { voucher, message, .. }) = world.request(alice, pay_to(30, 30)) else {
+        panic!("the payment is made");
+    };
+    let again = world.request(alice, pay_to(30, 30));
+    let remaining = 70_u64.into();
+    let payee = world.address(bob);
+    let before = |waiting| Ok(Response::PaidBefore { voucher, remaining, payee, waiting });
+    assert_eq!(again, before(Some(message)));
+    world.run_until_quiet();
+    assert_eq!(world.request(alice, pay_to(30, 30)), before(None));
+    for (amount, total) in [(30, 59), (30, 61), (20, 20), (1, u64::MAX)] {
+        let refused = world.request(alice, pay_to(amount, total));
+        assert!(matches!(refused, Err(RequestError::UnexpectedTotal { .. })), "{refused:?}");
+    }
+    assert_eq!(world.request(bob, pay_to(30, 30)), Err(RequestError::NotPayer(id)));
+    assert!(matches!(world.request(alice, pay_to(70, 100)), Ok(Response::Paid { .. })));
+    world.run_until_quiet();
+}
+
+#[test]
 fn no_more_than_the_capacity_is_paid() {
     let (mut world, alice, bob, id) = open(100);
     world.pay(alice, id, 99);
