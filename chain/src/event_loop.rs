@@ -1,10 +1,12 @@
 //! Starts the tasks of the service and connects them: a scout per endpoint, watcher, submitter.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use engine::chain::BlockRef;
+use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
@@ -56,6 +58,7 @@ impl Chain {
         let account = signer.address();
         let metrics = Arc::new(Metrics::default());
         let (events, node) = mpsc::channel(EVENTS);
+        let fatal = events.clone();
         // Without a bound of its own: every call is a row of the engine's outbox, which is
         // offered once, and a row that found no room here would wait for the next start.
         let (calls, inbox) = mpsc::unbounded_channel();
@@ -118,14 +121,25 @@ impl Chain {
         };
         info!(endpoints = scouts.len(), %account, "chain service starts");
         for (scout, first) in scouts.into_iter().zip(first) {
-            let stop = cancel.clone();
-            tracker
-                .spawn(async move { stop.run_until_cancelled(Box::pin(scout.run(first))).await });
+            tracker.spawn(contained(Box::pin(scout.run(first)), fatal.clone(), cancel.clone()));
         }
-        let stop = cancel.clone();
-        tracker.spawn(async move { stop.run_until_cancelled(Box::pin(watcher.run())).await });
-        tracker.spawn(async move { cancel.run_until_cancelled(Box::pin(submitter.run())).await });
+        tracker.spawn(contained(Box::pin(watcher.run()), fatal.clone(), cancel.clone()));
+        tracker.spawn(contained(Box::pin(submitter.run()), fatal, cancel));
         Ok((handle, node))
+    }
+}
+
+/// Runs a part of the service. A panic is a bug, and a node that follows no chain must not live on.
+async fn contained(
+    part: impl Future<Output = ()> + Send,
+    events: mpsc::Sender<Event>,
+    cancel: CancellationToken,
+) {
+    let part = AssertUnwindSafe(part).catch_unwind();
+    if let Some(Err(_)) = cancel.run_until_cancelled(part).await {
+        let why = "a task of the chain service panicked, which is a bug".to_owned();
+        // A closed inbox means that the node is stopping anyway.
+        let _ = events.send(Event::Fatal(why)).await;
     }
 }
 

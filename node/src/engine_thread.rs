@@ -1,6 +1,7 @@
 //! The engine's own thread: takes what waits, runs one turn, answers.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -16,9 +17,11 @@ use engine::wire::Envelope;
 use p2p::P2pHandle;
 use store::FjallStore;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 
+use crate::handle::CallError;
 use crate::herald::Herald;
+use crate::vital::panicked;
 
 /// Inputs that may wait for the engine. Senders wait beyond it, which holds peers, chain and
 /// clients back alike.
@@ -39,7 +42,7 @@ pub(crate) const UPDATES: usize = 16_384;
 #[derive(Debug)]
 pub(crate) enum Job {
     /// A call of the application, with where the answer goes.
-    Request(Box<Request>, oneshot::Sender<Result<Response, RequestError>>),
+    Request(Box<Request>, oneshot::Sender<Result<Response, CallError>>),
     /// A peer's frame with recovered signers.
     Frame(p2p::FrameToken, Vec<Envelope>),
     /// Anything else.
@@ -54,6 +57,26 @@ pub(crate) enum Job {
 /// The engine with the ports of the real world.
 pub(crate) type NodeDriver = Driver<FjallStore, PeerTransport, ChainQueue, Desk>;
 
+/// What the engine's thread leaves behind.
+pub(crate) struct Ended {
+    /// Why it could not go on, when nobody had asked it to end.
+    pub(crate) outcome: Result<(), String>,
+    /// Still open: the reason must be known before anybody notices that jobs are taken no longer.
+    inbox: mpsc::Receiver<Job>,
+}
+
+impl Ended {
+    /// Tells everybody whose request was not begun that nothing has changed.
+    pub(crate) fn turn_away(mut self) {
+        self.inbox.close();
+        while let Ok(job) = self.inbox.try_recv() {
+            if let Job::Request(_, answer) = job {
+                let _ = answer.send(Err(CallError::Stopped));
+            }
+        }
+    }
+}
+
 /// Runs turns until it is told to stop or a commit fails.
 ///
 /// A failed commit, like a panic, ends the thread; the node takes that as fatal.
@@ -61,16 +84,18 @@ pub(crate) fn spawn(
     mut driver: NodeDriver,
     mut inbox: mpsc::Receiver<Job>,
     deadline: watch::Sender<Option<Timestamp>>,
-    done: oneshot::Sender<Result<(), StoreError>>,
+    done: oneshot::Sender<Ended>,
 ) -> std::io::Result<JoinHandle<()>> {
     std::thread::Builder::new().name("engine".to_owned()).spawn(move || {
-        let outcome = run(&mut driver, &mut inbox, &deadline);
-        if let Err(reason) = &outcome {
-            error!(%reason, "the store failed; stopping before anything else is promised");
-        }
-        // The store closes before anybody hears that the engine has ended.
+        let run = || run(&mut driver, &mut inbox, &deadline);
+        let outcome = match catch_unwind(AssertUnwindSafe(run)) {
+            Ok(outcome) => outcome.map_err(|reason| reason.to_string()),
+            Err(panic) => Err(panicked("the engine", &*panic)),
+        };
+        // The store closes before anybody hears that the engine has ended, and whoever waits for an
+        // answer that will not come hears that it will not.
         drop(driver);
-        let _ = done.send(outcome);
+        let _ = done.send(Ended { outcome, inbox });
     })
 }
 
@@ -209,7 +234,7 @@ impl ports::Chain for ChainQueue {
 
 /// Where answers and updates are handed out.
 pub(crate) struct Desk {
-    waiting: HashMap<RequestId, oneshot::Sender<Result<Response, RequestError>>>,
+    waiting: HashMap<RequestId, oneshot::Sender<Result<Response, CallError>>>,
     next: u64,
     updates: broadcast::Sender<Update>,
     herald: Herald,
@@ -220,7 +245,7 @@ impl Desk {
         Self { waiting: HashMap::new(), next: 0, updates, herald: Herald::default() }
     }
 
-    fn expect(&mut self, answer: oneshot::Sender<Result<Response, RequestError>>) -> RequestId {
+    fn expect(&mut self, answer: oneshot::Sender<Result<Response, CallError>>) -> RequestId {
         let id = RequestId(self.next);
         self.next = self.next.wrapping_add(1);
         self.waiting.insert(id, answer);
@@ -232,7 +257,7 @@ impl ports::Application for Desk {
     fn reply(&mut self, id: RequestId, response: Result<Response, RequestError>) {
         if let Some(answer) = self.waiting.remove(&id) {
             // Whoever asked may have left.
-            let _ = answer.send(response);
+            let _ = answer.send(response.map_err(CallError::Refused));
         }
     }
 

@@ -10,7 +10,7 @@ use engine::input::Request;
 use engine::objectives::{Objective, ObjectiveStatus};
 use engine::policy::Policy;
 use engine::state::Deployment;
-use engine::types::{Address, Amount, ChannelId, ObjectiveId};
+use engine::types::{Address, Amount, ChannelId, MessageId, ObjectiveId};
 use engine::vouchers::Voucher;
 use p2p::P2pHandle;
 use store::ArchiveReader;
@@ -46,9 +46,28 @@ pub enum CallError {
     /// The engine refuses; nothing has changed.
     #[error(transparent)]
     Refused(#[from] RequestError),
-    /// The node is stopping.
-    #[error("the node is stopping")]
+    /// The node is stopping; the request was not begun and nothing has changed.
+    #[error("the node is stopping; nothing was done")]
     Stopped,
+    /// The node stopped before the request was answered: it may be done or not.
+    #[error("the node has stopped before it could tell whether this was done")]
+    Unknown,
+    /// The payment is made, and delivered after the next start at the latest.
+    #[error("the node is stopping; the payment is made, and not confirmed by the payee yet")]
+    Undelivered,
+}
+
+/// A payment that is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Payment {
+    /// What the payee gets or has.
+    pub voucher: Voucher,
+    /// What can still be paid.
+    pub remaining: Amount,
+    /// True when it was made before and nothing was paid now.
+    pub repeated: bool,
+    /// Whom to wait for, and for which message; none when the payee has it.
+    delivery: Option<(Address, MessageId)>,
 }
 
 /// Why an objective's end was not seen.
@@ -77,7 +96,51 @@ impl NodeHandle {
         let (answer, response) = oneshot::channel();
         let job = Job::Request(Box::new(request), answer);
         self.inbox.send(job).await.map_err(|_| CallError::Stopped)?;
-        Ok(response.await.map_err(|_| CallError::Stopped)??)
+        response.await.map_err(|_| CallError::Unknown)?
+    }
+
+    /// Pays `amount`, once however often it is asked for when `total`, everything paid over the
+    /// channel afterwards, is named. Returns once the payment is durable here.
+    ///
+    /// # Errors
+    /// When the engine refuses or the node stops.
+    pub async fn make_payment(
+        &self,
+        channel: ChannelId,
+        amount: Amount,
+        total: Option<Amount>,
+    ) -> Result<Payment, CallError> {
+        let request = match total {
+            Some(total) => Request::PayTo { channel, amount, total },
+            None => Request::Pay { channel, amount },
+        };
+        match self.request(request).await? {
+            Response::Paid { voucher, remaining, payee, message } => {
+                let delivery = Some((payee, message));
+                Ok(Payment { voucher, remaining, repeated: false, delivery })
+            }
+            Response::PaidBefore { voucher, remaining, payee, waiting } => {
+                let delivery = waiting.map(|message| (payee, message));
+                Ok(Payment { voucher, remaining, repeated: true, delivery })
+            }
+            _ => unreachable!("a payment is answered with a payment"),
+        }
+    }
+
+    /// Waits until the payee has committed a payment.
+    ///
+    /// # Errors
+    /// When the node stops before that; the payment is delivered after the restart.
+    pub async fn delivered(&self, payment: &Payment) -> Result<(), CallError> {
+        let Some((payee, message)) = payment.delivery else { return Ok(()) };
+        // A node that stops hears of no delivery any more.
+        tokio::select! {
+            biased;
+            delivered = self.deliveries.wait(payee, message) => {
+                delivered.map_err(|_| CallError::Undelivered)
+            }
+            () = self.stop.cancelled() => Err(CallError::Undelivered),
+        }
     }
 
     /// Pays; with `delivered`, returns only once the payee has committed the voucher.
@@ -91,20 +154,11 @@ impl NodeHandle {
         amount: Amount,
         delivered: bool,
     ) -> Result<(Voucher, Amount), CallError> {
-        let response = self.request(Request::Pay { channel, amount }).await?;
-        let Response::Paid { voucher, remaining, payee, message } = response else {
-            unreachable!("a payment is answered with a payment");
-        };
+        let payment = self.make_payment(channel, amount, None).await?;
         if delivered {
-            let delivery = self.deliveries.wait(payee, message);
-            // A node that stops hears of no delivery any more.
-            tokio::select! {
-                biased;
-                delivered = delivery => delivered.map_err(|_| CallError::Stopped)?,
-                () = self.stop.cancelled() => return Err(CallError::Stopped),
-            }
+            self.delivered(&payment).await?;
         }
-        Ok((voucher, remaining))
+        Ok((payment.voucher, payment.remaining))
     }
 
     /// Changes as they are committed. A listener that lags behind misses some and is told so.
@@ -157,7 +211,9 @@ impl NodeHandle {
         match self.request(Request::GetObjective(id)).await {
             Ok(Response::Objective(objective)) => return Ok(objective),
             Ok(_) | Err(CallError::Refused(_)) => {}
-            Err(CallError::Stopped) => return Err(WaitError::Stopped),
+            Err(CallError::Stopped | CallError::Unknown | CallError::Undelivered) => {
+                return Err(WaitError::Stopped);
+            }
         }
         self.archive
             .archived_objective(id)

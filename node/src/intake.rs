@@ -1,6 +1,7 @@
 //! From the network to the engine's inbox: decodes and checks peers' messages on a worker pool, so
 //! that the engine thread neither parses hostile bytes nor recovers signatures.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(
                 let (p2p, inbox, metrics) = (p2p.clone(), inbox.clone(), Arc::clone(&metrics));
                 let tower = tower.clone();
                 // A peer has one frame under way, so its messages stay in order.
-                rayon::spawn(move || {
+                on_pool(move || {
                     let envelopes = open(from, &messages, &p2p, &metrics);
                     // A tower passes on what is not for it, once what is for it is durable.
                     let rest = match tower {
@@ -109,6 +110,15 @@ pub(crate) async fn run(
             return;
         }
     }
+}
+
+/// Runs work on the pool. A bug that a message meets there costs the message, which is not
+/// acknowledged, and not the node: the pool would end the process.
+pub(crate) fn on_pool(work: impl FnOnce() + Send + 'static) {
+    rayon::spawn(move || {
+        // The panic is logged where it happens.
+        let _ = catch_unwind(AssertUnwindSafe(work));
+    });
 }
 
 /// Opens what opens; the rest is dropped, counted and held against the peer.

@@ -10,6 +10,10 @@
 //! Deliberately absent: rules of channels (`engine`), bytes on disk (`store`), frames (`p2p`) and
 //! transactions (`chain`).
 
+// What cannot be written must not end a node, nor make a payment that was made look failed: answers
+// go through `cli::output`, everything else is logged.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 pub mod address;
 pub mod amount;
 pub mod cli;
@@ -29,7 +33,8 @@ mod node;
 mod partners;
 pub mod rpc;
 pub mod tower;
+mod vital;
 
-pub use handle::{CallError, NodeHandle, WaitError};
+pub use handle::{CallError, NodeHandle, Payment, WaitError};
 pub use intake::IntakeMetrics;
 pub use node::{ChannelKey, Node, NodeError, NodeSettings, StopReason};

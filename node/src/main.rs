@@ -1,17 +1,23 @@
 //! The program `nitro`: parse, run, exit code.
 
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 use std::process::ExitCode;
 
 use clap::Parser;
-use node::cli::{Cli, CliError};
+use node::cli::{Cli, CliError, say};
+use node::logging;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let json = cli.wants_json();
-    let Err(error) = run(cli) else { return ExitCode::SUCCESS };
+    let ended = run(cli);
+    logging::flush();
+    let Err(error) = ended else { return ExitCode::SUCCESS };
     match error.downcast_ref::<CliError>() {
-        Some(error) if json => eprintln!("{}", error.json()),
-        _ => eprintln!("error: {error:#}"),
+        Some(error) if error.is_silent() => {}
+        Some(error) if json => say(error.json()),
+        _ => say(format_args!("error: {error:#}")),
     }
     error.downcast_ref().map_or(ExitCode::FAILURE, CliError::exit_code)
 }

@@ -19,12 +19,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::delivery::Deliveries;
-use crate::engine_thread::{self, ChainQueue, Desk, INBOX, Job, PeerTransport, UPDATES};
+use crate::engine_thread::{self, ChainQueue, Desk, Ended, INBOX, Job, PeerTransport, UPDATES};
 use crate::handle::NodeHandle;
 use crate::intake::{self, IntakeMetrics};
 use crate::journal::StoreJournal;
 use crate::partners;
 use crate::tower::{self, Beside, TowerError, TowerHandle, TowerSettings};
+use crate::vital::Vitals;
 
 /// How long each stage of a stop may take before the next one begins.
 pub(crate) const STAGE_LIMIT: Duration = Duration::from_secs(5);
@@ -101,7 +102,6 @@ pub struct Node {
     /// Stops the network.
     network: CancellationToken,
     tasks: TaskTracker,
-    swarm: tokio::task::JoinHandle<()>,
     engine: std::thread::JoinHandle<()>,
     tower: Option<std::thread::JoinHandle<()>>,
     reason: watch::Receiver<Option<StopReason>>,
@@ -125,6 +125,9 @@ impl Node {
         let stop_on_error = [intake.clone().drop_guard(), network.clone().drop_guard()];
         let (p2p, events, swarm) =
             P2p::start(settings.p2p.clone(), settings.channel_key.0, network.clone()).await?;
+        let tasks = TaskTracker::new();
+        let vitals = Vitals::new(tasks.clone(), intake.clone());
+        vitals.watch("the network", swarm);
 
         let (updates, _) = broadcast::channel(UPDATES);
         let (calls, submissions) = mpsc::unbounded_channel();
@@ -146,7 +149,6 @@ impl Node {
 
         let cursor = driver.engine().cursor().recent.clone();
         let journal = Box::new(StoreJournal(transactions));
-        let tasks = TaskTracker::new();
         let (chain, chain_events) = Chain::start(
             settings.chain.clone(),
             cursor.last().copied(),
@@ -160,12 +162,12 @@ impl Node {
         let (deadline, deadlines) = watch::channel(None);
         let (done, engine_done) = oneshot::channel();
         let engine = engine_thread::spawn(driver, jobs, deadline, done)?;
-        let (report, reason) = watch::channel(None);
+        vitals.spawn("the engine", watch_engine(engine_done, vitals.clone()));
         let (tower, tower_thread) = match tower {
             Some(tower) => {
                 let (done, ended) = oneshot::channel();
-                let (handle, thread) = tower.spawn(chain.clone(), &tasks, intake.clone(), done)?;
-                tasks.spawn(watch_tower(ended, report.clone(), intake.clone()));
+                let (handle, thread) = tower.spawn(chain.clone(), &vitals, intake.clone(), done)?;
+                vitals.spawn("the watchtower", watch_tower(ended, vitals.clone()));
                 (Some(handle), Some(thread))
             }
             None => (None, None),
@@ -185,17 +187,17 @@ impl Node {
             intake: Arc::new(IntakeMetrics::default()),
             stop: intake.clone(),
         };
-        let network_events =
-            intake::Network { events, located: follow_partners(&tasks, &handle, addresses) };
-        wire(&tasks, &handle, network_events, chain_events, submissions, deadlines, report.clone());
-        tasks.spawn(watch_engine(engine_done, report, intake.clone()));
+        let network =
+            intake::Network { events, located: follow_partners(&vitals, &handle, addresses) };
+        wire(&vitals, &handle, network, chain_events, submissions, deadlines);
         tasks.close();
         // From here on the node stops what it has started.
         for guard in stop_on_error {
             guard.disarm();
         }
         info!(%address, store = %path.display(), "node started");
-        Ok(Self { handle, intake, network, tasks, swarm, engine, tower: tower_thread, reason })
+        let reason = vitals.reason();
+        Ok(Self { handle, intake, network, tasks, engine, tower: tower_thread, reason })
     }
 
     /// The application's end.
@@ -216,7 +218,7 @@ impl Node {
     /// of a few seconds; what is not acknowledged by then is sent again after the restart.
     /// The store can be opened again once every handle is dropped, too: they read history from it.
     pub async fn shutdown(self) {
-        let Self { handle, intake, network, tasks, swarm, engine, tower, reason: _ } = self;
+        let Self { handle, intake, network, tasks, engine, tower, reason: _ } = self;
         info!("stopping: no more inputs");
         intake.cancel();
         if let Some((tower, thread)) = handle.tower.as_ref().zip(tower) {
@@ -235,8 +237,7 @@ impl Node {
         }
         info!("stopping: closing the network");
         network.cancel();
-        let _ = stage("network", swarm).await;
-        stage("tasks", tasks.wait()).await;
+        stage("network and tasks", tasks.wait()).await;
         info!("stopped");
     }
 }
@@ -251,27 +252,26 @@ async fn stage<T>(name: &str, work: impl Future<Output = T>) -> Option<T> {
 
 /// Engine and network to the store's addresses of partners; the network's side of it is returned.
 fn follow_partners(
-    tasks: &TaskTracker,
+    vitals: &Vitals,
     handle: &NodeHandle,
     addresses: PartnerTable,
 ) -> mpsc::Sender<partners::Located> {
     let (located, records) = mpsc::channel(partners::RECORDS);
-    tasks.spawn(partners::run(handle.clone(), addresses, records));
+    vitals.spawn("partners", partners::run(handle.clone(), addresses, records));
     located
 }
 
 /// Connects the services with the engine; the one place to read who talks to whom.
 fn wire(
-    tasks: &TaskTracker,
+    vitals: &Vitals,
     handle: &NodeHandle,
     network: intake::Network,
     chain_events: mpsc::Receiver<ChainMessage>,
     submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
     deadlines: watch::Receiver<Option<Timestamp>>,
-    report: watch::Sender<Option<StopReason>>,
 ) {
     let (inbox, stop) = (handle.inbox.clone(), handle.stop.clone());
-    tasks.spawn(intake::run(
+    let intake = intake::run(
         network,
         inbox.clone(),
         handle.p2p.clone(),
@@ -279,17 +279,16 @@ fn wire(
         handle.tower.clone(),
         Arc::clone(&handle.intake),
         stop.clone(),
-    ));
-    tasks.spawn(follow_chain(
-        chain_events,
-        inbox.clone(),
-        handle.tower.clone(),
-        report,
-        stop.clone(),
-    ));
-    tasks.spawn(submit(submissions, handle.chain.clone(), stop.clone()));
-    tasks.spawn(report_gas(handle.chain.watch_gas(), inbox.clone(), stop.clone()));
-    tasks.spawn(ring(deadlines, inbox, stop));
+    );
+    vitals.spawn("the intake of the network", intake);
+    let tower = handle.tower.clone();
+    let chain = follow_chain(chain_events, inbox.clone(), tower, vitals.clone(), stop.clone());
+    vitals.spawn("the intake of the chain", chain);
+    let submissions = submit(submissions, handle.chain.clone(), stop.clone());
+    vitals.spawn("the way to the chain", submissions);
+    let gas = report_gas(handle.chain.watch_gas(), inbox.clone(), stop.clone());
+    vitals.spawn("the report on gas", gas);
+    vitals.spawn("the clock", ring(deadlines, inbox, stop));
 }
 
 /// Chain service to engine.
@@ -297,7 +296,7 @@ async fn follow_chain(
     mut events: mpsc::Receiver<ChainMessage>,
     inbox: mpsc::Sender<Job>,
     tower: Option<TowerHandle>,
-    report: watch::Sender<Option<StopReason>>,
+    vitals: Vitals,
     stop: CancellationToken,
 ) {
     loop {
@@ -321,8 +320,7 @@ async fn follow_chain(
             (Some(ChainMessage::Chain(event)), None) => Input::Chain(event),
             (Some(ChainMessage::Settled(call, receipt)), _) => Input::Settled(call, receipt),
             (Some(ChainMessage::Fatal(why)), _) => {
-                report.send_replace(Some(StopReason::Fatal(format!("chain: {why}"))));
-                return;
+                return vitals.end(StopReason::Fatal(format!("chain: {why}")));
             }
             (None, _) => return,
         };
@@ -404,31 +402,19 @@ async fn ring(
 }
 
 /// The engine thread ends on a failed commit or a broken invariant: then so does the node.
-async fn watch_engine(
-    done: oneshot::Receiver<Result<(), engine::ports::StoreError>>,
-    report: watch::Sender<Option<StopReason>>,
-    stop: CancellationToken,
-) {
-    let reason = match done.await {
-        Ok(Ok(())) => StopReason::Asked,
-        Ok(Err(error)) => StopReason::Fatal(error.to_string()),
-        Err(_) => StopReason::Fatal("the engine thread panicked: a broken invariant".to_owned()),
-    };
-    report.send_replace(Some(reason));
-    stop.cancel();
+async fn watch_engine(done: oneshot::Receiver<Ended>, vitals: Vitals) {
+    let Ok(ended) = done.await else { return };
+    vitals.end(match &ended.outcome {
+        Ok(()) => StopReason::Asked,
+        Err(why) => StopReason::Fatal(why.clone()),
+    });
+    ended.turn_away();
 }
 
 /// A tower that cannot write must not go on: a receipt would promise what is not there.
-async fn watch_tower(
-    ended: oneshot::Receiver<Result<(), TowerError>>,
-    report: watch::Sender<Option<StopReason>>,
-    stop: CancellationToken,
-) {
-    let reason = match ended.await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "the watchtower's thread panicked".to_owned(),
-    };
-    report.send_replace(Some(StopReason::Fatal(reason)));
-    stop.cancel();
+async fn watch_tower(ended: oneshot::Receiver<Result<(), String>>, vitals: Vitals) {
+    // A tower that was told to end belongs to a node that stops.
+    if let Ok(Err(why)) = ended.await {
+        vitals.end(StopReason::Fatal(why));
+    }
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::CliError;
 use crate::data_dir::{DataDir, FileError};
 use crate::rpc::types::Notice;
-use crate::rpc::{RefusalData, STOPPING};
+use crate::rpc::{OUTCOME_UNKNOWN, RefusalData};
 
 /// Longer than the longest wait that the node allows: the node's own time limit decides.
 const REQUEST_LIMIT: Duration = Duration::from_secs(2 * 86_400);
@@ -82,13 +82,32 @@ impl Client {
         Ok(Self { inner })
     }
 
-    /// Calls a method.
+    /// Calls a method that changes nothing.
     pub(super) async fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         args: Args,
     ) -> Result<T, CliError> {
-        self.inner.request(method, args.params()).await.map_err(explain)
+        self.inner.request(method, args.params()).await.map_err(|error| match explain(error) {
+            // Nothing was to be done.
+            CliError::Refused { code: OUTCOME_UNKNOWN, message, .. } => {
+                CliError::Unreachable(message)
+            }
+            other => other,
+        })
+    }
+
+    /// Calls a method that changes something. When the answer is lost, that is said: the caller must
+    /// not take it for a refusal.
+    pub(super) async fn change<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        args: Args,
+    ) -> Result<T, CliError> {
+        self.inner.request(method, args.params()).await.map_err(|error| match explain(error) {
+            CliError::Unreachable(why) => CliError::Unknown(why),
+            other => other,
+        })
     }
 
     /// Subscribes to changes.
@@ -126,12 +145,6 @@ fn explain(error: ClientError) -> CliError {
 
 fn refused(refusal: ErrorObjectOwned) -> CliError {
     let data = refusal.data().and_then(|data| serde_json::from_str::<RefusalData>(data.get()).ok());
-    if refusal.code() == STOPPING {
-        return CliError::Unreachable(refusal.message().to_owned());
-    }
-    CliError::Refused {
-        code: refusal.code(),
-        message: refusal.message().to_owned(),
-        data: data.unwrap_or_default(),
-    }
+    let message = refusal.message().to_owned();
+    CliError::Refused { code: refusal.code(), message, data: data.unwrap_or_default() }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 
 use super::CliError;
 use super::init::DeploymentFile;
-use super::output::{Output, record};
+use super::output::{Output, record, say};
 use crate::address::AddressText;
 use crate::config::{ChainSection, Layers};
 use crate::data_dir::DataDir;
@@ -54,15 +54,17 @@ impl Deploy {
         let token = if self.token { TestToken::Deploy } else { TestToken::None };
         let deployed =
             chain::deploy(&endpoint, &AccountKey::new(key.bytes()), token, report).await?;
-        out.answer(&DeploymentFile::from(deployed), describe);
+        out.answer(&DeploymentFile::from(deployed), describe)?;
         Ok(())
     }
 }
 
 fn report(progress: Progress) {
     match progress {
-        Progress::Sent { contract, transaction } => eprintln!("{contract}: sent {transaction}"),
-        Progress::Deployed { contract, address } => eprintln!("{contract}: at {address}"),
+        Progress::Sent { contract, transaction } => {
+            say(format_args!("{contract}: sent {transaction}"))
+        }
+        Progress::Deployed { contract, address } => say(format_args!("{contract}: at {address}")),
     }
 }
 

@@ -10,7 +10,7 @@ use crate::keys::{KeyError, PassphraseError};
 use crate::logging::LogError;
 use crate::node::NodeError;
 use crate::rpc::types::ObjectiveInfo;
-use crate::rpc::{RefusalData, RpcError, TIMED_OUT};
+use crate::rpc::{INTERRUPTED, OUTCOME_UNKNOWN, RefusalData, RpcError, STOPPING, TIMED_OUT};
 
 /// Why a command could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,15 @@ pub enum CliError {
     /// Nobody answers.
     #[error("the node cannot be reached: {0}")]
     Unreachable(String),
+    /// The answer is lost, and with it whether anything was done.
+    #[error(
+        "it is not known whether this was done: {0}. Look before you repeat it: nitro channel show \
+         or ledger show, and objective list; a payment with --total can simply be repeated"
+    )]
+    Unknown(String),
+    /// It was done, and nobody can be told.
+    #[error("it is done, but the answer cannot be written")]
+    Unwritten(#[source] std::io::Error),
     /// The node stopped by itself.
     #[error("the node stopped: {0}")]
     Fatal(String),
@@ -78,11 +87,42 @@ impl From<NodeError> for CliError {
 }
 
 impl CliError {
+    /// The same for something that goes on under this objective.
+    pub(super) fn after(self, objective: &str) -> Self {
+        match self {
+            Self::Unreachable(why) => Self::Refused {
+                code: INTERRUPTED,
+                message: format!(
+                    "{objective} is begun and goes on, but its end cannot be seen: {why}; look \
+                     later with nitro objective show"
+                ),
+                data: RefusalData {
+                    reason: "interrupted".to_owned(),
+                    objective: Some(objective.to_owned()),
+                    ..RefusalData::default()
+                },
+            },
+            other => other,
+        }
+    }
+
+    /// True when nothing is wrong that anybody needs to hear of.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.code() == 0
+    }
+
     fn code(&self) -> u8 {
         match self {
             Self::Usage(_) => 2,
             Self::Unreachable(_) => 3,
-            Self::Refused { code, .. } if *code == TIMED_OUT => 4,
+            Self::Refused { code, .. } if *code == STOPPING => 3,
+            Self::Refused { code, .. } if [TIMED_OUT, INTERRUPTED].contains(code) => 4,
+            Self::Unknown(_) => 5,
+            Self::Refused { code, .. } if *code == OUTCOME_UNKNOWN => 5,
+            // Whoever read the answer has read enough of it, such as `head`.
+            Self::Unwritten(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
+            Self::Unwritten(_) => 6,
             Self::NoHome
             | Self::Refused { .. }
             | Self::Declined(_)

@@ -4,7 +4,7 @@ use clap::Args;
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, money};
+use super::output::{Output, money, say};
 use crate::address::NATIVE;
 use crate::moment::{now, span, utc_and_distance};
 use crate::rpc::TIMED_OUT;
@@ -83,14 +83,14 @@ impl Leaving {
             Kind::Ledger => {
                 let ledger: LedgerInfo = client.call(kind.show(), args.clone()).await?;
                 if self.dry_run && out.is_json() {
-                    out.line(&ledger);
+                    out.line(&ledger)?;
                 }
                 ledger_plan(&ledger, &status)
             }
             Kind::Channel => {
                 let channel: ChannelInfo = client.call(kind.show(), args.clone()).await?;
                 if self.dry_run && out.is_json() {
-                    out.line(&channel);
+                    out.line(&channel)?;
                 }
                 channel_plan(&channel, &status)
             }
@@ -98,22 +98,23 @@ impl Leaving {
         if self.dry_run {
             // An answer in itself, where it is not JSON.
             if !out.is_json() {
-                println!("{}", plan.unwrap_or_else(|| "nothing is left to leave".to_owned()));
+                let nothing = "nothing to exit: closed or already exiting";
+                out.text(plan.as_deref().unwrap_or(nothing))?;
             }
             return Ok(None);
         }
         // What is closed or left already is refused by the node, in its own words.
         let mut started: StartedInfo = match plan {
             Some(plan) => {
-                eprintln!("{plan}");
-                client.call(kind.exit(), args).await?
+                say(plan);
+                client.change(kind.exit(), args).await?
             }
-            None => client.call(kind.exit(), args).await?,
+            None => client.change(kind.exit(), args).await?,
         };
-        eprintln!("{}: begun", started.objective);
+        say(format_args!("{}: begun", started.objective));
         if !self.no_wait {
-            let ended = follow(client, kind, &started, self.timeout).await?;
-            started.result = Some(ended);
+            let ended = follow(client, kind, &started, self.timeout).await;
+            started.result = Some(ended.map_err(|error| error.after(&started.objective))?);
         }
         Ok(Some(started))
     }
@@ -156,7 +157,7 @@ async fn follow(
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    eprintln!("{objective}: {}", ended.status);
+    say(format_args!("{objective}: {}", ended.status));
     Ok(ended)
 }
 
@@ -177,7 +178,7 @@ async fn tell(
     let news = format!("{:?} {finalizes_at:?}", step.waiting_for);
     if told.as_ref() != Some(&news) {
         *told = Some(news);
-        eprintln!("{}: {words}", step.objective);
+        say(format_args!("{}: {words}", step.objective));
     }
     Ok(())
 }
@@ -289,12 +290,12 @@ fn cost(exit: &ExitInfo, status: &StatusInfo) -> String {
 pub(super) async fn foretell(client: &Client) -> Result<(), CliError> {
     let status: StatusInfo = client.call("nitro_status", Named::default()).await?;
     if let Some(gas) = status.gas {
-        eprintln!(
+        say(format_args!(
             "Should the peer ever fall silent, leaving the ledger channel alone would cost about {} \
              at the present price of gas, and {} more for each payment channel over it.",
             money(NATIVE, gas.ledger_exit),
             money(NATIVE, gas.channel_exit),
-        );
+        ));
     }
     Ok(())
 }

@@ -122,7 +122,7 @@ impl Init {
             address: AddressText(keys.channel.address()),
             chain_account: AddressText(keys.chain.address()),
         };
-        out.answer(&made, describe);
+        out.answer(&made, describe)?;
         Ok(())
     }
 

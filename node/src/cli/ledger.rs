@@ -105,7 +105,7 @@ impl Ledger {
                 let exits = list.iter().map(|l| (l.ledger.to_string(), l.exit.as_ref()));
                 let exits =
                     if out.is_json() { String::new() } else { exit::lines(&client, exits).await? };
-                out.answer(&list, |list| describe_all(list) + &exits);
+                out.answer(&list, |list| describe_all(list) + &exits)?;
                 Ok(())
             }
             Self::Show { ledger } => show(&client, ledger, out).await,
@@ -116,21 +116,23 @@ impl Ledger {
 /// What was begun, and for people the ledger as it is now.
 async fn show_started(client: &Client, started: &StartedInfo, out: Output) -> Result<(), CliError> {
     if out.is_json() {
-        out.line(started);
-        return Ok(());
+        return out.line(started);
     }
-    show(client, started.channel.to_string(), out).await
+    match show(client, started.channel.to_string(), out).await {
+        Err(CliError::Unreachable(why)) => {
+            out.text(&format!("{}\nit cannot be looked at: {why}", started.objective))
+        }
+        shown => shown,
+    }
 }
 
 async fn show(client: &Client, ledger: String, out: Output) -> Result<(), CliError> {
     let found: LedgerInfo = client.call("nitro_ledger", arg("ledger", ledger)).await?;
     if out.is_json() {
-        out.line(&found);
-        return Ok(());
+        return out.line(&found);
     }
     let exit = exit::rows(client, found.ledger, found.exit.as_ref()).await?;
-    out.answer(&found, |found| describe(found, exit));
-    Ok(())
+    out.answer(&found, |found| describe(found, exit))
 }
 
 fn describe(ledger: &LedgerInfo, exit: Vec<(&'static str, String)>) -> String {

@@ -21,6 +21,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 pub use error::CliError;
+pub use output::say;
 
 use crate::data_dir::DataDir;
 use output::Output;
@@ -31,15 +32,21 @@ use output::Output;
     name = "nitro",
     version,
     arg_required_else_help = true,
-    after_help = "Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 3 the node cannot be \
-                  reached, 4 not done in time.\n\n\
+    after_help = "Exit codes:\n  \
+                  0 done\n  \
+                  1 refused: nothing has changed; or failed\n  \
+                  2 wrong usage\n  \
+                  3 the node cannot be reached or is stopping: nothing has changed\n  \
+                  4 begun or paid, but not finished in time: it goes on, do not repeat it\n  \
+                  5 not known whether it was done: look before you repeat it, or pay with --total\n  \
+                  6 done, but the answer could not be written\n\n\
                   Examples:\n  \
                   nitro deploy --chain-endpoint http://127.0.0.1:8545 --key-file key --json > deployment.json\n  \
                   nitro init --deployment deployment.json --max-peer-deposit 10ether\n  \
                   nitro run\n  \
                   nitro ledger open 0x<peer> --amount 10ether\n  \
                   nitro channel open 0x<payee> --relay 0x<peer> --amount 1ether\n  \
-                  nitro pay 0x<channel> 5gwei"
+                  nitro pay 0x<channel> 5gwei --total 25gwei"
 )]
 pub struct Cli {
     /// Folder of the node

@@ -36,12 +36,12 @@ impl Peer {
         match self {
             Self::List => {
                 let peers: Vec<PeerInfo> = client.call("nitro_peers", Named::default()).await?;
-                out.answer(&peers, |peers| describe_all(peers));
+                out.answer(&peers, |peers| describe_all(peers))?;
             }
             Self::Add { address, no_dial } => {
                 let args = arg("address", address).with("dial", !no_dial);
-                let peer: AddressText = client.call("nitro_addPeer", args).await?;
-                out.answer(&peer, |peer| peer.0.to_string());
+                let peer: AddressText = client.change("nitro_addPeer", args).await?;
+                out.answer(&peer, |peer| peer.0.to_string())?;
             }
             Self::Resolve { peer } => {
                 let found: ResolvedInfo =
@@ -52,7 +52,7 @@ impl Peer {
                         ("peer id", found.peer_id.clone()),
                         ("addresses", found.addresses.join(" ")),
                     ])
-                });
+                })?;
             }
         }
         Ok(())
@@ -98,7 +98,7 @@ impl Balance {
                 ("asset", balance.asset.clone()),
                 ("balance", money(&balance.asset, balance.amount)),
             ])
-        });
+        })?;
         Ok(())
     }
 }

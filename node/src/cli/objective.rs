@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, maybe, record, table};
+use super::output::{Output, maybe, record, say, table};
 use crate::data_dir::DataDir;
 use crate::rpc::types::{Notice, ObjectiveInfo, StartedInfo};
 
@@ -51,20 +51,20 @@ impl Objective {
             Self::List => {
                 let list: Vec<ObjectiveInfo> =
                     client.call("nitro_objectives", Named::default()).await?;
-                out.answer(&list, |list| describe_all(list));
+                out.answer(&list, |list| describe_all(list))?;
             }
             Self::Show { objective } => {
                 let found = client.call("nitro_objective", arg("objective", objective)).await?;
-                out.answer(&found, describe);
+                out.answer(&found, describe)?;
             }
             Self::Wait { objective, timeout } => {
                 let ended = follow(&client, &objective, timeout).await?;
-                out.answer(&ended, describe);
+                out.answer(&ended, describe)?;
             }
             Self::Cancel { objective } => {
                 let ended =
-                    client.call("nitro_cancelObjective", arg("objective", objective)).await?;
-                out.answer(&ended, describe);
+                    client.change("nitro_cancelObjective", arg("objective", objective)).await?;
+                out.answer(&ended, describe)?;
             }
         }
         Ok(())
@@ -79,10 +79,11 @@ impl Waiting {
         method: &str,
         args: Named,
     ) -> Result<StartedInfo, CliError> {
-        let mut started: StartedInfo = client.call(method, args).await?;
+        let mut started: StartedInfo = client.change(method, args).await?;
         if !self.no_wait {
-            eprintln!("{}: begun", started.objective);
-            started.result = Some(follow(client, &started.objective, self.timeout).await?);
+            say(format_args!("{}: begun", started.objective));
+            let ended = follow(client, &started.objective, self.timeout).await;
+            started.result = Some(ended.map_err(|error| error.after(&started.objective))?);
         }
         Ok(started)
     }
@@ -103,7 +104,7 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
                 Notice::Objective(step) if step.waiting_for != told => {
                     told.clone_from(&step.waiting_for);
                     if let Some(waiting_for) = step.waiting_for {
-                        eprintln!("{objective}: {waiting_for}");
+                        say(format_args!("{objective}: {waiting_for}"));
                     }
                 }
                 Notice::Refused { reason, .. } if refused.as_ref() != Some(&reason) => {
@@ -117,7 +118,7 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    eprintln!("{objective}: {}", ended.status);
+    say(format_args!("{objective}: {}", ended.status));
     Ok(ended)
 }
 

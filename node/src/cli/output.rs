@@ -1,8 +1,12 @@
-//! Answers for people, as tables, and for programs, as JSON.
+//! Answers for people, as tables, and for programs, as JSON. The one place that writes to the
+//! terminal.
+
+use std::io::{self, Write, stderr, stdout};
 
 use engine::types::{Amount, U256};
 use serde::Serialize;
 
+use super::CliError;
 use crate::address::NATIVE;
 use crate::amount::AmountText;
 
@@ -22,18 +26,40 @@ impl Output {
     }
 
     /// One answer: JSON, or what `text` makes of it.
-    pub(super) fn answer<T: Serialize>(self, answer: &T, text: impl FnOnce(&T) -> String) {
-        if self.json {
-            self.line(answer);
-        } else {
-            println!("{}", text(answer).trim_end());
-        }
+    ///
+    /// # Errors
+    /// When stdout does not take it. What was asked for is done nevertheless.
+    pub(super) fn answer<T: Serialize>(
+        self,
+        answer: &T,
+        text: impl FnOnce(&T) -> String,
+    ) -> Result<(), CliError> {
+        if self.json { self.line(answer) } else { self.text(&text(answer)) }
     }
 
-    /// One answer on one line.
-    pub(super) fn line<T: Serialize>(self, answer: &T) {
-        println!("{}", serde_json::to_string(answer).unwrap_or_default());
+    /// One answer on one line of JSON.
+    ///
+    /// # Errors
+    /// As [`Output::answer`].
+    pub(super) fn line<T: Serialize>(self, answer: &T) -> Result<(), CliError> {
+        let line = serde_json::to_string(answer).map_err(io::Error::from);
+        self.text(&line.map_err(CliError::Unwritten)?)
     }
+
+    /// One answer for people.
+    ///
+    /// # Errors
+    /// As [`Output::answer`].
+    pub(super) fn text(self, text: &str) -> Result<(), CliError> {
+        let mut out = stdout().lock();
+        let written = writeln!(out, "{}", text.trim_end()).and_then(|()| out.flush());
+        written.map_err(CliError::Unwritten)
+    }
+}
+
+/// Progress and errors, on stderr. What cannot be told there changes nothing of what is done.
+pub fn say(text: impl std::fmt::Display) {
+    let _ = writeln!(stderr().lock(), "{text}");
 }
 
 /// Names and values, one pair a line.

@@ -14,7 +14,12 @@ use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
 /// Pays over a payment channel.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  nitro pay 0x<channel> 5gwei\n  nitro pay 0x<channel> 1000 --wait"
+    after_help = "Examples:\n  nitro pay 0x<channel> 5gwei\n  nitro pay 0x<channel> 1000 --wait\n  \
+        nitro pay 0x<channel> 5gwei --total 25gwei\n\n\
+        With --total a payment is made once, however often the command is repeated, for example \
+        after exit code 5 (not known whether it was made) or 6 (made, but the answer could not be \
+        written). Take what is paid so far from nitro channel show, and add the amount. Exit code 1 \
+        says that nothing was paid, 4 that it is paid and the payee has not confirmed it yet."
 )]
 pub(super) struct Pay {
     /// The payment channel
@@ -22,6 +27,10 @@ pub(super) struct Pay {
     /// How much
     #[arg(allow_hyphen_values = true)]
     amount: String,
+    /// Everything paid over the channel once this payment is made: pays only if that is so, and
+    /// nothing if it was reached before
+    #[arg(long, value_name = "AMOUNT", allow_hyphen_values = true)]
+    total: Option<String>,
     /// Return only when the payee has it for good
     #[arg(long)]
     wait: bool,
@@ -33,18 +42,19 @@ pub(super) struct Pay {
 impl Pay {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
         let client = Client::connect(dir).await?;
-        let mut args = arg("channel", self.channel).with("amount", self.amount);
+        let mut args =
+            arg("channel", self.channel).with("amount", self.amount).with("total", self.total);
         if self.wait {
             args = args.with("wait", true).with("timeout_secs", self.timeout);
         }
-        let paid: PaidInfo = client.call("nitro_pay", args).await?;
+        let paid: PaidInfo = client.change("nitro_pay", args).await?;
         out.answer(&paid, |paid| {
             record([
-                ("paid", paid.amount.0.to_string()),
+                (if paid.repeated { "paid before" } else { "paid" }, paid.amount.0.to_string()),
                 ("paid in all", paid.total.0.to_string()),
                 ("remaining", paid.remaining.0.to_string()),
             ])
-        });
+        })?;
         Ok(())
     }
 }
@@ -90,14 +100,14 @@ impl Voucher {
             Self::Create { channel, amount } => {
                 let client = Client::connect(dir).await?;
                 let args = arg("channel", channel).with("amount", amount);
-                let voucher: VoucherInfo = client.call("nitro_createVoucher", args).await?;
+                let voucher: VoucherInfo = client.change("nitro_createVoucher", args).await?;
                 out.answer(&voucher, |voucher| {
                     record([
                         ("channel", voucher.channel.to_string()),
                         ("total", voucher.total.0.to_string()),
                         ("signature", voucher.signature.clone()),
                     ])
-                });
+                })?;
             }
             Self::Receive { file, channel, total, signature } => {
                 let args = match file {
@@ -112,13 +122,13 @@ impl Voucher {
                     }
                 };
                 let client = Client::connect(dir).await?;
-                let received: ReceivedInfo = client.call("nitro_receiveVoucher", args).await?;
+                let received: ReceivedInfo = client.change("nitro_receiveVoucher", args).await?;
                 out.answer(&received, |received| {
                     record([
                         ("received", received.delta.0.to_string()),
                         ("received in all", received.total.0.to_string()),
                     ])
-                });
+                })?;
             }
         }
         Ok(())

@@ -175,7 +175,7 @@ async fn announce(
         listen_addresses: listen.iter().map(ToString::to_string).collect(),
     };
     info!(address = %ready.address.0, rpc = %ready.rpc, "ready");
-    out.answer(&ready, |ready| {
+    let told = out.answer(&ready, |ready| {
         record([
             ("address", ready.address.0.to_string()),
             ("chain account", ready.chain_account.0.to_string()),
@@ -183,6 +183,9 @@ async fn announce(
             ("peers reach it at", ready.listen_addresses.join("\n                   ")),
         ])
     });
+    if let Err(error) = told {
+        warn!(%error, "cannot tell on stdout that it runs");
+    }
     Ok(())
 }
 
@@ -198,10 +201,12 @@ async fn stop_in_order(dir: &DataDir, node: Node, server: RpcServer, mut signals
         () = stop => info!("stopped"),
         name = signals.next() => {
             warn!("{name} again: stopping at once");
+            logging::flush();
             std::process::exit(1);
         }
         () = tokio::time::sleep(STOP_LIMIT) => {
             error!(limit = ?STOP_LIMIT, "did not stop in time");
+            logging::flush();
             std::process::exit(1);
         }
     }

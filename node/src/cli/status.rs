@@ -11,7 +11,7 @@ use crate::rpc::types::{AddressInfo, EndpointInfo, StatusInfo};
 pub(super) async fn status(dir: &DataDir, out: Output) -> Result<(), CliError> {
     let client = Client::connect(dir).await?;
     let status: StatusInfo = client.call("nitro_status", Args::default()).await?;
-    out.answer(&status, describe);
+    out.answer(&status, describe)?;
     Ok(())
 }
 
@@ -26,14 +26,14 @@ pub(super) fn address(dir: &DataDir, out: Output) -> Result<(), CliError> {
             ("address", info.address.0.to_string()),
             ("chain account", info.chain_account.0.to_string()),
         ])
-    });
+    })?;
     Ok(())
 }
 
 pub(super) async fn stop(dir: &DataDir, out: Output) -> Result<(), CliError> {
     let client = Client::connect(dir).await?;
-    let stopping: bool = client.call("nitro_stop", Args::default()).await?;
-    out.answer(&stopping, |_| "stopping".to_owned());
+    let stopping: bool = client.change("nitro_stop", Args::default()).await?;
+    out.answer(&stopping, |_| "stopping".to_owned())?;
     Ok(())
 }
 

@@ -55,20 +55,20 @@ impl Tower {
             Self::List => {
                 let client = Client::connect(dir).await?;
                 let towers: Vec<TowerInfo> = client.call("nitro_towers", Named::default()).await?;
-                out.answer(&towers, |towers| describe_all(towers));
+                out.answer(&towers, |towers| describe_all(towers))?;
                 return Ok(());
             }
             Self::Status => {
                 let client = Client::connect(dir).await?;
                 let guarded: GuardedInfo = client.call("nitro_guarded", Named::default()).await?;
-                out.answer(&guarded, describe_guarded);
+                out.answer(&guarded, describe_guarded)?;
                 return Ok(());
             }
             Self::Add { tower } => ("nitro_addTower", arg("tower", tower)),
             Self::Remove { tower } => ("nitro_removeTower", arg("tower", tower)),
         };
-        let tower: TowerInfo = Client::connect(dir).await?.call(method, args).await?;
-        out.answer(&tower, describe);
+        let tower: TowerInfo = Client::connect(dir).await?.change(method, args).await?;
+        out.answer(&tower, describe)?;
         Ok(())
     }
 }
@@ -171,7 +171,7 @@ async fn announce(tower: &TowerNode, out: Output) -> Result<(), CliError> {
         channels: count.channels,
     };
     info!(address = %ready.address.0, "ready");
-    out.answer(&ready, |ready| {
+    let told = out.answer(&ready, |ready| {
         record([
             ("address", ready.address.0.to_string()),
             ("chain account", ready.chain_account.0.to_string()),
@@ -179,6 +179,9 @@ async fn announce(tower: &TowerNode, out: Output) -> Result<(), CliError> {
             ("guards", format!("{} channels of {} clients", ready.channels, ready.clients)),
         ])
     });
+    if let Err(error) = told {
+        warn!(%error, "cannot tell on stdout that it runs");
+    }
     Ok(())
 }
 
@@ -187,10 +190,12 @@ async fn stop_in_order(tower: TowerNode, mut signals: Signals) {
         () = tower.shutdown() => info!("stopped"),
         name = signals.next() => {
             warn!("{name} again: stopping at once");
+            logging::flush();
             std::process::exit(1);
         }
         () = tokio::time::sleep(STOP_LIMIT) => {
             error!(limit = ?STOP_LIMIT, "did not stop in time");
+            logging::flush();
             std::process::exit(1);
         }
     }

@@ -21,7 +21,7 @@ pub(super) async fn watch(dir: &DataDir, out: Output) -> Result<(), CliError> {
     loop {
         tokio::select! {
             notice = notices.next() => match notice {
-                Some(Ok(notice)) => out.answer(&notice, describe),
+                Some(Ok(notice)) => out.answer(&notice, describe)?,
                 Some(Err(error)) => return Err(CliError::Unreachable(error.to_string())),
                 None => return Err(CliError::Unreachable("the node has stopped".to_owned())),
             },

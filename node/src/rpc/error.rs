@@ -45,6 +45,10 @@ pub const TOWER_REFUSED: i32 = 2_004;
 pub const STOPPING: i32 = 3_001;
 /// The time to wait is over; what was begun goes on.
 pub const TIMED_OUT: i32 = 3_002;
+/// The node stopped before it could tell whether the call was done.
+pub const OUTCOME_UNKNOWN: i32 = 3_004;
+/// The node stops while a call waits for the end of what it has begun, which goes on.
+pub const INTERRUPTED: i32 = 3_005;
 /// The history cannot be read.
 pub const ARCHIVE: i32 = 3_003;
 /// The subscription or answer cannot be made.
@@ -98,9 +102,31 @@ impl Refusal {
         self
     }
 
-    /// The node is stopping.
+    /// The node is stopping, and has not begun what it was asked for.
     pub fn stopping() -> Self {
-        Self::new(STOPPING, "stopping", "the node is stopping")
+        Self::new(STOPPING, "stopping", "the node is stopping; nothing was done")
+    }
+
+    /// Nobody can say whether a call was done.
+    pub fn outcome_unknown() -> Self {
+        let message = "the node has stopped before it could tell whether this was done; look before \
+                       you repeat it, or repeat a payment with the total that it leads to";
+        Self::new(OUTCOME_UNKNOWN, "outcome_unknown", message)
+    }
+
+    /// The node stops while a call waits.
+    pub fn interrupted(objective: ObjectiveId) -> Self {
+        let message = format!("{objective} goes on once the node runs again; it is stopping");
+        let mut refusal = Self::new(INTERRUPTED, "interrupted", message);
+        refusal.data.objective = Some(objective.to_string());
+        refusal
+    }
+
+    /// A payment that is made, and that the payee has not confirmed yet.
+    pub fn undelivered() -> Self {
+        let message = "the payment is made, but the payee has not confirmed it yet; it is delivered \
+                       once the payee answers, so do not pay again";
+        Self::field(TIMED_OUT, "timeout_secs", "undelivered", message)
     }
 }
 
@@ -115,6 +141,8 @@ impl From<CallError> for Refusal {
         match error {
             CallError::Refused(error) => error.into(),
             CallError::Stopped => Self::stopping(),
+            CallError::Unknown => Self::outcome_unknown(),
+            CallError::Undelivered => Self::undelivered(),
         }
     }
 }
@@ -226,6 +254,7 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
             (1_029, Some("challenge_duration"), "challenge_above_ledger")
         }
         RequestError::CapacityTooSmall { .. } => (1_030, Some("amount"), "capacity_too_small"),
+        RequestError::UnexpectedTotal { .. } => (1_031, Some("total"), "unexpected_total"),
         RequestError::UnknownTower(_) => (1_040, Some("tower"), "not_a_tower"),
         RequestError::TooManyTowers { .. } => (1_041, Some("tower"), "too_many_towers"),
     }

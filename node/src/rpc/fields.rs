@@ -142,7 +142,7 @@ impl Fields {
             // Strict about the channel id: the engine's own reader also takes it without 0x.
             id.filter(|id| id.to_string().eq_ignore_ascii_case(&text)).ok_or_else(|| {
                 let message = "not an objective id: expected DirectFunding-, DirectDefunding-, \
-                               VirtualFund- or VirtualDefund- and a channel id";
+                               VirtualFund-, VirtualDefund- or Exit- and a channel id";
                 Refusal::param("objective", "malformed_id", message)
             })
         };

@@ -27,8 +27,8 @@ use jsonrpsee::server::{
 use tokio_util::sync::CancellationToken;
 
 pub use error::{
-    ARCHIVE, CHAIN, INVALID_PARAMS, PEER_NOT_FOUND, PEER_UNREACHABLE, Refusal, RefusalData,
-    STOPPING, TIMED_OUT, TOWER_REFUSED,
+    ARCHIVE, CHAIN, INTERRUPTED, INVALID_PARAMS, OUTCOME_UNKNOWN, PEER_NOT_FOUND, PEER_UNREACHABLE,
+    Refusal, RefusalData, STOPPING, TIMED_OUT, TOWER_REFUSED,
 };
 
 use crate::config::RpcSection;

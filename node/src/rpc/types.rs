@@ -162,6 +162,9 @@ pub struct PaidInfo {
     pub remaining: AmountText,
     /// True when the payee has it for good.
     pub delivered: bool,
+    /// True when it was made before, and nothing was paid now.
+    #[serde(default)]
+    pub repeated: bool,
 }
 
 /// A voucher that was taken.

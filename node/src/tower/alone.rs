@@ -17,12 +17,13 @@ use tokio_util::task::TaskTracker;
 use tracing::{debug, info, warn};
 
 use super::inquiry;
-use super::rows::TowerError;
 use super::service::{Count, Frame, INBOX, Job, Outlet, Service, Start};
 use super::{FOLDER, TowerSettings};
 use crate::engine_thread::weight;
+use crate::intake::on_pool;
 use crate::journal::StoreJournal;
 use crate::node::{NodeError, NodeSettings, STAGE_LIMIT, StopReason, submit};
+use crate::vital::Vitals;
 
 /// Frames whose answers may be on their way. Beyond it the oldest is acknowledged: it is most likely
 /// of a stranger who asks and never listens.
@@ -39,7 +40,6 @@ pub struct TowerNode {
     /// Stops the network.
     network: CancellationToken,
     tasks: TaskTracker,
-    swarm: tokio::task::JoinHandle<()>,
     thread: JoinHandle<()>,
     reason: watch::Receiver<Option<StopReason>>,
 }
@@ -62,6 +62,9 @@ impl TowerNode {
         let stop_on_error = [intake.clone().drop_guard(), network.clone().drop_guard()];
         let (p2p, events, swarm) =
             P2p::start(settings.p2p.clone(), settings.channel_key.0, network.clone()).await?;
+        let tasks = TaskTracker::new();
+        let vitals = Vitals::new(tasks.clone(), intake.clone());
+        vitals.watch("the network", swarm);
         let (calls, submissions) = mpsc::unbounded_channel();
         let (ask, questions) = mpsc::unbounded_channel();
         let wire = Wire { p2p: p2p.clone(), calls, questions: ask, next: 0, held: Vec::new() };
@@ -76,7 +79,6 @@ impl TowerNode {
         let service = Service::open(start, wire)?;
 
         let cursor = service.cursor();
-        let tasks = TaskTracker::new();
         let (chain, chain_events) = Chain::start(
             settings.chain.clone(),
             cursor.last().copied(),
@@ -89,20 +91,22 @@ impl TowerNode {
         let (jobs, inbox) = mpsc::channel(INBOX);
         let (done, ended) = oneshot::channel();
         let thread = service.spawn(inbox, done)?;
-        let (report, reason) = watch::channel(None);
+        vitals.spawn("the watchtower", watch_thread(ended, vitals.clone()));
         let stop = || intake.clone();
-        let deployment = settings.deployment;
-        tasks.spawn(listen(events, jobs.clone(), p2p.clone(), deployment, stop()));
-        tasks.spawn(follow(chain_events, jobs.clone(), report.clone(), stop()));
-        tasks.spawn(submit(submissions, chain.clone(), stop()));
-        tasks.spawn(inquiry::run(questions, chain.clone(), jobs.clone(), stop()));
-        tasks.spawn(watch_thread(ended, report, stop()));
+        let intake_task = listen(events, jobs.clone(), p2p.clone(), settings.deployment, stop());
+        vitals.spawn("the intake of the network", intake_task);
+        let follow = follow(chain_events, jobs.clone(), vitals.clone(), stop());
+        vitals.spawn("the intake of the chain", follow);
+        vitals.spawn("the way to the chain", submit(submissions, chain.clone(), stop()));
+        let inquiry = inquiry::run(questions, chain.clone(), jobs.clone(), stop());
+        vitals.spawn("the watchtower's questions to the chain", inquiry);
         tasks.close();
+        let reason = vitals.reason();
         for guard in stop_on_error {
             guard.disarm();
         }
         info!(%address, folder = %folder.display(), "watchtower started");
-        Ok(Self { address, p2p, chain, jobs, intake, network, tasks, swarm, thread, reason })
+        Ok(Self { address, p2p, chain, jobs, intake, network, tasks, thread, reason })
     }
 
     /// The tower's name.
@@ -140,7 +144,7 @@ impl TowerNode {
 
     /// Stops in order: intake, the turn under way, the network.
     pub async fn shutdown(self) {
-        let Self { jobs, intake, network, tasks, swarm, thread, .. } = self;
+        let Self { jobs, intake, network, tasks, thread, .. } = self;
         info!("stopping: finishing the last turn");
         intake.cancel();
         let _ = jobs.send(Job::Stop).await;
@@ -149,7 +153,6 @@ impl TowerNode {
             warn!("the tower's thread had panicked");
         }
         network.cancel();
-        let _ = tokio::time::timeout(STAGE_LIMIT, swarm).await;
         if tokio::time::timeout(STAGE_LIMIT, tasks.wait()).await.is_err() {
             warn!(limit = ?STAGE_LIMIT, "tasks have not ended in time");
         }
@@ -170,7 +173,7 @@ async fn listen(
             Event::Frame { from, token, messages } => {
                 let (jobs, p2p) = (jobs.clone(), p2p.clone());
                 // A peer has one frame under way, so its messages stay in order.
-                rayon::spawn(move || {
+                on_pool(move || {
                     let envelopes = open(from, &messages, &p2p);
                     match Frame::split(from, token, envelopes, &deployment) {
                         Ok(frame) => {
@@ -215,7 +218,7 @@ fn open(from: Address, messages: &[impl AsRef<[u8]>], p2p: &P2pHandle) -> Vec<En
 async fn follow(
     mut events: mpsc::Receiver<ChainMessage>,
     jobs: mpsc::Sender<Job>,
-    report: watch::Sender<Option<StopReason>>,
+    vitals: Vitals,
     stop: CancellationToken,
 ) {
     while let Some(Some(event)) = stop.run_until_cancelled(events.recv()).await {
@@ -223,8 +226,7 @@ async fn follow(
             ChainMessage::Chain(event) => Job::Chain(event),
             ChainMessage::Settled(call, receipt) => Job::Settled(call, receipt),
             ChainMessage::Fatal(why) => {
-                report.send_replace(Some(StopReason::Fatal(format!("chain: {why}"))));
-                return;
+                return vitals.end(StopReason::Fatal(format!("chain: {why}")));
             }
         };
         if jobs.send(job).await.is_err() {
@@ -234,18 +236,13 @@ async fn follow(
 }
 
 /// A tower that cannot write must not go on: a receipt would promise what is not there.
-async fn watch_thread(
-    ended: oneshot::Receiver<Result<(), TowerError>>,
-    report: watch::Sender<Option<StopReason>>,
-    stop: CancellationToken,
-) {
-    let reason = match ended.await {
-        Ok(Ok(())) => StopReason::Asked,
-        Ok(Err(error)) => StopReason::Fatal(error.to_string()),
-        Err(_) => StopReason::Fatal("the tower's thread panicked".to_owned()),
-    };
-    report.send_replace(Some(reason));
-    stop.cancel();
+async fn watch_thread(ended: oneshot::Receiver<Result<(), String>>, vitals: Vitals) {
+    match ended.await {
+        Ok(Ok(())) => vitals.end(StopReason::Asked),
+        Ok(Err(why)) => vitals.end(StopReason::Fatal(why)),
+        // The task that watches this one says that the thread is gone.
+        Err(_) => {}
+    }
 }
 
 /// Straight to the network. There is no outbox on disk: a frame is acknowledged once its answers are

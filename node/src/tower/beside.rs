@@ -21,7 +21,6 @@ use engine::types::{Address, CallId, ChannelId, MessageId};
 use engine::wire::{Envelope, Message};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use super::book::FIRST_CALL;
 use super::rows::TowerError;
@@ -29,6 +28,7 @@ use super::service::{Count, Frame, INBOX, Job, Outlet, Service, Start};
 use super::{TowerSettings, inquiry};
 use crate::engine_thread::Job as EngineJob;
 use crate::node::ChannelKey;
+use crate::vital::Vitals;
 
 /// The way to a tower that runs within a node. Cheap to clone.
 #[derive(Clone)]
@@ -113,13 +113,14 @@ impl Beside {
     pub(crate) fn spawn(
         self,
         chain: ChainHandle,
-        tasks: &TaskTracker,
+        vitals: &Vitals,
         stop: CancellationToken,
-        done: oneshot::Sender<Result<(), TowerError>>,
+        done: oneshot::Sender<Result<(), String>>,
     ) -> std::io::Result<(TowerHandle, JoinHandle<()>)> {
         let (jobs, inbox) = mpsc::channel(INBOX);
         let thread = self.service.spawn(inbox, done)?;
-        tasks.spawn(inquiry::run(self.questions, chain, jobs.clone(), stop));
+        let inquiry = inquiry::run(self.questions, chain, jobs.clone(), stop);
+        vitals.spawn("the watchtower's questions to the chain", inquiry);
         Ok((TowerHandle { jobs, deployment: self.deployment }, thread))
     }
 }

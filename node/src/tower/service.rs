@@ -1,5 +1,6 @@
 //! The tower's own thread: takes what waits, decides, commits once, and only then answers.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::thread::JoinHandle;
 
@@ -17,6 +18,7 @@ use super::book::{Book, Due, Fact};
 use super::rows::{Change, Rows, TowerError};
 use super::seal::Sealer;
 use super::settings::TowerSettings;
+use crate::vital::panicked;
 
 /// Jobs that may wait for the tower. Senders wait beyond it, which holds clients back.
 pub(super) const INBOX: usize = 1_024;
@@ -207,26 +209,26 @@ impl<O: Outlet + 'static> Service<O> {
     pub(super) fn spawn(
         mut self,
         mut inbox: mpsc::Receiver<Job<O::Token>>,
-        done: oneshot::Sender<Result<(), TowerError>>,
+        done: oneshot::Sender<Result<(), String>>,
     ) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name("tower".to_owned()).spawn(move || {
-            let mut jobs = Vec::with_capacity(TURN);
-            let outcome = loop {
-                if inbox.blocking_recv_many(&mut jobs, TURN) == 0 {
-                    break Ok(());
-                }
-                match self.turn(jobs.drain(..)) {
-                    Ok(true) => {}
-                    Ok(false) => break Ok(()),
-                    Err(reason) => {
-                        error!(%reason, "the watchtower's records cannot be written");
-                        break Err(reason);
-                    }
-                }
+            let outcome = match catch_unwind(AssertUnwindSafe(|| self.run(&mut inbox))) {
+                Ok(outcome) => outcome.map_err(|reason| reason.to_string()),
+                Err(panic) => Err(panicked("the watchtower", &*panic)),
             };
             drop(self);
             let _ = done.send(outcome);
         })
+    }
+
+    fn run(&mut self, inbox: &mut mpsc::Receiver<Job<O::Token>>) -> Result<(), TowerError> {
+        let mut jobs = Vec::with_capacity(TURN);
+        while inbox.blocking_recv_many(&mut jobs, TURN) > 0 {
+            if !self.turn(jobs.drain(..))? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// Handles jobs with one commit; false when it was told to stop.

@@ -100,12 +100,13 @@ impl Place {
 
     pub(crate) fn start(&self, node: &str, args: &[&str]) -> Running {
         let log = fs::File::create(self.path(&format!("{node}.log"))).unwrap();
-        let mut child = self
-            .command(node, &[&["run", "--json", "--log-level", "debug"], args].concat())
-            .stdout(Stdio::piped())
-            .stderr(log)
-            .spawn()
-            .unwrap();
+        let args = [&["run", "--json", "--log-level", "debug"], args].concat();
+        self.ready(node, self.command(node, &args).stderr(log))
+    }
+
+    /// Runs a command that runs the node, until it is ready.
+    pub(crate) fn ready(&self, node: &str, command: &mut Command) -> Running {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let ready =
@@ -136,7 +137,11 @@ impl Running {
         self.exit_code()
     }
 
-    fn exit_code(&mut self) -> Option<i32> {
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
         let begun = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {

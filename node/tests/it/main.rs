@@ -14,6 +14,7 @@ mod docs;
 mod hostile_peer;
 mod keys;
 mod many;
+mod misfortune;
 mod offline;
 mod payments;
 mod reorg;

@@ -24,7 +24,7 @@ use super::convert::status_word;
 use super::error::{INTERNAL, Refusal};
 use super::fields::{Fields, Wait};
 use super::types::{ObjectiveInfo, StartedInfo};
-use crate::handle::CallError;
+use crate::handle::{CallError, WaitError};
 
 /// How often an id that is taken is drawn again; once is already a rarity.
 const ID_DRAWS: u32 = 8;
@@ -82,10 +82,15 @@ where
 impl Api {
     /// Asks the engine; a refusal says more where the history knows more.
     async fn ask(&self, request: Request) -> Result<Response, Refusal> {
-        match self.node.request(request).await {
-            Ok(response) => Ok(response),
-            Err(CallError::Refused(error)) => Err(self.explain(error)),
-            Err(CallError::Stopped) => Err(Refusal::stopping()),
+        self.node.request(request).await.map_err(|error| self.explain_call(error))
+    }
+
+    fn explain_call(&self, error: CallError) -> Refusal {
+        match error {
+            CallError::Refused(error) => self.explain(error),
+            CallError::Stopped => Refusal::stopping(),
+            CallError::Unknown => Refusal::outcome_unknown(),
+            CallError::Undelivered => Refusal::undelivered(),
         }
     }
 
@@ -141,8 +146,12 @@ impl Api {
     async fn wait(&self, id: ObjectiveId, wait: Wait) -> Result<ObjectiveInfo, Refusal> {
         tokio::select! {
             biased;
-            () = self.closing.cancelled() => Err(Refusal::stopping()),
-            end = self.node.wait_objective(id, wait.timeout) => Ok(ObjectiveInfo::from(&end?)),
+            () = self.closing.cancelled() => Err(Refusal::interrupted(id)),
+            end = self.node.wait_objective(id, wait.timeout) => match end {
+                Ok(objective) => Ok(ObjectiveInfo::from(&objective)),
+                Err(WaitError::Stopped) => Err(Refusal::interrupted(id)),
+                Err(error) => Err(error.into()),
+            },
         }
     }
 }

@@ -6,6 +6,7 @@ use engine::effect::Response;
 use engine::input::Request;
 
 use super::{Api, unexpected};
+use crate::handle::WaitError;
 use crate::rpc::error::Refusal;
 use crate::rpc::fields::{Fields, Wait};
 use crate::rpc::types::ObjectiveInfo;
@@ -35,5 +36,10 @@ pub(super) async fn cancel(api: Arc<Api>, mut fields: Fields) -> Result<Objectiv
     let id = fields.objective()?;
     fields.finish()?;
     api.ask(Request::Cancel { objective: id }).await?;
-    Ok(ObjectiveInfo::from(&api.node.look_up(id).await?))
+    match api.node.look_up(id).await {
+        Ok(objective) => Ok(ObjectiveInfo::from(&objective)),
+        // It is given up; that it was begun and goes on is what everybody else is told.
+        Err(WaitError::Stopped) => Err(Refusal::outcome_unknown()),
+        Err(error) => Err(error.into()),
+    }
 }

@@ -8,8 +8,7 @@ use engine::vouchers::Voucher;
 
 use super::{Api, unexpected};
 use crate::amount::AmountText;
-use crate::handle::CallError;
-use crate::rpc::error::{Refusal, TIMED_OUT};
+use crate::rpc::error::Refusal;
 use crate::rpc::fields::Fields;
 use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
 
@@ -17,35 +16,27 @@ use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
 pub(super) async fn pay(api: Arc<Api>, mut fields: Fields) -> Result<PaidInfo, Refusal> {
     let channel = fields.channel("channel")?;
     let amount = fields.amount("amount")?;
+    let total = fields.optional_amount("total")?;
     let wait = fields.wait()?;
     fields.finish()?;
-    let payment = api.node.pay(channel, amount, wait.wait);
-    let paid = if wait.wait {
-        tokio::select! {
-            biased;
-            () = api.closing.cancelled() => return Err(Refusal::stopping()),
-            paid = tokio::time::timeout(wait.timeout, payment) => paid.map_err(|_| undelivered())?,
+    let payment = api.node.make_payment(channel, amount, total).await;
+    let payment = payment.map_err(|error| api.explain_call(error))?;
+    if wait.wait {
+        // From here on the payment is made, whatever comes.
+        let delivered = tokio::time::timeout(wait.timeout, api.node.delivered(&payment));
+        let delivered = api.closing.run_until_cancelled(delivered).await;
+        if !matches!(delivered, Some(Ok(Ok(())))) {
+            return Err(Refusal::undelivered());
         }
-    } else {
-        payment.await
-    };
-    let (voucher, remaining) = paid.map_err(|error| match error {
-        CallError::Refused(error) => api.explain(error),
-        CallError::Stopped => Refusal::stopping(),
-    })?;
+    }
     Ok(PaidInfo {
         channel,
         amount: AmountText(amount),
-        total: AmountText(voucher.total),
-        remaining: AmountText(remaining),
+        total: AmountText(payment.voucher.total),
+        remaining: AmountText(payment.remaining),
         delivered: wait.wait,
+        repeated: payment.repeated,
     })
-}
-
-fn undelivered() -> Refusal {
-    let message = "the payment is made, but the payee has not confirmed it yet; it is delivered \
-                   once the payee answers, so do not pay again";
-    Refusal::field(TIMED_OUT, "timeout_secs", "undelivered", message)
 }
 
 pub(super) async fn create_voucher(
