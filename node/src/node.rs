@@ -257,7 +257,7 @@ fn follow_partners(
     addresses: PartnerTable,
 ) -> mpsc::Sender<partners::Located> {
     let (located, records) = mpsc::channel(partners::RECORDS);
-    vitals.spawn("partners", partners::run(handle.clone(), addresses, records));
+    vitals.spawn("the addresses of partners", partners::run(handle.clone(), addresses, records));
     located
 }
 

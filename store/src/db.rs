@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::error::StoreError;
 use crate::keys::Table;
 
-const DATABASE: &str = "database";
+pub(crate) const DATABASE: &str = "database";
 const LOCK: &str = "lock";
 /// The database's own mark that it was created whole.
 const VERSION_MARKER: &str = "version";
@@ -84,8 +84,22 @@ impl Folder {
         } else if !is_whole {
             return Err(self.damaged("the database", "its version file is missing"));
         }
+        self.open_database(&path, config)
+    }
+
+    /// True when there is a database that was created whole.
+    pub(crate) fn holds_database(&self) -> Result<bool, StoreError> {
+        exists(&self.path.join(DATABASE).join(VERSION_MARKER))
+    }
+
+    /// Opens a database, this folder's own or a copy of it.
+    pub(crate) fn open_database(
+        &self,
+        path: &Path,
+        config: &Config,
+    ) -> Result<Database, StoreError> {
         let open = || {
-            Database::builder(&path)
+            Database::builder(path)
                 .cache_size(config.cache_bytes)
                 .max_journaling_size(config.journal_bytes.max(MIN_JOURNAL_BYTES))
                 .worker_threads(WORKERS)
@@ -132,6 +146,7 @@ impl Folder {
             | fjall::Error::InvalidVersion(_)
             | fjall::Error::Unrecoverable => self.damaged(what, error.to_string()),
             fjall::Error::Poisoned => StoreError::Failed,
+            fjall::Error::Io(source) => StoreError::Io { doing, path, source },
             other => StoreError::Database { doing, path, source: Box::new(other) },
         }
     }

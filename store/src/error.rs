@@ -1,5 +1,6 @@
 //! Why a store does not open, or may not be used any longer.
 
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}", path.display())]
     Io {
         /// What was being done.
         doing: &'static str,
@@ -28,8 +29,8 @@ pub enum StoreError {
     #[error(
         "{} is rolled back: it ends at commit {found}, but commit {witnessed} was witnessed. \
          Restore a newer copy of the folder. If there is none, have every peer send or enforce \
-         its newest states first, and then accept the loss by setting the store's rollback \
-         option to accept for one start",
+         its newest states first, and then accept the loss by starting once with --set \
+         store.rollback=accept. Nothing was changed; what is there is kept then, too",
         path.display()
     )]
     RolledBack {
@@ -42,8 +43,8 @@ pub enum StoreError {
     },
     /// The witness file is gone, so that nobody can say whether the database is the newest.
     #[error(
-        "{} is missing, so a rollback of the store cannot be ruled out: put it back, or set the \
-         store's rollback option to accept for one start",
+        "{} is missing, so a rollback of the store cannot be ruled out: put it back, or start once \
+         with --set store.rollback=accept",
         path.display()
     )]
     WitnessMissing {
@@ -53,7 +54,7 @@ pub enum StoreError {
     /// Rows are lost or came back, although the newest commit is there.
     #[error(
         "{} has lost part of its rows: {found} rows are there, {expected} were committed, and \
-         their sums differ. Restore a copy of the folder",
+         their sums differ. Restore a copy of the folder; nothing was changed in this one",
         path.display()
     )]
     Incomplete {
@@ -65,7 +66,7 @@ pub enum StoreError {
         expected: u64,
     },
     /// Bytes on disk are not what was written.
-    #[error("{what} of {} is damaged: {reason}. Restore a copy of the folder", path.display())]
+    #[error("{what} of {} is damaged: {reason}. Restore a copy of the folder; nothing was changed in this one", path.display())]
     Damaged {
         /// Which part: a file, a keyspace or a row.
         what: String,
@@ -98,6 +99,19 @@ pub enum StoreError {
         /// The store's folder.
         path: PathBuf,
     },
+    /// The records are of another node, or about other contracts.
+    #[error(
+        "{} holds the records of another node or of other contracts: {differences}. Nothing was \
+         changed. Use the keys and the configuration that belong to it, or give this node a folder \
+         of its own (--data-dir)",
+        path.display()
+    )]
+    Foreign {
+        /// The store's folder.
+        path: PathBuf,
+        /// What is different: as recorded, and as configured.
+        differences: String,
+    },
     /// A row that cannot be encoded, or would be refused when it is read.
     #[error("row of {table} does not encode: {reason}")]
     Encode {
@@ -107,7 +121,7 @@ pub enum StoreError {
         reason: String,
     },
     /// The database failed underneath.
-    #[error("{doing} {}: {source}", path.display())]
+    #[error("{doing} {}", path.display())]
     Database {
         /// What was being done.
         doing: &'static str,
@@ -121,8 +135,23 @@ pub enum StoreError {
     Failed,
 }
 
+impl StoreError {
+    /// The error with what led to it.
+    #[must_use]
+    pub fn report(&self) -> String {
+        let mut text = self.to_string();
+        let mut cause = self.source();
+        while let Some(reason) = cause {
+            text = format!("{text}: {reason}");
+            cause = reason.source();
+        }
+        text
+    }
+}
+
 impl From<StoreError> for engine::ports::StoreError {
     fn from(error: StoreError) -> Self {
-        Self::new(error)
+        // The port's error prints one text.
+        Self::new(error.report())
     }
 }

@@ -78,6 +78,8 @@ impl Table {
 pub(crate) const FORMAT: &[u8] = b"format";
 /// Meta row: the newest commit and the sums over all rows.
 pub(crate) const TALLY: &[u8] = b"tally";
+/// Meta row: whose records these are.
+pub(crate) const IDENTITY: &[u8] = b"identity";
 const NEXT_CALL: &[u8] = b"next_call";
 const CURSOR: &[u8] = b"cursor";
 

@@ -6,7 +6,7 @@
 //!  chain task ───── TransactionTable::put ─┤                     └─> commits    witness
 //!  network task ─── PartnerTable::put ─────┘
 //!  RPC tasks ────── ArchiveReader ── reads beside commits
-//!  start-up ─────── FjallStore::open ── lock, format, rollback check, sums, then Store::load
+//!  start-up ─────── FjallStore::open ── lock, a copy: format, rollback, sums; then Store::load
 //! ```
 //!
 //! # Rows
@@ -25,6 +25,7 @@
 //! | `meta` | `next_call` | `CallId` |
 //! | `meta` | `cursor` | `ChainCursor` |
 //! | `meta` | `format` | number of the format, 4 bytes and no version byte |
+//! | `meta` | `identity` | `Identity`: whose records these are |
 //! | `meta` | `tally` | number of the newest commit, sums over all rows |
 //! | `transactions` | call id (8) | bytes of the chain submitter |
 //! | `archived_channels` | channel id (32) | `ArchivedChannel` |
@@ -55,8 +56,10 @@
 //! elsewhere for that, see [`Config::witness`]), a forger, and changed values of archived rows
 //! (their keys are checked).
 //!
-//! The database cuts a damaged journal while it opens, before anything can be compared. Who wants to
-//! search a damaged folder for what is left copies it before the node is started again.
+//! The database cuts a damaged journal while it opens, before anything can be compared. So a copy of it
+//! is opened first (journals are copied, table files get a second name), and the folder itself is
+//! touched only when the copy is whole. A loss that is accepted ([`Rollback::Accept`]) is preceded by
+//! another copy, `before-rollback-1` and so on, which stays.
 //!
 //! Deliberately absent: what rows mean, caching (the engine holds the working set), threads of its
 //! own, and retries: every error ends the node.
@@ -66,6 +69,7 @@ mod codec;
 mod config;
 mod db;
 mod error;
+mod identity;
 mod keys;
 mod metrics;
 mod migrate;
@@ -74,12 +78,14 @@ mod shared;
 mod store;
 mod tally;
 mod transactions;
+mod trial;
 mod turn;
 mod witness;
 
 pub use archive::ArchiveReader;
 pub use config::{Config, Rollback};
 pub use error::StoreError;
+pub use identity::Identity;
 pub use metrics::Metrics;
 pub use partners::PartnerTable;
 pub use store::FjallStore;

@@ -9,10 +9,12 @@ use crate::codec::{self, CodecError};
 use crate::config::{Config, Rollback};
 use crate::db::{Folder, Tables, describe};
 use crate::error::StoreError;
-use crate::keys::{FORMAT, TALLY, Table};
+use crate::identity::Identity;
+use crate::keys::{FORMAT, IDENTITY, TALLY, Table};
 use crate::metrics::Metrics;
 use crate::migrate;
 use crate::tally::{Sums, Tally};
+use crate::trial::{self, Trial};
 use crate::turn::Turn;
 use crate::witness::Witness;
 
@@ -43,24 +45,26 @@ impl Shared {
         let witness_path = Witness::path(path, config);
         let witness = Witness::open(&witness_path, config)?;
         let witnessed = witness.as_ref().map_or(0, |witness| witness.commit);
+        let known = Witnessed { path: &witness_path, commit: witnessed, there: witness.is_some() };
+        if folder.holds_database()? {
+            let trial = Trial::make(path)?;
+            let db = folder.open_database(&trial.database(), config)?;
+            let tables = Tables::open(&folder, &db, config)?;
+            let loses = Checked::of(&folder, &tables, &known, config)?.loses;
+            drop((tables, db, trial));
+            if loses {
+                let aside = trial::put_aside(path, &witness_path)?;
+                tracing::warn!(
+                    kept = %aside.display(),
+                    "going on from a store that has lost something, as store.rollback allows; what \
+                     it was before is kept"
+                );
+            }
+        }
         let db = folder.database(config, witnessed == 0)?;
         let tables = Tables::open(&folder, &db, config)?;
-
-        let found = read_tally(&folder, &tables)?;
-        let newest = found.map_or(0, |tally| tally.commit);
-        if newest < witnessed {
-            if config.rollback == Rollback::Refuse {
-                let path = folder.path;
-                return Err(StoreError::RolledBack { path, found: newest, witnessed });
-            }
-            tracing::warn!(found = newest, witnessed, "going on from a rolled back store");
-        }
-        if witness.is_none() && newest > 0 && config.rollback == Rollback::Refuse {
-            return Err(StoreError::WitnessMissing { path: witness_path });
-        }
-        check_format(&folder, &tables, found.is_some())?;
-        let mut sums = add_up(&folder, &tables)?;
-        check_sums(&folder, &sums.tally, &found.unwrap_or_default())?;
+        let Checked { mut sums, newest, loses: _, is_new } =
+            Checked::of(&folder, &tables, &known, config)?;
         // Commit numbers go on above all that were ever given.
         sums.tally.commit = newest.max(witnessed);
         let witness = match witness {
@@ -69,10 +73,31 @@ impl Shared {
         };
         let writer = Mutex::new(Writer { sums, witness, buffer: Vec::new(), in_turn: false });
         let shared = Self { db, tables, metrics: Arc::default(), writer, folder };
-        if found.is_none() || newest < witnessed {
+        if is_new || newest < witnessed {
             shared.mark_format()?;
         }
         Ok(shared)
+    }
+
+    /// Notes whose records these are, or makes sure that they are nobody else's.
+    pub(crate) fn claim(&self, identity: &Identity) -> Result<(), StoreError> {
+        let Some(row) = self.get(Table::Meta, IDENTITY)? else {
+            let mut record = Vec::new();
+            codec::encode(identity, &mut record).map_err(|error| StoreError::Encode {
+                table: Table::Meta.name(),
+                reason: error.to_string(),
+            })?;
+            let mut turn = Turn::begin(self, 1)?;
+            turn.set_raw(Table::Meta, IDENTITY, &record);
+            return turn.commit();
+        };
+        let found: Identity =
+            codec::decode(&row).map_err(|error| self.unreadable(Table::Meta, error))?;
+        if found == *identity {
+            return Ok(());
+        }
+        let path = self.folder.path.clone();
+        Err(StoreError::Foreign { path, differences: found.differences(identity) })
     }
 
     /// The first batch of a folder, and of one that goes on after a rollback.
@@ -117,6 +142,47 @@ impl Shared {
     /// A row under a key that is none.
     pub(crate) fn misplaced(&self, table: Table) -> StoreError {
         self.folder.damaged(format!("a key of {}", describe(table)), "it names no row")
+    }
+}
+
+/// What the witness tells.
+struct Witnessed<'a> {
+    path: &'a Path,
+    commit: u64,
+    there: bool,
+}
+
+/// A database that is whole, or whose loss is accepted.
+struct Checked {
+    sums: Sums,
+    newest: u64,
+    /// Something is lost, and that is accepted.
+    loses: bool,
+    is_new: bool,
+}
+
+impl Checked {
+    fn of(
+        folder: &Folder,
+        tables: &Tables,
+        witnessed: &Witnessed<'_>,
+        config: &Config,
+    ) -> Result<Self, StoreError> {
+        let found = read_tally(folder, tables)?;
+        let newest = found.map_or(0, |tally| tally.commit);
+        let accepts = config.rollback == Rollback::Accept;
+        let (behind, blind) = (newest < witnessed.commit, !witnessed.there && newest > 0);
+        if behind && !accepts {
+            let (path, witnessed) = (folder.path.clone(), witnessed.commit);
+            return Err(StoreError::RolledBack { path, found: newest, witnessed });
+        }
+        if blind && !accepts {
+            return Err(StoreError::WitnessMissing { path: witnessed.path.to_owned() });
+        }
+        check_format(folder, tables, found.is_some())?;
+        let sums = add_up(folder, tables)?;
+        check_sums(folder, &sums.tally, &found.unwrap_or_default())?;
+        Ok(Self { sums, newest, loses: behind || blind, is_new: found.is_none() })
     }
 }
 

@@ -12,6 +12,7 @@ use crate::archive::ArchiveReader;
 use crate::codec;
 use crate::config::Config;
 use crate::error::StoreError;
+use crate::identity::Identity;
 use crate::keys::{self, Key, Table};
 use crate::metrics::Metrics;
 use crate::partners::PartnerTable;
@@ -30,6 +31,16 @@ impl FjallStore {
     /// When the folder is in use, damaged, rolled back, or of a newer format: see [`StoreError`].
     pub fn open(path: impl AsRef<Path>, config: &Config) -> Result<Self, StoreError> {
         Shared::open(path.as_ref(), config).map(Arc::new).map(Self)
+    }
+
+    /// Notes whose records these are at the first call, and afterwards makes sure that they are
+    /// nobody else's. To be called before anything else is done with the store.
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] when they belong to another node or to other contracts; when the store
+    /// fails.
+    pub fn claim(&self, identity: &Identity) -> Result<(), StoreError> {
+        self.0.claim(identity)
     }
 
     /// Reads of closed channels and ended objectives, from any thread.
@@ -103,7 +114,7 @@ impl Store for FjallStore {
 /// True for rows that the engine does not know of.
 fn is_own(table: Table, key: &[u8]) -> bool {
     matches!(table, Table::Transactions | Table::Partners)
-        || (table == Table::Meta && (key == keys::FORMAT || key == keys::TALLY))
+        || (table == Table::Meta && [keys::FORMAT, keys::TALLY, keys::IDENTITY].contains(&key))
 }
 
 fn put(turn: &mut Turn<'_>, table: Table, key: &Key, write: &Write) -> Result<(), StoreError> {

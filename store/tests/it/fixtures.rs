@@ -167,3 +167,17 @@ pub(crate) fn cursor() -> ChainCursor {
     };
     ChainCursor { recent: vec![block(299), block(300)] }
 }
+
+/// Whose records the fixtures are.
+pub(crate) fn identity() -> store::Identity {
+    let address = engine::types::Address::repeat_byte;
+    store::Identity {
+        address: address(1),
+        deployment: engine::state::Deployment {
+            chain_id: 1,
+            adjudicator: address(2),
+            consensus_app: address(3),
+            payment_app: address(4),
+        },
+    }
+}

@@ -8,7 +8,7 @@ use engine::step::Write;
 use fjall::KeyspaceCreateOptions;
 use store::{Config, FjallStore, StoreError};
 
-use crate::fixtures::{by_row, commit, load, open, peer, with_database};
+use crate::fixtures::{by_row, commit, identity, load, open, peer, with_database};
 use crate::rows::{archived_rows, live_rows};
 
 /// Every row of a store that holds [`live_rows`], [`archived_rows`], one transaction and one
@@ -71,6 +71,7 @@ fn restore(folder: &Path, text: &str) {
 fn rows_have_their_fixed_bytes() {
     let place = tempfile::tempdir().unwrap();
     let mut store = open(place.path());
+    store.claim(&identity()).unwrap();
     commit(&mut store, live_rows().into_iter().chain(archived_rows()));
     store.transactions().put(300, &[1, 2, 3]).unwrap();
     store.partners().put(&[(peer(7), Some(vec![4, 5]))]).unwrap();

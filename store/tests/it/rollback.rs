@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use engine::step::{ArchivedChannel, Write};
-use engine::types::CallId;
+use engine::types::{Address, CallId};
 use fjall::KeyspaceCreateOptions;
-use store::{Config, FjallStore, Rollback, StoreError};
+use store::{Config, FjallStore, Identity, Rollback, StoreError};
 
-use crate::fixtures::{channel, commit, ledger, load, open, paid, with_database};
+use crate::fixtures::{channel, commit, identity, ledger, load, open, paid, with_database};
 
 fn next_call(store: &mut FjallStore) -> u64 {
     let rows = load(store);
@@ -135,6 +135,92 @@ fn one_torn_slot_of_the_witness_is_no_loss_and_two_are() {
     let error = error(place.path(), &Config::default());
     assert!(matches!(error, StoreError::Damaged { .. }), "{error}");
     assert!(error.to_string().contains("witness"), "{error}");
+}
+
+/// Every file below a folder but the lock, with its bytes.
+fn content(folder: &Path) -> Vec<(std::path::PathBuf, Vec<u8>)> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(content(&path));
+        } else {
+            files.push((path.clone(), fs::read(&path).unwrap()));
+        }
+    }
+    files.sort();
+    files
+}
+
+/// A store with a journal that is damaged in its middle: the database would cut it there.
+fn damaged(folder: &Path) {
+    let mut store = open(folder);
+    (1..=20).for_each(|call| commit(&mut store, [Write::NextCall(CallId(call))]));
+    drop(store);
+    let files = content(&folder.join("database"));
+    let is_journal = |path: &Path| path.extension().is_some_and(|extension| extension == "jnl");
+    let (path, mut bytes) = files.into_iter().find(|(path, _)| is_journal(path)).unwrap();
+    let written = bytes.iter().rposition(|byte| *byte != 0).unwrap();
+    bytes[written / 2..written / 2 + 64].fill(0);
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn a_refused_start_changes_no_byte_and_an_accepted_loss_keeps_what_was_there() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("store");
+    damaged(&folder);
+    let before = content(&folder);
+    for _ in 0..2 {
+        let error = error(&folder, &Config::default());
+        let text = error.to_string();
+        assert!(text.contains("was changed"), "{text}");
+        assert!(content(&folder) == before, "the folder is as it was");
+    }
+    let older = place.path().join("older");
+    rolled_back(&older, &Config::default());
+    let before = content(&older.join("database"));
+    let accepting = Config { rollback: Rollback::Accept, ..Config::default() };
+    drop(FjallStore::open(&older, &accepting).unwrap());
+    let kept = older.join("before-rollback-1");
+    let kept_files = content(&kept.join("database"));
+    let bytes = |files: Vec<(_, Vec<u8>)>| files.into_iter().map(|(_, bytes)| bytes);
+    assert!(bytes(kept_files).eq(bytes(before)), "what was there is kept");
+    assert!(kept.join("commits").exists());
+    // It is kept once: the next start has nothing to accept.
+    drop(FjallStore::open(&older, &accepting).unwrap());
+    assert!(!older.join("before-rollback-2").exists());
+}
+
+#[test]
+fn records_of_another_node_or_about_other_contracts_are_refused() {
+    let place = tempfile::tempdir().unwrap();
+    let store = open(place.path());
+    let ours = identity();
+    store.claim(&ours).unwrap();
+    store.claim(&ours).unwrap();
+    drop(store);
+    let change = |change: fn(&mut Identity)| {
+        let mut other = ours;
+        change(&mut other);
+        other
+    };
+    let others = [
+        (change(|other| other.address = Address::repeat_byte(9)), "channel address"),
+        (change(|other| other.deployment.chain_id = 2), "chain.chain_id 1, not 2"),
+        (change(|other| other.deployment.adjudicator = Address::ZERO), "chain.adjudicator"),
+        (change(|other| other.deployment.consensus_app = Address::ZERO), "chain.consensus_app"),
+        (change(|other| other.deployment.payment_app = Address::ZERO), "chain.payment_app"),
+    ];
+    for (other, words) in others {
+        let store = open(place.path());
+        let error = store.claim(&other).unwrap_err();
+        assert!(matches!(error, StoreError::Foreign { .. }), "{error}");
+        for word in [words, "Nothing was changed", "--data-dir"] {
+            assert!(error.to_string().contains(word), "{error}");
+        }
+    }
+    open(place.path()).claim(&ours).unwrap();
 }
 
 type Change = fn(&fjall::Keyspace);
