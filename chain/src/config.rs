@@ -44,7 +44,7 @@ pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(120);
 pub const DEFAULT_QUORUM: usize = 1;
 
 /// Everything the chain service is told at start.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ChainConfig {
     /// RPC endpoint: `http(s)://` is polled, `ws(s)://` is subscribed to new heads and polled.
     pub endpoint: String,
@@ -108,6 +108,17 @@ impl ChainConfig {
     /// All endpoints, the preferred one first.
     pub(crate) fn endpoints(&self) -> impl Iterator<Item = &str> {
         std::iter::once(&self.endpoint).chain(&self.more_endpoints).map(String::as_str)
+    }
+}
+
+/// Without the endpoints, which may hold access keys.
+impl fmt::Debug for ChainConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChainConfig")
+            .field("deployment", &self.deployment)
+            .field("confirmations", &self.confirmations)
+            .field("start_block", &self.start_block)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,8 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rand::TryRngCore;
-use rand::rngs::OsRng;
+use crate::rpc::Token;
 
 /// Only the owner may read keys, the RPC token and the store.
 const DIR_MODE: u32 = 0o700;
@@ -44,7 +43,7 @@ impl DataDir {
         self.path.join("keys")
     }
 
-    /// What a program must show to use the RPC server.
+    /// What a program must show to use the RPC server of the running node.
     #[must_use]
     pub fn token_file(&self) -> PathBuf {
         self.path.join("rpc.token")
@@ -65,34 +64,22 @@ impl DataDir {
         create_dir(&self.keys_dir())
     }
 
-    /// The RPC token; made when there is none.
-    ///
-    /// # Errors
-    /// When the file cannot be read or made, or holds something else.
-    pub fn rpc_token(&self) -> Result<String, FileError> {
-        let path = self.token_file();
-        if !path.exists() {
-            let mut bytes = [0; 32];
-            OsRng
-                .try_fill_bytes(&mut bytes)
-                .map_err(|error| FileError::new(&path, io::Error::other(error)))?;
-            write_new(&path, hex::encode(bytes).as_bytes())?;
-        }
-        self.read_rpc_token()
+    /// The socket by which the owner's commands reach the running node.
+    #[must_use]
+    pub fn rpc_socket(&self) -> PathBuf {
+        self.path.join("rpc.sock")
     }
 
-    /// The RPC token of a node that has run before.
+    /// Draws the RPC token of this run, and writes it where programs look for it. One that was given
+    /// to whoever has taken the port of a node that was killed is worth nothing afterwards.
     ///
     /// # Errors
-    /// When the file cannot be read or holds something else.
-    pub fn read_rpc_token(&self) -> Result<String, FileError> {
+    /// When the file cannot be made.
+    pub fn new_rpc_token(&self) -> Result<Token, FileError> {
         let path = self.token_file();
-        let text = fs::read_to_string(&path).map_err(|error| FileError::new(&path, error))?;
-        let token = text.trim();
-        if token.len() != 64 || !token.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(FileError::Content { path, expected: "64 hex digits" });
-        }
-        Ok(token.to_owned())
+        let token = Token::draw().map_err(|error| FileError::new(&path, error))?;
+        replace(&path, token.reveal().as_bytes())?;
+        Ok(token)
     }
 }
 
@@ -205,18 +192,18 @@ mod tests {
         dir.create().unwrap();
         assert_eq!(mode(dir.path()), 0o700);
         assert_eq!(mode(&dir.keys_dir()), 0o700);
-        dir.rpc_token().unwrap();
+        dir.new_rpc_token().unwrap();
         assert_eq!(mode(&dir.token_file()), 0o600);
     }
 
     #[test]
-    fn the_token_stays_the_same() {
+    fn every_run_has_a_token_of_its_own() {
         let parent = tempfile::tempdir().unwrap();
         let dir = DataDir::new(parent.path());
-        let token = dir.rpc_token().unwrap();
-        assert_eq!(token.len(), 64);
-        assert_eq!(dir.rpc_token().unwrap(), token);
-        assert_ne!(DataDir::new(tempfile::tempdir().unwrap().keep()).rpc_token().unwrap(), token);
+        let first = dir.new_rpc_token().unwrap();
+        let second = dir.new_rpc_token().unwrap();
+        assert_ne!(first.reveal(), second.reveal());
+        assert_eq!(fs::read_to_string(dir.token_file()).unwrap(), second.reveal());
     }
 
     #[test]

@@ -217,7 +217,7 @@ impl NodeHandle {
         }
         self.archive
             .archived_objective(id)
-            .map_err(|error| WaitError::Archive(error.to_string()))?
+            .map_err(|error| WaitError::Archive(error.report()))?
             .ok_or(WaitError::Unknown(id))
     }
 

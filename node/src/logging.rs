@@ -10,11 +10,12 @@
 
 use std::backtrace::Backtrace;
 use std::io::{self, IsTerminal, Write, stderr};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use memchr::memmem;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::TryInitError;
@@ -23,7 +24,8 @@ use crate::config::{LogFormat, LogSection};
 
 /// Libraries that tell at `info` what only their authors want to know. A configured directive for
 /// one of them outranks this.
-const QUIET: &str = "fjall=warn,lsm_tree=warn,libp2p_swarm=warn,libp2p_kad=error";
+/// Where a level is given by module only, the others stay at `info`.
+const QUIET: &str = "info,fjall=warn,lsm_tree=warn,libp2p_swarm=warn,libp2p_kad=error";
 
 /// Lines that may wait: some seconds at `debug`, a few megabytes.
 const QUEUE: usize = 16_384;
@@ -33,15 +35,19 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(1);
 /// How often it looks whether the queue has room again.
 const FLUSH_PAUSE: Duration = Duration::from_millis(5);
 
+/// What is read in place of a secret.
+const HIDDEN: &[u8] = b"(hidden)";
+
 /// The way to the thread that writes; one in a process, as there is one stderr.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
 /// Starts logging. `RUST_LOG` is not read: the level has one source, the configuration. Panics are
-/// logged from then on.
+/// logged from then on. No line ever holds one of the `secrets`, also those that libraries write,
+/// which print whole requests at `trace`.
 ///
 /// # Errors
 /// When logging was started before, the level is none, or there is no thread to write.
-pub fn start(config: &LogSection) -> Result<(), LogError> {
+pub fn start(config: &LogSection, secrets: Vec<String>) -> Result<(), LogError> {
     use tracing_subscriber::util::SubscriberInitExt;
     let filter = EnvFilter::try_new(format!("{QUIET},{}", config.level)).map_err(|error| {
         LogError::Level { level: config.level.clone(), reason: error.to_string() }
@@ -53,6 +59,7 @@ pub fn start(config: &LogSection) -> Result<(), LogError> {
             SINK.get_or_init(|| sink)
         }
     };
+    sink.hide(secrets);
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(stderr().is_terminal())
@@ -65,6 +72,13 @@ pub fn start(config: &LogSection) -> Result<(), LogError> {
     }
     std::panic::set_hook(Box::new(log_panic));
     Ok(())
+}
+
+/// Keeps a text out of the log from now on.
+pub fn hide(secret: &str) {
+    if let Some(sink) = SINK.get() {
+        sink.hide(vec![secret.to_owned()]);
+    }
 }
 
 /// Waits for the lines that were logged so far, for a second at most: the last thing that a process
@@ -118,6 +132,7 @@ pub(crate) fn panic_text(payload: &(dyn std::any::Any + Send)) -> &str {
 struct Sink {
     messages: SyncSender<Message>,
     lost: AtomicU64,
+    secrets: Arc<RwLock<Vec<String>>>,
 }
 
 enum Message {
@@ -129,8 +144,20 @@ enum Message {
 impl Sink {
     fn start(out: impl Write + Send + 'static) -> io::Result<Self> {
         let (messages, queue) = sync_channel(QUEUE);
-        std::thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&queue, out))?;
-        Ok(Self { messages, lost: AtomicU64::new(0) })
+        let secrets = Arc::<RwLock<Vec<String>>>::default();
+        let hidden = Arc::clone(&secrets);
+        std::thread::Builder::new()
+            .name("log".to_owned())
+            .spawn(move || write_all(&queue, &hidden, out))?;
+        Ok(Self { messages, lost: AtomicU64::new(0), secrets })
+    }
+
+    fn hide(&self, secrets: Vec<String>) {
+        let mut known = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        known.extend(secrets.into_iter().filter(|secret| !secret.is_empty()));
+        // What is part of another one would leave the rest of that one.
+        known.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        known.dedup();
     }
 
     fn put(&self, line: Vec<u8>) {
@@ -162,7 +189,7 @@ impl Sink {
     }
 }
 
-fn write_all(queue: &Receiver<Message>, mut out: impl Write) {
+fn write_all(queue: &Receiver<Message>, secrets: &RwLock<Vec<String>>, mut out: impl Write) {
     let mut refused: u64 = 0;
     for message in queue {
         match message {
@@ -173,6 +200,8 @@ fn write_all(queue: &Receiver<Message>, mut out: impl Write) {
                         refused = 0;
                     }
                 }
+                // The lock is free again before the line is written, which may take for ever.
+                let line = masked(line, &secrets.read().unwrap_or_else(PoisonError::into_inner));
                 if out.write_all(&line).is_err() {
                     refused = refused.saturating_add(1);
                 }
@@ -183,6 +212,25 @@ fn write_all(queue: &Receiver<Message>, mut out: impl Write) {
             }
         }
     }
+}
+
+/// The line without the secrets.
+fn masked(mut line: Vec<u8>, secrets: &[String]) -> Vec<u8> {
+    for secret in secrets {
+        if memmem::find(&line, secret.as_bytes()).is_none() {
+            continue;
+        }
+        let mut masked = Vec::with_capacity(line.len());
+        let mut rest = line.as_slice();
+        while let Some(at) = memmem::find(rest, secret.as_bytes()) {
+            masked.extend_from_slice(&rest[..at]);
+            masked.extend_from_slice(HIDDEN);
+            rest = &rest[at + secret.len()..];
+        }
+        masked.extend_from_slice(rest);
+        line = masked;
+    }
+    line
 }
 
 /// One event, which is written at once.
@@ -235,6 +283,19 @@ mod tests {
         fn flush(&mut self) -> io::Result<()> {
             Ok(())
         }
+    }
+
+    #[test]
+    fn a_secret_is_in_no_line_whoever_writes_it() {
+        let text = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let sink = Sink::start(Stuck(Arc::clone(&text))).unwrap();
+        sink.hide(vec!["key".to_owned(), "/v3/key".to_owned(), String::new()]);
+        sink.put(b"GET /v3/key HTTP/1.1, key=key and keys\n".to_vec());
+        sink.put(b"nothing to hide\n".to_vec());
+        sink.flush();
+        let text = String::from_utf8(text.lock().unwrap().clone()).unwrap();
+        let hidden = "GET (hidden) HTTP/1.1, (hidden)=(hidden) and (hidden)s\n";
+        assert_eq!(text, format!("{hidden}nothing to hide\n"));
     }
 
     #[test]

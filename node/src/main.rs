@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     match error.downcast_ref::<CliError>() {
         Some(error) if error.is_silent() => {}
         Some(error) if json => say(error.json()),
-        _ => say(format_args!("error: {error:#}")),
+        _ => say(format_args!("error: {}", node::report(error.as_ref()))),
     }
     error.downcast_ref().map_or(ExitCode::FAILURE, CliError::exit_code)
 }

@@ -12,12 +12,13 @@ use engine::policy::Policy;
 use engine::state::Deployment;
 use engine::types::{CallId, Timestamp};
 use p2p::{P2p, P2pConfig};
-use store::{FjallStore, PartnerTable};
+use store::{FjallStore, Identity, PartnerTable};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
+use crate::config::{PortTaken, check_ports};
 use crate::delivery::Deliveries;
 use crate::engine_thread::{self, ChainQueue, Desk, Ended, INBOX, Job, PeerTransport, UPDATES};
 use crate::handle::NodeHandle;
@@ -35,6 +36,8 @@ pub(crate) const STAGE_LIMIT: Duration = Duration::from_secs(5);
 pub struct NodeSettings {
     /// Where the store lives.
     pub data_dir: PathBuf,
+    /// How the store is kept.
+    pub store: store::Config,
     /// The contracts that the node signs for.
     pub deployment: Deployment,
     /// What the node agrees to.
@@ -63,25 +66,28 @@ impl std::fmt::Debug for ChannelKey {
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
     /// The channel key is no key.
-    #[error("channel key: {0}")]
+    #[error("channel key")]
     Key(#[from] engine::crypto::InvalidSecretKey),
     /// The store does not open.
-    #[error("{0}")]
+    #[error(transparent)]
     Store(#[from] store::StoreError),
     /// The store's rows cannot be read.
-    #[error("{0}")]
+    #[error(transparent)]
     Restore(#[from] engine::ports::StoreError),
+    /// Somebody else listens where the node is to.
+    #[error(transparent)]
+    Port(#[from] PortTaken),
     /// The network does not start.
-    #[error("network: {0}")]
+    #[error("network")]
     Network(#[from] p2p::P2pError),
     /// The chain service refuses.
-    #[error("chain: {0}")]
+    #[error("chain")]
     Chain(#[from] chain::ChainError),
     /// The watchtower's records do not open.
     #[error(transparent)]
     Tower(#[from] TowerError),
     /// No thread for the engine.
-    #[error("engine thread: {0}")]
+    #[error("a thread cannot be started")]
     Thread(#[from] std::io::Error),
 }
 
@@ -114,10 +120,12 @@ impl Node {
     /// When any of it is impossible; nothing is left running then. A chain endpoint or boot peer
     /// that is down is no reason: both are tried again.
     pub async fn start(settings: NodeSettings) -> Result<Self, NodeError> {
+        check_ports(&settings.p2p.listen)?;
         let signer = LocalSigner::new(settings.channel_key.0)?;
         let address = signer.address();
         let path = settings.data_dir.join("store");
-        let store = FjallStore::open(&path, &store::Config::default())?;
+        let store = FjallStore::open(&path, &settings.store)?;
+        store.claim(&Identity { address, deployment: settings.deployment })?;
         let (archive, transactions) = (store.archive(), store.transactions());
         let addresses = store.partners();
 

@@ -10,7 +10,7 @@ use jsonrpsee::core::params::ObjectParams;
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use node::NodeHandle;
 use node::config::RpcSection;
-use node::rpc::{RpcOptions, RpcServer};
+use node::rpc::{RpcOptions, RpcServer, Token};
 use tokio_util::sync::CancellationToken;
 
 use crate::limits::{self, Limits, processor_time};
@@ -127,7 +127,8 @@ async fn serve(node: NodeHandle) -> (RpcServer, Arc<WsClient>) {
     let listen = "127.0.0.1:0".parse().expect("an address");
     let section = RpcSection { listen, max_queue: 4_096, ..RpcSection::default() };
     let stop = CancellationToken::new();
-    let options = RpcOptions { token: TOKEN.to_owned(), challenge_duration: 3_600, stop };
+    let options =
+        RpcOptions { token: Token::new(TOKEN), socket: None, challenge_duration: 3_600, stop };
     let server = RpcServer::start(&section, options, node).await.expect("listens");
     let mut headers = HeaderMap::new();
     let bearer = HeaderValue::from_str(&format!("Bearer {TOKEN}")).expect("a header");

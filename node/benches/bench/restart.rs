@@ -106,6 +106,7 @@ pub(crate) async fn child(arguments: &[String]) {
     chain.confirmations = 0;
     let settings = NodeSettings {
         data_dir: dir.into(),
+        store: store::Config::default(),
         deployment,
         policy: Policy::default(),
         p2p: P2pConfig {

@@ -1,19 +1,19 @@
 //! Talks to the running node.
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
 use jsonrpsee::core::params::ObjectParams;
 use jsonrpsee::types::ErrorObjectOwned;
-use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
+use jsonrpsee::ws_client::{WsClient, WsClientBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::CliError;
-use crate::data_dir::{DataDir, FileError};
+use crate::data_dir::DataDir;
 use crate::rpc::types::Notice;
 use crate::rpc::{OUTCOME_UNKNOWN, RefusalData};
 
@@ -58,27 +58,29 @@ pub(super) fn arg(name: &'static str, value: impl Serialize) -> Args {
 }
 
 impl Client {
-    /// Connects to the node that runs on a folder.
+    /// Connects to the node that runs on a folder, by the socket in it: only the owner of the folder
+    /// can make that socket, so nobody else is talked to. A port can be anybody's once its node was
+    /// killed.
     pub(super) async fn connect(dir: &DataDir) -> Result<Self, CliError> {
-        let address = rpc_address(dir)?;
-        let token = dir.read_rpc_token()?;
-        let mut headers = HeaderMap::new();
-        let value = HeaderValue::from_str(&format!("Bearer {token}"))
-            .map_err(|error| CliError::Unreachable(error.to_string()))?;
-        headers.insert("authorization", value);
+        let path = dir.rpc_socket();
+        let stream = crate::rpc::connect(&path).await.map_err(|error| {
+            CliError::Unreachable(match error.kind() {
+                ErrorKind::NotFound | ErrorKind::ConnectionRefused => format!(
+                    "no node runs on {}; start one with nitro run, or name its folder with \
+                     --data-dir",
+                    dir.path().display()
+                ),
+                _ => format!("{}: {error}", path.display()),
+            })
+        })?;
         let inner = WsClientBuilder::new()
-            .set_headers(headers)
             .request_timeout(REQUEST_LIMIT)
             .connection_timeout(CONNECT_LIMIT)
             .max_response_size(MAX_ANSWER_BYTES)
-            .build(format!("ws://{address}"))
+            // The name is for the protocol; nobody looks it up.
+            .build_with_stream("ws://localhost", stream)
             .await
-            .map_err(|error| {
-                CliError::Unreachable(format!(
-                    "{address}, where the node of {} was last seen: {error}",
-                    dir.path().display()
-                ))
-            })?;
+            .map_err(|error| CliError::Unreachable(format!("{}: {error}", path.display())))?;
         Ok(Self { inner })
     }
 
@@ -120,20 +122,6 @@ impl Client {
             (format!("nitro_subscribe{topic}"), format!("nitro_unsubscribe{topic}"));
         self.inner.subscribe(&subscribe, args.params(), &unsubscribe).await.map_err(explain)
     }
-}
-
-fn rpc_address(dir: &DataDir) -> Result<SocketAddr, CliError> {
-    let path = dir.rpc_address_file();
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| match FileError::new(&path, error) {
-            FileError::Missing(_) => CliError::Unreachable(format!(
-                "no node runs on {}; start one with nitro run, or name its folder with --data-dir",
-                dir.path().display()
-            )),
-            other => other.into(),
-        })?;
-    let expected = "an address and port";
-    text.trim().parse().map_err(|_| FileError::Content { path, expected }.into())
 }
 
 fn explain(error: ClientError) -> CliError {

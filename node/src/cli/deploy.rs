@@ -38,7 +38,7 @@ pub(super) struct Deploy {
 impl Deploy {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
         let endpoint = match self.chain_endpoint {
-            Some(endpoint) => endpoint,
+            Some(endpoint) => endpoint.as_str().into(),
             None if dir.config_file().exists() => {
                 Layers::default().file(&dir.config_file())?.finish()?.chain.endpoint
             }
@@ -53,7 +53,7 @@ impl Deploy {
         };
         let token = if self.token { TestToken::Deploy } else { TestToken::None };
         let deployed =
-            chain::deploy(&endpoint, &AccountKey::new(key.bytes()), token, report).await?;
+            chain::deploy(endpoint.reveal(), &AccountKey::new(key.bytes()), token, report).await?;
         out.answer(&DeploymentFile::from(deployed), describe)?;
         Ok(())
     }

@@ -6,9 +6,11 @@ use serde_json::{Value, json};
 
 use crate::config::ConfigError;
 use crate::data_dir::FileError;
+use crate::descriptors::TooFewDescriptors;
 use crate::keys::{KeyError, PassphraseError};
 use crate::logging::LogError;
 use crate::node::NodeError;
+use crate::report::report;
 use crate::rpc::types::ObjectiveInfo;
 use crate::rpc::{INTERRUPTED, OUTCOME_UNKNOWN, RefusalData, RpcError, STOPPING, TIMED_OUT};
 
@@ -72,6 +74,9 @@ pub enum CliError {
     /// The chain.
     #[error(transparent)]
     Chain(#[from] chain::ChainError),
+    /// Open files.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
     /// Logging.
     #[error(transparent)]
     Log(#[from] LogError),
@@ -134,6 +139,7 @@ impl CliError {
             | Self::Node(_)
             | Self::Rpc(_)
             | Self::Chain(_)
+            | Self::Descriptors(_)
             | Self::Log(_)
             | Self::Io(_) => 1,
         }
@@ -155,7 +161,7 @@ impl CliError {
         };
         let exit_code = self.code();
         json!({ "error": {
-            "code": code, "message": self.to_string(), "data": data, "exit_code": exit_code,
+            "code": code, "message": report(self), "data": data, "exit_code": exit_code,
         } })
     }
 }

@@ -115,7 +115,6 @@ impl Init {
         dir.create()?;
         keys.store(dir, &passphrase, strength)?;
         data_dir::write_new(&dir.config_file(), template(&config).as_bytes())?;
-        dir.rpc_token()?;
         let made = Made {
             data_dir: dir.path().to_owned(),
             config: dir.config_file(),

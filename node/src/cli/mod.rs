@@ -67,7 +67,7 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Make the node's folder: keys, configuration and RPC token
+    /// Make the node's folder: keys and configuration
     Init(Box<init::Init>),
     /// Run the node until it is interrupted
     Run(Box<run::Run>),

@@ -14,10 +14,12 @@ use super::output::{Output, record};
 use crate::address::AddressText;
 use crate::config::{Config, ConfigError, Layers, Origin};
 use crate::data_dir::{self, DataDir};
+use crate::descriptors;
 use crate::keys::{self, Keys, Purpose};
 use crate::logging;
 use crate::node::{Node, StopReason};
-use crate::rpc::{RpcOptions, RpcServer};
+use crate::report::report;
+use crate::rpc::{self, RpcOptions, RpcServer};
 
 /// The longest that an ordered stop may take; the store is safe at any moment.
 pub(super) const STOP_LIMIT: Duration = Duration::from_secs(30);
@@ -69,23 +71,36 @@ struct Ready {
 impl Run {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
         let config = self.config(dir)?;
-        logging::start(&config.log)?;
+        logging::start(&config.log, config.chain.secrets())?;
         info!("configuration of {}:\n{}", dir.path().display(), config.masked());
+        descriptors::provide(rpc::descriptors(&config.rpc), &config.p2p)?;
+        if config.store.rollback == store::Rollback::Accept {
+            warn!("store.rollback is accept: meant for one start, so take it out of the settings");
+        }
         // Asks before it decrypts: stretching the passphrase takes a second.
         config.chain.deployment()?;
         let passphrase = keys::find(self.passphrase_file.as_ref(), Purpose::Open)?;
         let keys = Keys::load(dir, &passphrase)?;
         let mut signals = Signals::new()?;
-        let token = dir.rpc_token()?;
 
         let mut node = Node::start(config.node_settings(dir.path(), &keys)?).await?;
         let stop = CancellationToken::new();
+        let token = match dir.new_rpc_token() {
+            Ok(token) => token,
+            Err(error) => {
+                node.shutdown().await;
+                return Err(error.into());
+            }
+        };
+        logging::hide(token.reveal());
+        // The folder is this process's own from here on, as the store is.
         let options = RpcOptions {
             token,
+            socket: Some(dir.rpc_socket()),
             challenge_duration: config.policy.challenge_duration_secs,
             stop: stop.clone(),
         };
-        let server = match RpcServer::start(&config.rpc, options, node.handle()).await {
+        let mut server = match RpcServer::start(&config.rpc, options, node.handle()).await {
             Ok(server) => server,
             Err(error) => {
                 node.shutdown().await;
@@ -98,8 +113,9 @@ impl Run {
                 name = signals.next() => { info!("stopping: {name}"); StopReason::Asked }
                 () = stop.cancelled() => StopReason::Asked,
                 reason = node.stopped() => reason,
+                why = server.ended() => StopReason::Fatal(why),
             },
-            Err(error) => StopReason::Fatal(error.to_string()),
+            Err(error) => StopReason::Fatal(report(&error)),
         };
         stop_in_order(dir, node, server, signals).await;
         match reason {
@@ -192,8 +208,9 @@ async fn announce(
 /// Stops serving first, then the node; a second signal or the time limit ends the process.
 async fn stop_in_order(dir: &DataDir, node: Node, server: RpcServer, mut signals: Signals) {
     let stop = async {
-        // Gone before the port is: a client reads it as "not running".
+        // Gone before the port is: a client reads it as "not running", and shows nobody its token.
         let _ = std::fs::remove_file(dir.rpc_address_file());
+        let _ = std::fs::remove_file(dir.token_file());
         server.shutdown().await;
         node.shutdown().await;
     };

@@ -10,6 +10,7 @@ use super::output::{Output, maybe, record, table};
 use super::run::{Run, STOP_LIMIT, Signals};
 use crate::address::AddressText;
 use crate::data_dir::DataDir;
+use crate::descriptors;
 use crate::keys::{self, Keys, Purpose};
 use crate::logging;
 use crate::node::StopReason;
@@ -137,8 +138,9 @@ async fn serve(run: &Run, dir: &DataDir, out: Output) -> Result<(), CliError> {
         return Err(CliError::Usage("--rpc-listen: a tower alone serves no RPC".to_owned()));
     }
     let config = run.config(dir)?;
-    logging::start(&config.log)?;
+    logging::start(&config.log, config.chain.secrets())?;
     info!("configuration of {}:\n{}", dir.path().display(), config.masked());
+    descriptors::provide(0, &config.p2p)?;
     config.chain.deployment()?;
     let passphrase = keys::find(run.passphrase_file.as_ref(), Purpose::Open)?;
     let keys = Keys::load(dir, &passphrase)?;

@@ -9,8 +9,8 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 use toml::{Spanned, Table, Value};
 
-use super::Config;
 use super::settings::{Kind, SECTIONS, SETTINGS, Setting};
+use super::{Config, network};
 use crate::address::NATIVE;
 use crate::data_dir::FileError;
 
@@ -58,7 +58,7 @@ impl fmt::Display for Origin {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("configuration: {0}")]
+    #[error("configuration")]
     Unreadable(#[from] FileError),
     /// The file is not TOML.
     #[error("{name}, line {line}: {reason}")]
@@ -147,7 +147,12 @@ impl Layers {
                 self.origins.insert(format!("{}.{}", section.get_ref(), key.get_ref()), origin);
             }
         }
-        self.table = toml::from_str(text).unwrap_or_default();
+        // Settings are kept as TOML values, whose numbers end earlier than those of some settings.
+        self.table = toml::from_str(text).map_err(|error| ConfigError::Setting {
+            origin: Origin::File { name: name.to_owned(), line: line_of(text, error.span()) },
+            key: error.span().and_then(|span| key_at(table, &span)).unwrap_or_default(),
+            reason: format!("must be {} or less", i64::MAX),
+        })?;
         Ok(self)
     }
 
@@ -222,7 +227,9 @@ impl Layers {
             .and_then(|()| config.rpc.check())
             .and_then(|()| config.policy.check())
             .and_then(|()| config.tower.check())
-            .and_then(|()| config.log.check());
+            .and_then(|()| config.log.check())
+            .and_then(|()| check_numbers(&self.table))
+            .and_then(|()| network::check(&config.p2p));
         checked.map_err(|fault| ConfigError::Setting {
             origin: self.origins.get(fault.key).cloned().unwrap_or_default(),
             key: fault.key.to_owned(),
@@ -236,12 +243,42 @@ impl Layers {
     }
 }
 
+/// Longer than any time that makes sense, and far from where sums of times overflow.
+const TEN_YEARS_SECS: i64 = 10 * 365 * 86_400;
+
+/// What holds for every number unless its setting says otherwise. A limit of zero allows nothing, and
+/// a time of zero is over before it begins: nobody means that.
+fn check_numbers(table: &Table) -> Result<(), Fault> {
+    for setting in SETTINGS.iter().filter(|setting| setting.kind == Kind::Number) {
+        let (section, name) = setting.parts();
+        let found = table.get(section).and_then(|section| section.get(name));
+        let Some(number) = found.and_then(Value::as_integer) else { continue };
+        if number == 0 && !setting.may_be_zero {
+            return Err(Fault::new(setting.key, "must be more than zero"));
+        }
+        let most = match name.rsplit('_').next() {
+            Some("secs") => TEN_YEARS_SECS,
+            Some("ms" | "millis") => TEN_YEARS_SECS.saturating_mul(1_000),
+            _ => i64::MAX,
+        };
+        if number > most {
+            return Err(Fault::new(
+                setting.key,
+                format!("must be {most} or less, which is ten years"),
+            ));
+        }
+    }
+    Ok(())
+}
+
 /// The TOML value that a text stands for.
 fn value(kind: Kind, text: &str) -> Result<Value, String> {
     match kind {
         Kind::Text => Ok(Value::String(text.to_owned())),
         Kind::Number => {
-            let number = text.parse().map_err(|_| format!("{text:?} is not a whole number"))?;
+            let number = text
+                .parse()
+                .map_err(|_| format!("{text:?} is not a whole number of {} or less", i64::MAX))?;
             Ok(Value::Integer(number))
         }
         Kind::Flag => {

@@ -3,7 +3,9 @@
 //! What stands is decided in this order: defaults, the file, the environment (`NITRO_…`), flags.
 //! The list [`SETTINGS`] explains each; from it `nitro init` writes the file.
 
+mod endpoint;
 mod layers;
+mod network;
 mod sections;
 mod settings;
 mod template;
@@ -14,7 +16,10 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+pub use endpoint::EndpointText;
 pub use layers::{ConfigError, Layers, Origin};
+pub use network::PortTaken;
+pub(crate) use network::check_ports;
 pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection, StaleAnswer};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use template::template;
@@ -30,6 +35,8 @@ use crate::node::{ChannelKey, NodeSettings};
 pub struct Config {
     /// The chain and its contracts.
     pub chain: ChainSection,
+    /// How records are kept on disk.
+    pub store: store::Config,
     /// The network.
     pub p2p: p2p::P2pConfig,
     /// The server for local programs.
@@ -51,6 +58,7 @@ impl Config {
         let deployment = self.chain.deployment()?;
         Ok(NodeSettings {
             data_dir: data_dir.to_owned(),
+            store: self.store.clone(),
             deployment,
             policy: self.policy.policy(),
             p2p: self.p2p.clone(),
@@ -64,9 +72,9 @@ impl Config {
     #[must_use]
     pub fn masked(&self) -> String {
         let mut shown = self.clone();
-        shown.chain.endpoint = sections::masked_endpoint(&self.chain.endpoint);
+        shown.chain.endpoint = self.chain.endpoint.masked();
         for endpoint in &mut shown.chain.more_endpoints {
-            *endpoint = sections::masked_endpoint(endpoint);
+            *endpoint = endpoint.masked();
         }
         toml::to_string(&shown).unwrap_or_default()
     }

@@ -14,6 +14,7 @@ use engine::state::Deployment;
 use engine::types::{Address, Amount};
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::EndpointText;
 use super::layers::{ConfigError, Fault};
 use super::values::Deposits;
 use crate::address::AddressText;
@@ -36,9 +37,9 @@ const SCHEMES: [&str; 4] = ["http://", "https://", "ws://", "wss://"];
 #[serde(default, deny_unknown_fields)]
 pub struct ChainSection {
     /// RPC endpoint. May hold an access key: shown without path and query.
-    pub endpoint: String,
+    pub endpoint: EndpointText,
     /// RPC endpoints that take over in this order, and that confirm what the first one says.
-    pub more_endpoints: Vec<String>,
+    pub more_endpoints: Vec<EndpointText>,
     /// Endpoints that must agree on a block.
     pub quorum: u32,
     /// Blocks that an endpoint may be behind the others.
@@ -80,7 +81,7 @@ pub struct ChainSection {
 impl Default for ChainSection {
     fn default() -> Self {
         Self {
-            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            endpoint: DEFAULT_ENDPOINT.into(),
             more_endpoints: Vec::new(),
             quorum: u32::try_from(DEFAULT_QUORUM).unwrap_or(u32::MAX),
             max_lag: DEFAULT_MAX_LAG,
@@ -119,8 +120,15 @@ impl ChainSection {
         })
     }
 
+    /// What may not be printed.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let endpoints = std::iter::once(&self.endpoint).chain(&self.more_endpoints);
+        endpoints.flat_map(EndpointText::secrets).collect()
+    }
+
     pub(super) fn chain_config(&self, deployment: Deployment, key: [u8; 32]) -> ChainConfig {
-        let config = ChainConfig::new(&self.endpoint, deployment, AccountKey::new(key));
+        let config = ChainConfig::new(self.endpoint.reveal(), deployment, AccountKey::new(key));
         ChainConfig {
             quorum: usize::try_from(self.quorum).unwrap_or(usize::MAX),
             max_lag: self.max_lag,
@@ -138,7 +146,7 @@ impl ChainSection {
                 max_fee_per_gas: fee(self.deadline_max_fee_per_gas.0).unwrap_or(u128::MAX),
                 margin: Duration::from_secs(self.deadline_margin_secs),
             },
-            ..config.with_endpoints(&self.more_endpoints)
+            ..config.with_endpoints(self.more_endpoints.iter().map(EndpointText::reveal))
         }
     }
 
@@ -151,6 +159,20 @@ impl ChainSection {
         ] {
             if zero(address) {
                 return Err(Fault::new(key, "is the zero address"));
+            }
+        }
+        let contracts = [
+            ("chain.adjudicator", self.adjudicator),
+            ("chain.consensus_app", self.consensus_app),
+            ("chain.payment_app", self.payment_app),
+        ];
+        for (index, (key, address)) in contracts.iter().enumerate() {
+            let same =
+                |(_, other): &&(_, Option<AddressText>)| address.is_some() && address == other;
+            if let Some((other, _)) = contracts[..index].iter().find(same) {
+                let reason =
+                    format!("is the address of {other}; take all three from `nitro deploy`");
+                return Err(Fault::new(key, reason));
             }
         }
         self.check_endpoints()?;
@@ -183,7 +205,9 @@ impl ChainSection {
     }
 
     fn check_endpoints(&self) -> Result<(), Fault> {
-        let usable = |endpoint: &String| SCHEMES.iter().any(|scheme| endpoint.starts_with(scheme));
+        let usable = |endpoint: &EndpointText| {
+            SCHEMES.iter().any(|scheme| endpoint.reveal().starts_with(scheme))
+        };
         if !usable(&self.endpoint) {
             let reason = "must begin with http://, https://, ws:// or wss://";
             return Err(Fault::new("chain.endpoint", reason));
@@ -217,16 +241,6 @@ fn fee(amount: Amount) -> Option<u128> {
     u128::try_from(amount.to_u256()).ok()
 }
 
-/// Scheme, host and port; whatever else an endpoint holds may be an access key.
-pub(super) fn masked_endpoint(endpoint: &str) -> String {
-    let Some((scheme, rest)) = endpoint.split_once("://") else { return "(hidden)".to_owned() };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let shown = format!("{scheme}://{host}");
-    let rest = rest.len() != host.len() && rest != format!("{host}/");
-    if rest { format!("{shown}/(hidden)") } else { shown }
-}
-
 /// The server for local programs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -253,7 +267,7 @@ impl Default for RpcSection {
     fn default() -> Self {
         Self {
             listen: DEFAULT_RPC_LISTEN.parse().expect("the default address is an address"),
-            max_connections: 64,
+            max_connections: 256,
             max_request_bytes: 1 << 20,
             max_response_bytes: 32 << 20,
             max_batch: 100,
@@ -488,6 +502,9 @@ impl PolicySection {
     }
 }
 
+/// What may be logged, from little to everything.
+const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+
 /// What the node writes about itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -517,9 +534,20 @@ impl Default for LogSection {
 
 impl LogSection {
     pub(super) fn check(&self) -> Result<(), Fault> {
-        tracing_subscriber::EnvFilter::try_new(&self.level)
-            .map(drop)
-            .map_err(|error| Fault::new("log.level", error.to_string()))
+        let fault = |reason: String| Fault::new("log.level", reason);
+        for part in self.level.split(',').map(str::trim) {
+            // A word alone is a level; any other word would be taken for a module, everything of which
+            // is logged, and nothing else.
+            let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(part));
+            if !is_level && !part.contains('=') {
+                return Err(fault(format!(
+                    "{part:?} is no level: expected {}, or <module>=<level>",
+                    LEVELS.join(", ")
+                )));
+            }
+        }
+        let filter = tracing_subscriber::EnvFilter::try_new(&self.level);
+        filter.map(drop).map_err(|error| fault(error.to_string()))
     }
 }
 
@@ -530,19 +558,5 @@ mod tests {
     #[test]
     fn the_default_policy_is_the_engines() {
         assert_eq!(PolicySection::default().policy(), Policy::default());
-    }
-
-    #[test]
-    fn an_endpoint_is_shown_without_what_may_be_a_key() {
-        for (endpoint, shown) in [
-            ("http://127.0.0.1:8545", "http://127.0.0.1:8545"),
-            ("http://127.0.0.1:8545/", "http://127.0.0.1:8545"),
-            ("wss://node.example/v3/secret", "wss://node.example/(hidden)"),
-            ("https://node.example?key=secret", "https://node.example/(hidden)"),
-            ("https://user:secret@node.example:99", "https://node.example:99/(hidden)"),
-            ("secret", "(hidden)"),
-        ] {
-            assert_eq!(masked_endpoint(endpoint), shown);
-        }
     }
 }

@@ -11,6 +11,8 @@ pub struct Setting {
     pub text: &'static [&'static str],
     /// What a value looks like, for settings without a default.
     pub example: Option<&'static str>,
+    /// Whether a number may be zero.
+    pub may_be_zero: bool,
 }
 
 /// How a setting is written in an environment variable or flag.
@@ -41,6 +43,11 @@ impl Setting {
         format!("NITRO_{}", self.key.to_uppercase().replace('.', "_"))
     }
 
+    const fn or_zero(mut self) -> Self {
+        self.may_be_zero = true;
+        self
+    }
+
     /// Section and key apart.
     ///
     /// # Panics
@@ -52,7 +59,7 @@ impl Setting {
 }
 
 const fn setting(key: &'static str, kind: Kind, text: &'static [&'static str]) -> Setting {
-    Setting { key, kind, text, example: None }
+    Setting { key, kind, text, example: None, may_be_zero: false }
 }
 
 const fn required(
@@ -61,12 +68,13 @@ const fn required(
     example: &'static str,
     text: &'static [&'static str],
 ) -> Setting {
-    Setting { key, kind, text, example: Some(example) }
+    Setting { key, kind, text, example: Some(example), may_be_zero: false }
 }
 
 /// What stands above each section in the written file.
-pub(super) const SECTIONS: [(&str, &str); 6] = [
+pub(super) const SECTIONS: [(&str, &str); 7] = [
     ("chain", "The chain and its contracts."),
+    ("store", "How records are kept on disk."),
     ("p2p", "The network of nodes."),
     ("rpc", "The JSON-RPC server for programs on this machine."),
     ("policy", "What the node agrees to when a peer, or its own user, asks."),
@@ -74,7 +82,9 @@ pub(super) const SECTIONS: [(&str, &str); 6] = [
     ("log", "What the node writes about itself."),
 ];
 
-const ADDRESS: &str = "\"0x0000000000000000000000000000000000000001\"";
+const ADJUDICATOR: &str = "\"0x0000000000000000000000000000000000000001\"";
+const CONSENSUS_APP: &str = "\"0x0000000000000000000000000000000000000002\"";
+const PAYMENT_APP: &str = "\"0x0000000000000000000000000000000000000003\"";
 
 /// Every setting, in the order of the written file.
 pub const SETTINGS: &[Setting] = &[
@@ -104,7 +114,7 @@ pub const SETTINGS: &[Setting] = &[
         "chain.max_lag",
         Kind::Number,
         &["Blocks that the endpoint in use may be behind the others."],
-    ),
+    ).or_zero(),
     setting(
         "chain.stall_after_secs",
         Kind::Number,
@@ -114,19 +124,19 @@ pub const SETTINGS: &[Setting] = &[
     required(
         "chain.adjudicator",
         Kind::Text,
-        ADDRESS,
+        ADJUDICATOR,
         &["NitroAdjudicator, as printed by `nitro deploy`. Has no default."],
     ),
     required(
         "chain.consensus_app",
         Kind::Text,
-        ADDRESS,
+        CONSENSUS_APP,
         &["ConsensusApp, the app of ledger channels. Has no default."],
     ),
     required(
         "chain.payment_app",
         Kind::Text,
-        ADDRESS,
+        PAYMENT_APP,
         &["VirtualPaymentApp, the app of payment channels. Has no default."],
     ),
     setting(
@@ -136,12 +146,12 @@ pub const SETTINGS: &[Setting] = &[
             "Blocks on top of a block before it counts. 0 is for development chains only:",
             "a block that is taken back would have counted.",
         ],
-    ),
+    ).or_zero(),
     setting(
         "chain.start_block",
         Kind::Number,
         &["First block to read at the very first start: the block of the adjudicator."],
-    ),
+    ).or_zero(),
     setting(
         "chain.poll_interval_ms",
         Kind::Number,
@@ -179,6 +189,47 @@ pub const SETTINGS: &[Setting] = &[
         "chain.deadline_margin_secs",
         Kind::Number,
         &["Seconds before the deadline at which that is offered at the latest."],
+    ),
+    setting(
+        "store.rollback",
+        Kind::Text,
+        &[
+            "What to do when the store has lost its newest records: \"refuse\" to start, or \"accept\"",
+            "the loss, for one start (--set store.rollback=accept). Accept it only when no peer can hold",
+            "a newer state: what was signed since then would be signed otherwise, which costs money.",
+            "What was there before is kept in the store's folder, in before-rollback-1 and so on.",
+        ],
+    ),
+    required(
+        "store.witness",
+        Kind::Text,
+        "\"/another/disk/commits\"",
+        &[
+            "File that tells the number of the newest commit; in the store's folder when left out. On",
+            "another disk it also notices that the whole folder was replaced by an older copy.",
+        ],
+    ),
+    setting(
+        "store.witness_commits",
+        Kind::Number,
+        &["Commits after which that file is synced at the latest."],
+    ),
+    setting(
+        "store.witness_millis",
+        Kind::Number,
+        &["Milliseconds after which the next commit syncs that file."],
+    )
+    .or_zero(),
+    setting("store.cache_bytes", Kind::Number, &["Blocks of the disk kept in memory."]),
+    setting(
+        "store.memtable_bytes",
+        Kind::Number,
+        &["New rows of one kind that are gathered before they are sorted into a file."],
+    ),
+    setting(
+        "store.journal_bytes",
+        Kind::Number,
+        &["Journal that is kept at most, which a start replays; 64 MiB or more."],
     ),
     setting(
         "p2p.listen",
@@ -258,7 +309,14 @@ pub const SETTINGS: &[Setting] = &[
             "use a tunnel such as ssh -L to reach the node from elsewhere.",
         ],
     ),
-    setting("rpc.max_connections", Kind::Number, &["Connections at once."]),
+    setting(
+        "rpc.max_connections",
+        Kind::Number,
+        &[
+            "Connections at once, over the port and over the socket file each. Calls that wait take",
+            "half of them at most.",
+        ],
+    ),
     setting("rpc.max_request_bytes", Kind::Number, &["Largest request or batch."]),
     setting("rpc.max_response_bytes", Kind::Number, &["Largest answer."]),
     setting("rpc.max_batch", Kind::Number, &["Requests in one batch."]),
@@ -339,12 +397,12 @@ pub const SETTINGS: &[Setting] = &[
             "costs at the present price of gas; 0 for none. Counts over ledger channels that carry as",
             "many as the next setting says.",
         ],
-    ),
+    ).or_zero(),
     setting(
         "policy.max_dust",
         Kind::Number,
         &["Payment channels over one ledger channel among which any may be smaller than that."],
-    ),
+    ).or_zero(),
     setting("policy.max_answers", Kind::Number, &["Refusals that are remembered for two hours."]),
     setting(
         "policy.max_answers_per_peer",
@@ -355,18 +413,18 @@ pub const SETTINGS: &[Setting] = &[
         "policy.max_answers_per_stranger",
         Kind::Number,
         &["Refusals that are remembered for one peer without a ledger channel."],
-    ),
+    ).or_zero(),
     setting("policy.max_backlog", Kind::Number, &["Messages that may wait for one peer."]),
     setting(
         "policy.max_strangers",
         Kind::Number,
         &["Peers without a ledger channel for whom messages may wait, for twice patience_secs."],
-    ),
+    ).or_zero(),
     setting(
         "policy.max_stranger_backlog",
         Kind::Number,
         &["Messages that may wait for one of them because others ask for something."],
-    ),
+    ).or_zero(),
     setting(
         "policy.ledger_funding_timeout_secs",
         Kind::Number,
@@ -391,7 +449,7 @@ pub const SETTINGS: &[Setting] = &[
         "policy.withdrawal_delay_secs",
         Kind::Number,
         &["How long the payout is left to the side that opened the ledger channel."],
-    ),
+    ).or_zero(),
     setting(
         "policy.patience_secs",
         Kind::Number,

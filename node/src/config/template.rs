@@ -62,6 +62,7 @@ mod tests {
         full.chain.adjudicator = address;
         full.chain.consensus_app = address;
         full.chain.payment_app = address;
+        full.store.witness = Some("commits".into());
         let table = toml::Table::try_from(&full).unwrap();
         let mut found = BTreeSet::new();
         for (section, keys) in &table {
@@ -113,6 +114,7 @@ mod tests {
         read.chain.adjudicator = None;
         read.chain.consensus_app = None;
         read.chain.payment_app = None;
+        read.store.witness = None;
         assert_eq!(read, defaults);
     }
 }

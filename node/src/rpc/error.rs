@@ -49,6 +49,8 @@ pub const TIMED_OUT: i32 = 3_002;
 pub const OUTCOME_UNKNOWN: i32 = 3_004;
 /// The node stops while a call waits for the end of what it has begun, which goes on.
 pub const INTERRUPTED: i32 = 3_005;
+/// Too many calls wait already.
+pub(super) const TOO_MANY_WAITING: i32 = 3_006;
 /// The history cannot be read.
 pub const ARCHIVE: i32 = 3_003;
 /// The subscription or answer cannot be made.
@@ -122,6 +124,12 @@ impl Refusal {
         refusal
     }
 
+    /// Another call that waits would leave too few connections to others.
+    pub fn too_many_waiting() -> Self {
+        let message = "too many calls wait already; call without wait, and look or subscribe later";
+        Self::field(TOO_MANY_WAITING, "wait", "too_many_waiting", message)
+    }
+
     /// A payment that is made, and that the payee has not confirmed yet.
     pub fn undelivered() -> Self {
         let message = "the payment is made, but the payee has not confirmed it yet; it is delivered \
@@ -160,7 +168,7 @@ impl From<WaitError> for Refusal {
 
 impl From<store::StoreError> for Refusal {
     fn from(error: store::StoreError) -> Self {
-        Self::new(ARCHIVE, "archive", error)
+        Self::new(ARCHIVE, "archive", error.report())
     }
 }
 

@@ -12,49 +12,45 @@ use std::task::{Context, Poll};
 
 use jsonrpsee::server::{HttpBody, HttpRequest, HttpResponse};
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue};
-use tower::{Layer, Service};
+use tower::Service;
 
-/// Puts the guard before a server.
-#[derive(Clone, Debug)]
-pub(super) struct GuardLayer(Arc<Rules>);
+use super::hall::Visitor;
+use super::token::Token;
 
-struct Rules {
-    token: String,
-    allowed_origins: Vec<String>,
+/// Who is served.
+#[derive(Debug)]
+pub(super) enum Rules {
+    /// Whoever can connect: only the owner can.
+    Trusting,
+    /// Whoever shows the token, and is no web page from elsewhere.
+    Strict {
+        /// What must be shown.
+        token: Token,
+        /// Pages that may connect.
+        allowed_origins: Vec<String>,
+    },
 }
 
-impl std::fmt::Debug for Rules {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rules").field("origins", &self.allowed_origins).finish_non_exhaustive()
-    }
-}
-
-impl GuardLayer {
-    pub(super) fn new(token: String, allowed_origins: Vec<String>) -> Self {
-        Self(Arc::new(Rules { token, allowed_origins }))
-    }
-}
-
-impl<S> Layer<S> for GuardLayer {
-    type Service = Guard<S>;
-
-    fn layer(&self, inner: S) -> Guard<S> {
-        Guard { rules: Arc::clone(&self.0), inner }
-    }
-}
-
-/// A guarded server.
+/// One guarded connection.
 #[derive(Clone, Debug)]
 pub(super) struct Guard<S> {
     rules: Arc<Rules>,
+    visitor: Arc<Visitor>,
     inner: S,
+}
+
+impl<S> Guard<S> {
+    pub(super) const fn new(rules: Arc<Rules>, visitor: Arc<Visitor>, inner: S) -> Self {
+        Self { rules, visitor, inner }
+    }
 }
 
 impl<S, B> Service<HttpRequest<B>> for Guard<S>
 where
-    S: Service<HttpRequest<B>, Response = HttpResponse>,
+    S: Service<HttpRequest<B>, Response = HttpResponse> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: 'static,
+    S::Error: Send + 'static,
+    B: Send + 'static,
 {
     type Response = HttpResponse;
     type Error = S::Error;
@@ -64,7 +60,7 @@ where
         self.inner.poll_ready(context)
     }
 
-    fn call(&mut self, request: HttpRequest<B>) -> Self::Future {
+    fn call(&mut self, mut request: HttpRequest<B>) -> Self::Future {
         let headers = request.headers();
         let origin = match self.rules.check_source(headers, request.uri().host()) {
             Ok(origin) => origin,
@@ -77,8 +73,17 @@ where
         if let Err(refusal) = self.rules.check_token(headers) {
             return Box::pin(async move { Ok(share(refusal.into_response(), origin)) });
         }
-        let answer = self.inner.call(request);
-        Box::pin(async move { Ok(share(answer.await?, origin)) })
+        // Nobody behind this point needs it, and what is not there is not logged.
+        request.headers_mut().remove("authorization");
+        // A WebSocket keeps what is noted with the request that opens it, and so the room.
+        request.extensions_mut().insert(Arc::clone(&self.visitor));
+        let (visitor, mut inner) = (Arc::clone(&self.visitor), self.inner.clone());
+        Box::pin(async move {
+            if !visitor.enter().await {
+                return Ok(share(Refused::Room.into_response(), origin));
+            }
+            Ok(share(inner.call(request).await?, origin))
+        })
     }
 }
 
@@ -88,6 +93,7 @@ enum Refused {
     Host,
     Origin,
     Token,
+    Room,
 }
 
 impl Refused {
@@ -99,6 +105,7 @@ impl Refused {
                 401,
                 "send the header Authorization: Bearer <content of rpc.token in the data folder>\n",
             ),
+            Self::Room => respond(429, "rpc.max_connections are in use; close one and try again\n"),
         }
     }
 }
@@ -110,6 +117,7 @@ impl Rules {
         headers: &HeaderMap,
         uri_host: Option<&str>,
     ) -> Result<Option<HeaderValue>, Refused> {
+        let Self::Strict { allowed_origins, .. } = self else { return Ok(None) };
         // Two hosts mean that somebody on the way may have read the other one.
         if headers.get_all("host").iter().count() > 1 {
             return Err(Refused::Host);
@@ -126,26 +134,20 @@ impl Rules {
         }
         let Some(origin) = headers.get("origin") else { return Ok(None) };
         let text = origin.to_str().map_err(|_| Refused::Origin)?;
-        if self.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(text)) {
+        if allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(text)) {
             return Ok(Some(origin.clone()));
         }
         Err(Refused::Origin)
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refused> {
+        let Self::Strict { token: expected, .. } = self else { return Ok(()) };
         let found = headers.get("authorization").and_then(|value| value.to_str().ok());
         let token = found.and_then(|value| value.split_once(' ')).filter(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer") && same(token.trim(), &self.token)
+            scheme.eq_ignore_ascii_case("bearer") && expected.is(token.trim())
         });
         token.map(drop).ok_or(Refused::Token)
     }
-}
-
-/// Compares in a time that does not tell how much is right.
-fn same(found: &str, expected: &str) -> bool {
-    let pairs = found.bytes().zip(expected.bytes());
-    let difference = pairs.fold(0, |difference, (a, b)| difference | (a ^ b));
-    found.len() == expected.len() && difference == 0
 }
 
 /// True for names of this machine, with any port: a tunnel may have another one.
@@ -202,14 +204,6 @@ mod tests {
             "::1",
         ] {
             assert!(!is_loopback(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn a_token_is_right_only_as_a_whole() {
-        assert!(same("abc", "abc"));
-        for wrong in ["", "ab", "abcd", "abd", "ABC"] {
-            assert!(!same(wrong, "abc"), "{wrong}");
         }
     }
 }

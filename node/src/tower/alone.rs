@@ -10,7 +10,7 @@ use engine::state::Deployment;
 use engine::types::{Address, CallId, ChannelId, MessageId};
 use engine::wire::{self, Envelope, Message};
 use p2p::{Event, FrameToken, P2p, P2pHandle};
-use store::FjallStore;
+use store::{FjallStore, Identity};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use tracing::{debug, info, warn};
 use super::inquiry;
 use super::service::{Count, Frame, INBOX, Job, Outlet, Service, Start};
 use super::{FOLDER, TowerSettings};
+use crate::config::check_ports;
 use crate::engine_thread::weight;
 use crate::intake::on_pool;
 use crate::journal::StoreJournal;
@@ -53,9 +54,11 @@ impl TowerNode {
     /// # Errors
     /// When any of it is impossible; nothing is left running then.
     pub async fn start(settings: NodeSettings, tower: TowerSettings) -> Result<Self, NodeError> {
+        check_ports(&settings.p2p.listen)?;
         let signer = LocalSigner::new(settings.channel_key.0)?;
         let address = signer.address();
-        let store = FjallStore::open(settings.data_dir.join("store"), &store::Config::default())?;
+        let store = FjallStore::open(settings.data_dir.join("store"), &settings.store)?;
+        store.claim(&Identity { address, deployment: settings.deployment })?;
         let journal = Box::new(StoreJournal(store.transactions()));
 
         let (intake, network) = (CancellationToken::new(), CancellationToken::new());

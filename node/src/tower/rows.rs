@@ -6,6 +6,7 @@
 //! | `guards` | channel id (32) | sealed: the guard as a message |
 //! | `calls` | call id (8) | channel id (32), when the challenge becomes final (8) |
 //! | `meta` | `check` | sealed: a constant, to tell a wrong key from damage |
+//! | `meta` | `identity` | address (20), chain id (8), adjudicator and both apps (20 each) |
 //! | `meta` | `next_call` | 8 bytes |
 //! | `meta` | `cursor` | blocks: number (8), hash (32), timestamp (8) |
 //!
@@ -21,6 +22,9 @@ use engine::types::{Address, Amount, B256, BlockNumber, CallId, ChannelId, TurnN
 use engine::wire::{self, Message};
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
+use engine::state::Deployment;
+use store::Identity;
+
 use super::seal::{SealError, Sealer};
 
 /// Index rows are read at start, guards hardly ever.
@@ -34,6 +38,7 @@ const CHECK: &[u8] = b"check";
 const CHECK_TEXT: &[u8] = b"nitro tower";
 const NEXT_CALL: &[u8] = b"next_call";
 const CURSOR: &[u8] = b"cursor";
+const IDENTITY: &[u8] = b"identity";
 
 /// Why a tower cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -54,8 +59,20 @@ pub enum TowerError {
          that belongs to them, or move the folder away to begin anew", .0.display()
     )]
     OtherKey(PathBuf),
+    /// The records are about other contracts.
+    #[error(
+        "watchtower: the records in {} are about other contracts: {differences}. Nothing was changed. \
+         Use the configuration that belongs to them, or give the tower a folder of its own \
+         (--data-dir)", path.display()
+    )]
+    OtherContracts {
+        /// The folder.
+        path: PathBuf,
+        /// What is different: as recorded, and as configured.
+        differences: String,
+    },
     /// A row cannot be sealed.
-    #[error("watchtower: a record cannot be sealed: {0}")]
+    #[error("watchtower: a record cannot be sealed")]
     Seal(#[from] SealError),
 }
 
@@ -130,7 +147,11 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Opens the folder, or makes one.
-    pub(super) fn open(path: &Path, sealer: Sealer) -> Result<Self, TowerError> {
+    pub(super) fn open(
+        path: &Path,
+        sealer: Sealer,
+        identity: &Identity,
+    ) -> Result<Self, TowerError> {
         let failed = |error: fjall::Error| TowerError::Database {
             doing: "opening",
             path: path.to_owned(),
@@ -157,6 +178,7 @@ impl Rows {
         let (calls, meta) = (table("calls")?, table("meta")?);
         let rows = Self { path: path.to_owned(), sealer, db, index, guards, calls, meta };
         rows.check_key()?;
+        rows.check_identity(identity)?;
         Ok(rows)
     }
 
@@ -171,6 +193,21 @@ impl Rows {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.meta, CHECK, row);
         batch.commit().map_err(self.failed("writing to"))
+    }
+
+    /// A guard for one adjudicator is worth nothing before another one.
+    fn check_identity(&self, identity: &Identity) -> Result<(), TowerError> {
+        let Some(row) = self.read(&self.meta, IDENTITY)? else {
+            let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+            batch.insert(&self.meta, IDENTITY, encode_identity(identity));
+            return batch.commit().map_err(self.failed("writing to"));
+        };
+        if *row == *encode_identity(identity) {
+            return Ok(());
+        }
+        let differences = decode_identity(&row)
+            .map_or_else(|| "they are unreadable".to_owned(), |ours| ours.differences(identity));
+        Err(TowerError::OtherContracts { path: self.path.clone(), differences })
     }
 
     /// Everything but the guards.
@@ -352,4 +389,29 @@ fn blocks(bytes: &[u8]) -> Vec<BlockRef> {
         })
     };
     blocks.iter().filter_map(block).collect()
+}
+
+fn encode_identity(identity: &Identity) -> Vec<u8> {
+    let Deployment { chain_id, adjudicator, consensus_app, payment_app } = identity.deployment;
+    let parts: [&[u8]; 5] = [
+        identity.address.as_slice(),
+        &chain_id.to_be_bytes(),
+        adjudicator.as_slice(),
+        consensus_app.as_slice(),
+        payment_app.as_slice(),
+    ];
+    parts.concat()
+}
+
+fn decode_identity(row: &[u8]) -> Option<Identity> {
+    let (own, rest) = row.split_at_checked(20)?;
+    let (chain_id, contracts) = rest.split_at_checked(8)?;
+    let mut contracts = contracts.chunks_exact(20).map(Address::from_slice);
+    let deployment = Deployment {
+        chain_id: number(chain_id)?,
+        adjudicator: contracts.next()?,
+        consensus_app: contracts.next()?,
+        payment_app: contracts.next()?,
+    };
+    Some(Identity { address: Address::from_slice(own), deployment })
 }

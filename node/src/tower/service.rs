@@ -11,6 +11,7 @@ use engine::state::Deployment;
 use engine::types::{Address, CallId, ChannelId, MessageId};
 use engine::wire::{self, Envelope, Message};
 use p2p::FrameToken;
+use store::Identity;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{error, info, warn};
 
@@ -157,7 +158,8 @@ impl<O: Outlet + 'static> Service<O> {
     /// Opens the records, and offers calls again that were on their way.
     pub(super) fn open(start: Start<'_>, outlet: O) -> Result<Self, TowerError> {
         let Start { folder, deployment, settings, key, signer } = start;
-        let rows = Rows::open(folder, Sealer::new(key))?;
+        let identity = Identity { address: signer.address(), deployment };
+        let rows = Rows::open(folder, Sealer::new(key), &identity)?;
         let found = rows.load()?;
         for channel in &found.damaged {
             error!(

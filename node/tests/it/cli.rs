@@ -14,6 +14,9 @@ use tempfile::TempDir;
 use crate::support::{LIMIT, Network};
 use chain::testing::ACCOUNTS;
 
+/// Nobody is there.
+const BOOT: &str =
+    "/ip4/192.0.2.1/tcp/3005/p2p/16Uiu2HAkytdw1ZspytRVPC4nX7Jhcj8CDp5tdbXEU6Brmc7ANKyJ";
 const PASSPHRASE: &str = "correct horse battery staple";
 
 /// A folder in which programs are run.
@@ -112,6 +115,13 @@ impl Place {
         let ready =
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("not ready: {}", self.log(node)));
         Running { child, ready }
+    }
+
+    /// Runs a node until it is ready, and stops it in order.
+    pub(crate) fn start_and_stop(&self, node: &str) {
+        let mut running = self.start(node, &[]);
+        self.json(node, &["stop"]);
+        assert_eq!(running.exit_code(), Some(0), "{}", self.log(node));
     }
 
     pub(crate) fn log(&self, node: &str) -> String {
@@ -245,13 +255,15 @@ async fn a_signal_stops_the_node_in_order_and_nothing_secret_is_logged() {
     let network = Network::start().await;
     let place = Place::new(&network);
     assert!(place.init("node", "k1", &[]).status.success());
-    let token = fs::read_to_string(place.path("node/rpc.token")).unwrap();
     for signal in ["-TERM", "-INT"] {
         let mut node = place.start("node", &[]);
         assert!(place.path("node/rpc.address").exists());
+        let token = fs::read_to_string(place.path("node/rpc.token")).unwrap();
         place.json("node", &["status"]);
         assert_eq!(node.signal(signal), Some(0), "{}", place.log("node"));
-        assert!(!place.path("node/rpc.address").exists());
+        for file in ["rpc.address", "rpc.token", "rpc.sock"] {
+            assert!(!place.path("node").join(file).exists(), "{file}");
+        }
         let log = place.log("node");
         assert!(log.contains("ready") && log.contains("chain_id = 31337"), "{log}");
         for secret in [PASSPHRASE, token.as_str(), &hex::encode(ACCOUNTS[1])] {
@@ -274,10 +286,10 @@ async fn a_folder_serves_one_node_at_a_time() {
 async fn init_makes_a_folder_and_never_overwrites_it() {
     let network = Network::start().await;
     let place = Place::new(&network);
-    let made = place.init("node", "k1", &["--boot-peer", "/ip4/192.0.2.1/tcp/3005"]);
+    let made = place.init("node", "k1", &["--boot-peer", BOOT]);
     assert!(made.status.success(), "{}", text(&made.stderr));
     let config = fs::read_to_string(place.path("node/config.toml")).unwrap();
-    assert!(config.contains("\nboot_peers = [\"/ip4/192.0.2.1/tcp/3005\"]\n"), "{config}");
+    assert!(config.contains(&format!("\nboot_peers = [\"{BOOT}\"]\n")), "{config}");
     assert!(
         config.contains("\nmax_peer_deposit = { native = \"10000000000000000000\" }\n"),
         "{config}"

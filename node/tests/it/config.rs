@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use node::config::{Layers, Origin, StaleAnswer};
+use node::config::{Kind, Layers, Origin, SETTINGS, StaleAnswer};
 
 fn error(text: &str) -> String {
     let layers = Layers::default().text("config.toml", text);
@@ -81,6 +81,91 @@ fn a_value_that_makes_no_sense_is_named_with_its_line() {
     ] {
         assert_says(&error(text), words);
     }
+}
+
+const PEER: &str = "/p2p/16Uiu2HAkytdw1ZspytRVPC4nX7Jhcj8CDp5tdbXEU6Brmc7ANKyJ";
+
+#[test]
+fn a_number_that_is_too_large_does_not_undo_the_others() {
+    let found = error("[chain]\nconfirmations = 3\nstart_block = 9223372036854775808\n");
+    assert_says(&found, &["line 3", "chain.start_block", "9223372036854775807 or less"]);
+    for key in ["chain.start_block", "policy.max_backlog"] {
+        let set = Layers::default().set(key, "18446744073709551615", Origin::Default);
+        assert_says(&set.unwrap_err().to_string(), &[key, "9223372036854775807"]);
+    }
+}
+
+#[test]
+fn no_time_or_limit_is_zero_or_longer_than_ten_years_unless_that_makes_sense() {
+    for setting in SETTINGS.iter().filter(|setting| setting.kind == Kind::Number) {
+        let set = |value: &str| {
+            let layers = Layers::default().set(setting.key, value, Origin::Default);
+            layers.and_then(Layers::finish).map_err(|error| error.to_string())
+        };
+        match set("0") {
+            Ok(_) => assert!(setting.may_be_zero, "{} may be zero", setting.key),
+            Err(error) => assert_says(&error, &[setting.key]),
+        }
+        if setting.key.ends_with("_ms") || setting.key.ends_with("_secs") {
+            assert_says(&set("9223372036854775807").unwrap_err(), &[setting.key]);
+        }
+    }
+}
+
+#[test]
+fn one_contract_is_not_given_for_another() {
+    let address = |digit: &str| format!("\"0x{}\"", digit.repeat(40));
+    for (one, two, three, key) in [
+        ("1", "2", "1", "chain.payment_app: is the address of chain.adjudicator"),
+        ("1", "2", "2", "chain.payment_app: is the address of chain.consensus_app"),
+        ("1", "1", "2", "chain.consensus_app: is the address of chain.adjudicator"),
+    ] {
+        let text = format!(
+            "[chain]\nadjudicator = {}\nconsensus_app = {}\npayment_app = {}\n",
+            address(one),
+            address(two),
+            address(three)
+        );
+        assert_says(&error(&text), &[key, "nitro deploy"]);
+    }
+}
+
+#[test]
+fn a_wrong_level_does_not_silence_the_log() {
+    for level in ["inof", "info,debg", "verbose", "p2p", ""] {
+        let found = error(&format!("[log]\nlevel = \"{level}\"\n"));
+        assert_says(&found, &["line 2", "log.level", "error, warn, info, debug, trace"]);
+    }
+    for level in ["INFO", "info,p2p=debug", "p2p=debug", "off"] {
+        let layers = Layers::default().text("x", &format!("[log]\nlevel = \"{level}\"\n"));
+        assert!(layers.and_then(Layers::finish).is_ok(), "{level}");
+    }
+}
+
+#[test]
+fn an_address_that_nobody_could_dial_is_refused_and_not_left_out() {
+    for (key, address, word) in [
+        ("external_addresses", format!("/ip4/192.0.2.1/tcp/3005{PEER}"), "leave out /p2p/"),
+        ("external_addresses", "/ip4/192.0.2.1/tcp/0".to_owned(), "port 0"),
+        ("external_addresses", "/ip4/0.0.0.0/tcp/3005".to_owned(), "under which it is reached"),
+        ("external_addresses", "/dns/node.example/tcp/80/ws".to_owned(), "/ws is not served"),
+        ("external_addresses", "/ip4/192.0.2.1/udp/3005".to_owned(), "quic-v1"),
+        ("listen", "/ip4/0.0.0.0/tcp/80/ws".to_owned(), "/ws is not served"),
+        ("listen", format!("/ip4/0.0.0.0/tcp/3005{PEER}"), "leave out /p2p/"),
+        ("listen", "/dns/node.example/tcp/3005".to_owned(), "IP address"),
+        ("boot_peers", "/ip4/192.0.2.1/tcp/3005".to_owned(), "must end in /p2p/"),
+        ("peers", format!("/ip4/192.0.2.1/tcp/0{PEER}"), "port 0"),
+        ("peers", format!("/ip4/192.0.2.1/tcp/80/ws{PEER}"), "/ws is not served"),
+    ] {
+        let found = error(&format!("[p2p]\n{key} = [\"{address}\"]\n"));
+        assert_says(&found, &["line 2", &format!("p2p.{key}"), &address, word]);
+    }
+    let right = format!(
+        "[p2p]\nlisten = [\"/ip4/0.0.0.0/tcp/0\", \"/ip6/::/udp/3005/quic-v1\"]\n\
+         external_addresses = [\"/dns4/node.example/tcp/3005\", \"/ip6/2001:db8::1/tcp/1\"]\n\
+         peers = [\"/ip4/192.0.2.1/udp/3005/quic-v1{PEER}\"]\n"
+    );
+    assert!(Layers::default().text("x", &right).and_then(Layers::finish).is_ok());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use engine::types::Asset;
+use engine::types::{Address, Asset};
 use futures::future::join_all;
 use jsonrpsee::core::ClientError;
 use jsonrpsee::core::client::{ClientT, Subscription, SubscriptionClientT};
@@ -14,6 +14,7 @@ use node::rpc::types::Notice;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
 use crate::served::{Served, TOKEN, connect, params, raw};
@@ -226,7 +227,8 @@ async fn a_channel_is_opened_used_and_closed_by_rpc() {
     let paid = a.ok("nitro_pay", args).await;
     assert_eq!(
         paid,
-        json!({ "channel": channel, "amount": "7", "total": "7", "remaining": "993", "delivered": true })
+        json!({ "channel": channel, "amount": "7", "total": "7", "remaining": "993",
+            "delivered": true, "repeated": false })
     );
     let voucher = a.ok("nitro_createVoucher", json!({ "channel": channel, "amount": "0x3" })).await;
     assert_eq!(voucher["total"], "10");
@@ -407,4 +409,52 @@ async fn until(subscription: &mut Subscription<Notice>, wanted: impl Fn(&Notice)
         false
     };
     assert!(timeout(LIMIT, found).await.expect("the notice comes"), "the subscription ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_that_wait_leave_others_their_connections() {
+    let network = Network::start().await;
+    let node = network.node(1, &[]).await;
+    let served = Served::start(node.handle()).await;
+    // Nobody has this address, so the opening goes on.
+    let stranger = json!({"peer": Address::repeat_byte(7).to_string(), "amount": "1"});
+    let begun = served.ok("nitro_openLedger", stranger).await;
+    let wait = |limit: u64| json!({"objective": begun["objective"], "timeout_secs": limit});
+    let mut waiting = Vec::new();
+    for _ in 0..64 {
+        let (client, wait) = (connect(served.address()).await, wait(600));
+        waiting.push(tokio::spawn(async move {
+            client.request::<Value, _>("nitro_waitObjective", params(&wait)).await
+        }));
+    }
+    let other = connect(served.address()).await;
+    let answer: Value = other.request("nitro_status", params(&json!({}))).await.unwrap();
+    assert_eq!(answer["objectives"], 1);
+
+    // Half of the connections may wait; what comes then is refused before anything is begun.
+    let section = RpcSection { max_connections: 4, ..RpcSection::default() };
+    let small = Served::start_with(node.handle(), section).await;
+    let hold = [(); 2].map(|()| (small.address(), wait(600)));
+    for (address, wait) in hold {
+        waiting.push(tokio::spawn(async move {
+            let client = connect(address).await;
+            // Refused while the question below takes the place for a moment.
+            loop {
+                let end = client.request::<Value, _>("nitro_waitObjective", params(&wait)).await;
+                if end.is_ok() {
+                    return end;
+                }
+            }
+        }));
+    }
+    let full = async {
+        while small.refused("nitro_waitObjective", wait(0)).await.code != 3_006 {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LIMIT, full).await.expect("no more calls wait");
+    let open = json!({"peer": Address::repeat_byte(8).to_string(), "amount": "1", "wait": true});
+    assert_eq!(small.refused("nitro_openLedger", open).await.reason, "too_many_waiting");
+    assert_eq!(small.ok("nitro_status", json!({})).await["objectives"], 1);
+    waiting.iter().for_each(JoinHandle::abort);
 }

@@ -11,7 +11,7 @@ use jsonrpsee::core::params::ObjectParams;
 use jsonrpsee::ws_client::{HeaderMap, HeaderValue, WsClient, WsClientBuilder};
 use node::NodeHandle;
 use node::config::RpcSection;
-use node::rpc::{RefusalData, RpcOptions, RpcServer};
+use node::rpc::{RefusalData, RpcOptions, RpcServer, Token};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -44,8 +44,12 @@ impl Served {
     pub(crate) async fn start_with(node: NodeHandle, mut section: RpcSection) -> Self {
         section.listen = "127.0.0.1:0".parse().unwrap();
         let stop = CancellationToken::new();
-        let options =
-            RpcOptions { token: TOKEN.to_owned(), challenge_duration: 3_600, stop: stop.clone() };
+        let options = RpcOptions {
+            token: Token::new(TOKEN),
+            socket: None,
+            challenge_duration: 3_600,
+            stop: stop.clone(),
+        };
         let server = RpcServer::start(&section, options, node).await.unwrap();
         let client = connect(server.address()).await;
         Self { server, client, stop }

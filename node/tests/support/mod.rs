@@ -86,6 +86,7 @@ impl Network {
         ]);
         let settings = NodeSettings {
             data_dir: dir.path().to_owned(),
+            store: store::Config::default(),
             deployment: self.deployed.deployment,
             policy: Policy { max_peer_deposit, ..Policy::default() },
             p2p: P2pConfig {

@@ -18,6 +18,7 @@ use engine::step::ArchivedChannel;
 use engine::types::{Amount, ChannelId, ObjectiveId};
 use jsonrpsee::server::{RegisterMethodError, RpcModule};
 use serde::Serialize;
+use tokio::sync::SemaphorePermit;
 
 use super::Api;
 use super::convert::status_word;
@@ -123,8 +124,10 @@ impl Api {
 
     /// Begins an objective, and waits for its end when that is asked for.
     async fn begin(&self, request: Request, wait: Wait) -> Result<StartedInfo, Refusal> {
+        // Before anything is begun: a refusal changes nothing.
+        let _place = self.place_to_wait(wait)?;
         let Response::Started(id) = self.ask(request).await? else { return Err(unexpected()) };
-        let result = if wait.wait { Some(self.wait(id, wait).await?) } else { None };
+        let result = if wait.wait { Some(self.follow(id, wait).await?) } else { None };
         Ok(StartedInfo { objective: id.to_string(), channel: id.channel(), result })
     }
 
@@ -143,7 +146,20 @@ impl Api {
         self.begin(request(rand::random()), wait).await
     }
 
+    /// A place among the calls that wait, for those that do.
+    fn place_to_wait(&self, wait: Wait) -> Result<Option<SemaphorePermit<'_>>, Refusal> {
+        if !wait.wait {
+            return Ok(None);
+        }
+        self.waiting.try_acquire().map(Some).map_err(|_| Refusal::too_many_waiting())
+    }
+
     async fn wait(&self, id: ObjectiveId, wait: Wait) -> Result<ObjectiveInfo, Refusal> {
+        let _place = self.place_to_wait(wait)?;
+        self.follow(id, wait).await
+    }
+
+    async fn follow(&self, id: ObjectiveId, wait: Wait) -> Result<ObjectiveInfo, Refusal> {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => Err(Refusal::interrupted(id)),

@@ -19,6 +19,7 @@ pub(super) async fn pay(api: Arc<Api>, mut fields: Fields) -> Result<PaidInfo, R
     let total = fields.optional_amount("total")?;
     let wait = fields.wait()?;
     fields.finish()?;
+    let _place = api.place_to_wait(wait)?;
     let payment = api.node.make_payment(channel, amount, total).await;
     let payment = payment.map_err(|error| api.explain_call(error))?;
     if wait.wait {
