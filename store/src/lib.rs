@@ -88,5 +88,5 @@ pub use error::StoreError;
 pub use identity::Identity;
 pub use metrics::Metrics;
 pub use partners::PartnerTable;
-pub use store::FjallStore;
+pub use store::{Claim, FjallStore};
 pub use transactions::TransactionTable;

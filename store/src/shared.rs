@@ -79,18 +79,9 @@ impl Shared {
         Ok(shared)
     }
 
-    /// Notes whose records these are, or makes sure that they are nobody else's.
-    pub(crate) fn claim(&self, identity: &Identity) -> Result<(), StoreError> {
-        let Some(row) = self.get(Table::Meta, IDENTITY)? else {
-            let mut record = Vec::new();
-            codec::encode(identity, &mut record).map_err(|error| StoreError::Encode {
-                table: Table::Meta.name(),
-                reason: error.to_string(),
-            })?;
-            let mut turn = Turn::begin(self, 1)?;
-            turn.set_raw(Table::Meta, IDENTITY, &record);
-            return turn.commit();
-        };
+    /// Makes sure that the records are nobody else's.
+    pub(crate) fn check_identity(&self, identity: &Identity) -> Result<(), StoreError> {
+        let Some(row) = self.get(Table::Meta, IDENTITY)? else { return Ok(()) };
         let found: Identity =
             codec::decode(&row).map_err(|error| self.unreadable(Table::Meta, error))?;
         if found == *identity {
@@ -98,6 +89,21 @@ impl Shared {
         }
         let path = self.folder.path.clone();
         Err(StoreError::Foreign { path, differences: found.differences(identity) })
+    }
+
+    /// Notes whose records these are, unless that stands there already.
+    pub(crate) fn note_identity(&self, identity: &Identity) -> Result<(), StoreError> {
+        if self.contains(Table::Meta, IDENTITY)? {
+            return Ok(());
+        }
+        let mut record = Vec::new();
+        codec::encode(identity, &mut record).map_err(|error| StoreError::Encode {
+            table: Table::Meta.name(),
+            reason: error.to_string(),
+        })?;
+        let mut turn = Turn::begin(self, 1)?;
+        turn.set_raw(Table::Meta, IDENTITY, &record);
+        turn.commit()
     }
 
     /// The first batch of a folder, and of one that goes on after a rollback.

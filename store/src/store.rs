@@ -33,14 +33,15 @@ impl FjallStore {
         Shared::open(path.as_ref(), config).map(Arc::new).map(Self)
     }
 
-    /// Notes whose records these are at the first call, and afterwards makes sure that they are
-    /// nobody else's. To be called before anything else is done with the store.
+    /// Makes sure that the records are nobody else's. To be called before anything else is done with
+    /// the store; what is returned notes the owner of a store that has none.
     ///
     /// # Errors
     /// [`StoreError::Foreign`] when they belong to another node or to other contracts; when the store
     /// fails.
-    pub fn claim(&self, identity: &Identity) -> Result<(), StoreError> {
-        self.0.claim(identity)
+    pub fn claim(&self, identity: Identity) -> Result<Claim, StoreError> {
+        self.0.check_identity(&identity)?;
+        Ok(Claim { store: Arc::clone(&self.0), identity })
     }
 
     /// Reads of closed channels and ended objectives, from any thread.
@@ -94,6 +95,24 @@ impl FjallStore {
             put(&mut turn, table, &key, write)?;
         }
         turn.commit()
+    }
+}
+
+/// The right to a store, to be noted once it is known that the identity makes sense: contracts that
+/// were mistyped must not have the store.
+#[must_use = "nothing is noted yet"]
+pub struct Claim {
+    store: Arc<Shared>,
+    identity: Identity,
+}
+
+impl Claim {
+    /// Notes whose records these are, unless that stands there already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn note(self) -> Result<(), StoreError> {
+        self.store.note_identity(&self.identity)
     }
 }
 

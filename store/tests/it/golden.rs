@@ -71,7 +71,7 @@ fn restore(folder: &Path, text: &str) {
 fn rows_have_their_fixed_bytes() {
     let place = tempfile::tempdir().unwrap();
     let mut store = open(place.path());
-    store.claim(&identity()).unwrap();
+    store.claim(identity()).unwrap().note().unwrap();
     commit(&mut store, live_rows().into_iter().chain(archived_rows()));
     store.transactions().put(300, &[1, 2, 3]).unwrap();
     store.partners().put(&[(peer(7), Some(vec![4, 5]))]).unwrap();
