@@ -125,7 +125,7 @@ impl Node {
         let address = signer.address();
         let path = settings.data_dir.join("store");
         let store = FjallStore::open(&path, &settings.store)?;
-        store.claim(&Identity { address, deployment: settings.deployment })?;
+        let claim = store.claim(Identity { address, deployment: settings.deployment })?;
         let (archive, transactions) = (store.archive(), store.transactions());
         let addresses = store.partners();
 
@@ -167,6 +167,13 @@ impl Node {
         )
         .await?;
 
+        // The contracts are there, unless nobody answers for the chain: then the next start notes it.
+        if chain.status().chain.last_error.is_none() {
+            claim.note()?;
+            if let Some(tower) = &tower {
+                tower.note_identity()?;
+            }
+        }
         let (deadline, deadlines) = watch::channel(None);
         let (done, engine_done) = oneshot::channel();
         let engine = engine_thread::spawn(driver, jobs, deadline, done)?;

@@ -30,7 +30,7 @@ mod tests {
         #[error("cannot start: {0}")]
         Repeating(#[source] std::io::Error),
         #[error(transparent)]
-        Passing(#[from] Box<Sample>),
+        Passing(#[from] Box<Self>),
     }
 
     #[test]

@@ -16,9 +16,10 @@ use std::time::Duration;
 use jsonrpsee::server::{Methods, StopHandle, TowerServiceBuilder, serve_with_graceful_shutdown};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio_util::either::Either;
-use tower::layer::util::Identity;
+use tower::layer::util::{Identity, Stack};
 use tracing::{debug, warn};
 
+use super::answered::AnsweredLayer;
 use super::guard::{Guard, Rules};
 use super::hall::Hall;
 
@@ -36,7 +37,7 @@ pub(super) struct Door {
     pub(super) listener: Listener,
     pub(super) rules: Arc<Rules>,
     pub(super) hall: Arc<Hall>,
-    pub(super) service: TowerServiceBuilder<Identity, Identity>,
+    pub(super) service: TowerServiceBuilder<Stack<AnsweredLayer, Identity>, Identity>,
     pub(super) methods: Methods,
 }
 

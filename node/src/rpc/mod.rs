@@ -10,6 +10,7 @@
 //! Methods are thin: they read named parameters, ask the node and convert the answer. No input of
 //! a caller can stop the node (gap R1): whatever is wrong becomes a refusal with a stable code.
 
+mod answered;
 mod convert;
 mod door;
 mod error;
@@ -26,6 +27,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::server::{
     BatchRequestConfig, Methods, PingConfig, RegisterMethodError, RpcModule, Server, ServerConfig,
     ServerHandle, stop_channel,
@@ -35,6 +37,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use answered::AnsweredLayer;
 use door::{Door, Listener};
 use guard::Rules;
 use hall::Hall;
@@ -157,7 +160,10 @@ impl RpcServer {
                 listener,
                 rules: Arc::new(rules),
                 hall: Hall::new(settings.max_connections),
-                service: Server::builder().set_config(limits(settings)).to_service_builder(),
+                service: Server::builder()
+                    .set_config(limits(settings))
+                    .set_rpc_middleware(RpcServiceBuilder::new().layer(AnsweredLayer))
+                    .to_service_builder(),
                 methods: methods(api)?,
             };
             doors.spawn(door.serve(stop.clone()));

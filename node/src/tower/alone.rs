@@ -58,7 +58,7 @@ impl TowerNode {
         let signer = LocalSigner::new(settings.channel_key.0)?;
         let address = signer.address();
         let store = FjallStore::open(settings.data_dir.join("store"), &settings.store)?;
-        store.claim(&Identity { address, deployment: settings.deployment })?;
+        let claim = store.claim(Identity { address, deployment: settings.deployment })?;
         let journal = Box::new(StoreJournal(store.transactions()));
 
         let (intake, network) = (CancellationToken::new(), CancellationToken::new());
@@ -91,6 +91,11 @@ impl TowerNode {
             &tasks,
         )
         .await?;
+        // The contracts are there, unless nobody answers for the chain: then the next start notes it.
+        if chain.status().chain.last_error.is_none() {
+            claim.note()?;
+            service.note_identity()?;
+        }
         let (jobs, inbox) = mpsc::channel(INBOX);
         let (done, ended) = oneshot::channel();
         let thread = service.spawn(inbox, done)?;

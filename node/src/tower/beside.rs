@@ -109,6 +109,11 @@ impl Beside {
         Ok(Self { service, deployment, questions })
     }
 
+    /// Notes about which contracts the records are.
+    pub(crate) fn note_identity(&self) -> Result<(), TowerError> {
+        self.service.note_identity()
+    }
+
     /// Runs the tower on a thread of its own.
     pub(crate) fn spawn(
         self,

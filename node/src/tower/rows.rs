@@ -197,17 +197,23 @@ impl Rows {
 
     /// A guard for one adjudicator is worth nothing before another one.
     fn check_identity(&self, identity: &Identity) -> Result<(), TowerError> {
-        let Some(row) = self.read(&self.meta, IDENTITY)? else {
-            let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-            batch.insert(&self.meta, IDENTITY, encode_identity(identity));
-            return batch.commit().map_err(self.failed("writing to"));
-        };
+        let Some(row) = self.read(&self.meta, IDENTITY)? else { return Ok(()) };
         if *row == *encode_identity(identity) {
             return Ok(());
         }
         let differences = decode_identity(&row)
             .map_or_else(|| "they are unreadable".to_owned(), |ours| ours.differences(identity));
         Err(TowerError::OtherContracts { path: self.path.clone(), differences })
+    }
+
+    /// Notes about which contracts the records are, unless that stands there already.
+    pub(super) fn note_identity(&self, identity: &Identity) -> Result<(), TowerError> {
+        if self.read(&self.meta, IDENTITY)?.is_some() {
+            return Ok(());
+        }
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.meta, IDENTITY, encode_identity(identity));
+        batch.commit().map_err(self.failed("writing to"))
     }
 
     /// Everything but the guards.

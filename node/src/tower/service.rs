@@ -142,6 +142,7 @@ pub(super) struct Start<'a> {
 pub(super) struct Service<O> {
     book: Book,
     rows: Rows,
+    identity: Identity,
     signer: LocalSigner,
     outlet: O,
 }
@@ -170,7 +171,7 @@ impl<O: Outlet + 'static> Service<O> {
         }
         let calls = found.calls.clone();
         let book = Book::new(deployment, settings, found);
-        let mut service = Self { book, rows, signer, outlet };
+        let mut service = Self { book, rows, identity, signer, outlet };
         for (call, channel, finalizes_at) in calls {
             service.answer(Due { call, channel, finalizes_at });
         }
@@ -180,6 +181,11 @@ impl<O: Outlet + 'static> Service<O> {
         let Count { clients, channels } = service.count();
         info!(clients, channels, folder = %folder.display(), "watchtower serves");
         Ok(service)
+    }
+
+    /// Notes about which contracts the records are, unless that stands there already.
+    pub(super) fn note_identity(&self) -> Result<(), TowerError> {
+        self.rows.note_identity(&self.identity)
     }
 
     /// Reads the chain from wherever it is told next: the engine's cursor stands for the tower, too,

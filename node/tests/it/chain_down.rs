@@ -83,7 +83,7 @@ async fn a_chain_that_goes_away_between_two_deposits_is_waited_for() {
 async fn refusal(settings: NodeSettings) -> String {
     match Box::pin(Node::start(settings)).await {
         Ok(_) => panic!("the node starts"),
-        Err(error) => error.to_string(),
+        Err(error) => node::report(&error),
     }
 }
 

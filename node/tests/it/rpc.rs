@@ -13,7 +13,7 @@ use node::config::RpcSection;
 use node::rpc::types::Notice;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
@@ -457,4 +457,42 @@ async fn calls_that_wait_leave_others_their_connections() {
     assert_eq!(small.refused("nitro_openLedger", open).await.reason, "too_many_waiting");
     assert_eq!(small.ok("nitro_status", json!({})).await["objectives"], 1);
     waiting.iter().for_each(JoinHandle::abort);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_with_an_id_that_cannot_be_read_is_answered_and_not_done() {
+    let network = Network::start().await;
+    let node = network.node(1, &[]).await;
+    let served = Served::start(node.handle()).await;
+    let mut socket = TcpStream::connect(served.address()).await.unwrap();
+    let headers = format!("Host: localhost\r\nAuthorization: Bearer {TOKEN}\r\n");
+    socket.write_all(upgrade(&headers).as_bytes()).await.unwrap();
+    let mut answer = vec![0; 4_096];
+    assert!(socket.read(&mut answer).await.unwrap() > 0);
+    for id in ["-1", "1.5", "18446744073709551616", "1e3"] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"nitro_version"}}"#);
+        let whole = r#"{"jsonrpc":"2.0","id":7,"method":"nitro_version"}"#;
+        let single = call(served.address(), &body).await;
+        let batch = call(served.address(), &format!("[{body},{whole}]")).await;
+        assert!(batch.contains(r#""id":7,"result""#), "{batch}");
+        socket.write_all(&text_frame(&body)).await.unwrap();
+        let mut over_socket = String::new();
+        while !over_socket.contains("}}") {
+            let read = timeout(LIMIT, socket.read(&mut answer)).await;
+            let size = read.expect("it is answered").unwrap();
+            assert!(size > 0, "the connection has ended: {over_socket}");
+            over_socket.push_str(&String::from_utf8_lossy(&answer[..size]));
+        }
+        for answer in [single, batch, over_socket] {
+            for part in [r#""id":null"#, "-32600", "id: must be a string", r#""field":"id""#] {
+                assert!(answer.contains(part), "{id}: {answer}");
+            }
+        }
+    }
+    // The largest and the least, and texts, come back as they are.
+    for id in ["0", "18446744073709551615", "\"-1\"", "null"] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"nitro_version"}}"#);
+        let answer = call(served.address(), &body).await;
+        assert!(answer.contains(&format!(r#""id":{id},"result""#)), "{answer}");
+    }
 }
