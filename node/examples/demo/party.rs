@@ -408,7 +408,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
         let name = from.file_name().context("an entry has a name")?;
         if from.is_dir() {
             copy_folder(&from, &to.join(name))?;
-        } else {
+        } else if from.is_file() {
+            // The socket of the running node is not among its records.
             fs::copy(&from, to.join(name))?;
         }
     }

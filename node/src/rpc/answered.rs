@@ -4,6 +4,8 @@
 //! does nothing and says nothing. Here nothing is done without an answer: a call without an id that can
 //! be read is refused, and the refusal says which ids there are.
 
+use std::future::ready;
+
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::server::MethodResponse;
 use jsonrpsee::types::{ErrorObjectOwned, Id, Request};
@@ -59,7 +61,7 @@ where
         &self,
         _: Notification<'a>,
     ) -> impl Future<Output = MethodResponse> + Send + 'a {
-        async { MethodResponse::error(Id::Null, unreadable_id()) }
+        ready(MethodResponse::error(Id::Null, unreadable_id()))
     }
 }
 
