@@ -202,9 +202,9 @@ impl Node {
             intake: Arc::new(IntakeMetrics::default()),
             stop: intake.clone(),
         };
-        let network =
+        let heard =
             intake::Network { events, located: follow_partners(&vitals, &handle, addresses) };
-        wire(&vitals, &handle, network, chain_events, submissions, deadlines);
+        wire(&vitals, &handle, heard, chain_events, submissions, deadlines);
         tasks.close();
         // From here on the node stops what it has started.
         for guard in stop_on_error {

@@ -118,6 +118,7 @@ impl Partners {
             | Update::Objective(_)
             | Update::Paid { .. }
             | Update::Received { .. }
+            | Update::Refused { .. }
             | Update::LeftBehind { .. }
             | Update::Unguarded { .. }
             | Update::Challenged { .. } => false,

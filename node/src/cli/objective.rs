@@ -108,7 +108,7 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
                     }
                 }
                 Notice::Refused { reason, .. } if refused.as_ref() != Some(&reason) => {
-                    eprintln!("{objective}: refused by a contract: {reason}");
+                    say(format_args!("{objective}: refused by a contract: {reason}"));
                     refused = Some(reason);
                 }
                 _ => {}
