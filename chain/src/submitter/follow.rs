@@ -87,7 +87,10 @@ impl Submitter {
         tx: &SentTx,
     ) -> Result<Sighting, ChainError> {
         for attempt in tx.attempts.iter().rev() {
-            if let Some(inclusion) = panel.leader.inclusion(attempt.hash).await? {
+            // A receipt without a used nonce is one of a transaction that was lost.
+            if let Some(inclusion) = panel.leader.inclusion(attempt.hash).await?
+                && view.mined > tx.nonce
+            {
                 self.missed.remove(&tx.nonce);
                 return Ok(Sighting::Mined(inclusion));
             }

@@ -63,6 +63,9 @@ pub(crate) struct Submitter {
     refused: BTreeMap<u64, u32>,
     /// How often in a row each nonce of ours was seen used by a transaction that nobody shows.
     missed: BTreeMap<u64, u32>,
+    /// Transactions of the account that were seen mined: a settled call above is not settled, and
+    /// holds up everything behind it.
+    proven: u64,
     /// Reorganisations of the watcher after which settled calls were checked.
     reorgs: u64,
     /// What the chain asks per gas, as of a block.
@@ -157,6 +160,7 @@ impl Submitter {
             sent: BTreeMap::new(),
             refused: BTreeMap::new(),
             missed: BTreeMap::new(),
+            proven: 0,
             reorgs: 0,
             priced: None,
             coin: None,
@@ -208,7 +212,8 @@ impl Submitter {
             self.reopen(panel).await?;
             self.reorgs = reorgs;
         }
-        if self.open().next().is_none() {
+        let is_unproven = |entry: &Entry| entry.record.nonces().any(|nonce| nonce >= self.proven);
+        if self.open().next().is_none() && !self.calls.values().any(is_unproven) {
             return Ok(());
         }
         // The nonce first: a nonce that is used here is used at the head that is asked next.
@@ -218,6 +223,7 @@ impl Submitter {
         self.sent = self.sent.split_off(&mined);
         self.refused = self.refused.split_off(&mined);
         self.reopen_unmined(panel, &view).await?;
+        self.proven = mined;
         for id in self.in_flight() {
             let followed = self.follow(panel, &view, id).await;
             self.go_on(followed)?;

@@ -223,6 +223,7 @@ async fn receipt_that_others_do_not_have_settles_nothing() {
     world.hold_transactions().await;
     let block = newest(&world).await;
     let (number, hash) = (block["number"].clone(), block["hash"].clone());
+    let mut sent = false;
     let (liar, lies) = liar(&world, move |method, params| match method {
         "eth_getTransactionReceipt" => Meddling::Answer(json!({
             "transactionHash": params[0], "transactionIndex": "0x0", "blockHash": hash,
@@ -231,6 +232,12 @@ async fn receipt_that_others_do_not_have_settles_nothing() {
             "contractAddress": null, "logs": [], "logsBloom": format!("0x{}", "0".repeat(512)),
             "status": "0x1", "effectiveGasPrice": "0x1", "type": "0x2",
         })),
+        "eth_sendRawTransaction" => {
+            sent = true;
+            Meddling::Pass
+        }
+        // A receipt alone would not be believed.
+        "eth_getTransactionCount" if sent => Meddling::Answer(json!("0x1")),
         _ => Meddling::Pass,
     })
     .await;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use alloy::providers::Provider;
 use chain::ChainConfig;
 use chain::testing::{Limit, lagging, limited, refusing};
 use engine::chain::Receipt;
-use engine::types::{Asset, CallId};
+use engine::types::{Asset, B256, CallId};
 use serde_json::{Value, json};
 
 use crate::support::{Meddler, Meddling, Service, World, channel, deposit, within};
@@ -171,4 +172,42 @@ async fn an_idle_node_asks_little_more_than_once_for_each_block() {
     service.until_delivered(first + 12).await;
     let asked = meddler.asked() - before;
     assert!(asked <= 17, "{asked} requests in 12 blocks");
+}
+
+/// An endpoint shows a receipt for a transaction that it has lost, then is honest. Once nothing ever
+/// filled the hole in the nonces, also after a restart. A receipt counts once its nonce is used.
+#[tokio::test]
+async fn a_receipt_of_a_lost_transaction_wedges_nothing() {
+    let world = World::new().await;
+    let block: Value = {
+        let params = json!(["latest", false]);
+        world.anvil.rpc.raw_request("eth_getBlockByNumber".into(), params).await.unwrap()
+    };
+    let (number, hash) = (block["number"].clone(), block["hash"].clone());
+    let (mut swallowed, mut lies) = (1, 4);
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, params| match method {
+        "eth_sendRawTransaction" if swallowed > 0 => {
+            swallowed -= 1;
+            Meddling::Answer(json!(B256::ZERO))
+        }
+        "eth_getTransactionReceipt" if lies > 0 => {
+            lies -= 1;
+            Meddling::Answer(json!({
+                "transactionHash": params[0], "transactionIndex": "0x0", "blockHash": hash,
+                "blockNumber": number, "from": format!("0x{}", "11".repeat(20)),
+                "to": format!("0x{}", "22".repeat(20)), "cumulativeGasUsed": "0x1",
+                "gasUsed": "0x1", "contractAddress": null, "logs": [],
+                "logsBloom": format!("0x{}", "0".repeat(512)), "status": "0x1",
+                "effectiveGasPrice": "0x1", "type": "0x2",
+            }))
+        }
+        _ => Meddling::Pass,
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let mut service = Service::start(config).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_held(channel(1), 5).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 1);
 }
