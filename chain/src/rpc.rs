@@ -239,6 +239,12 @@ impl Rpc {
         self.ask("eth_getTransactionCount", || self.provider.get_transaction_count(address)).await
     }
 
+    /// The same with those that wait in the pool without a gap.
+    pub(crate) async fn pending_nonce(&self, address: Address) -> Result<u64, ChainError> {
+        let ask = || self.provider.get_transaction_count(address).pending();
+        self.ask("eth_getTransactionCount", ask).await
+    }
+
     /// Number of transactions of an account that are mined at a height.
     pub(crate) async fn nonce_at(&self, address: Address, block: u64) -> Result<u64, ChainError> {
         let ask = || self.provider.get_transaction_count(address).number(block);

@@ -72,6 +72,13 @@ pub(crate) struct Run {
     pub(crate) deadline: u64,
 }
 
+impl Run {
+    /// True once half of the time there was is gone.
+    pub(crate) const fn is_half_over(self, now: u64) -> bool {
+        now.saturating_sub(self.seen) >= self.deadline.saturating_sub(now)
+    }
+}
+
 /// All that is configured about fees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Policy {

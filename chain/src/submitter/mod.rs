@@ -224,6 +224,7 @@ impl Submitter {
         self.refused = self.refused.split_off(&mined);
         self.reopen_unmined(panel, &view).await?;
         self.proven = mined;
+        self.heed_others(panel, &view).await?;
         for id in self.in_flight() {
             let followed = self.follow(panel, &view, id).await;
             self.go_on(followed)?;

@@ -6,7 +6,7 @@
 //! after a few times. Where nobody takes the nonce and somebody waits behind it, a transaction
 //! that does nothing is sent under it.
 
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::fees::Fees;
 use super::request::Request;
@@ -139,6 +139,44 @@ impl Submitter {
             _ => self.report(format!("the endpoint refuses a transaction: {message}")),
         }
         Ok(Some(refusal))
+    }
+
+    /// Leaves transactions alone that the account's owner has sent beside this node: theirs are the
+    /// nonces that they have. Only where a call behind them runs out are they outbid, and that is
+    /// said.
+    pub(super) async fn heed_others(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+    ) -> Result<(), ChainError> {
+        let pending = match panel.leader.pending_nonce(self.account()).await {
+            Ok(pending) => pending,
+            // Not every endpoint has a pool.
+            Err(ChainError::Refused { kind, .. }) if kind != Refusal::Busy => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        let in_use = self.nonces_in_use();
+        self.nonces.heed(view.mined, pending, &in_use);
+        let (now, pressure) = (view.head.block.timestamp, self.pressure());
+        let foreign: Vec<u64> = self.nonces.foreign().collect();
+        for nonce in foreign {
+            if let Some(run) = pressure.on(nonce).filter(|run| run.is_half_over(now)) {
+                warn!(
+                    account = %self.account(),
+                    nonce,
+                    deadline = run.deadline,
+                    "replacing a transaction that this node did not send: a call behind it runs out"
+                );
+                self.nonces.contest(nonce);
+            } else if in_use.last().is_some_and(|last| *last > nonce) {
+                self.report(format!(
+                    "a transaction that this node did not send waits under nonce {nonce} of account \
+                     {}, and what the node sends waits behind it; speed it up or cancel it",
+                    self.account()
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Uses up the nonces that no call uses, and behind which calls wait.

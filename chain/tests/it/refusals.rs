@@ -4,10 +4,13 @@ use alloy::network::TransactionBuilder;
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
 use chain::ChainConfig;
-use engine::chain::Receipt;
+use engine::chain::{ChainCall, Receipt, Urgency};
 use engine::types::{Address, Amount, Asset, CallId};
+use serde_json::json;
 
-use crate::support::{Service, World, channel, conclusion, deposit, key};
+use crate::support::{
+    Meddler, Meddling, Service, World, channel, conclusion, deposit, key, settlement, within,
+};
 
 const MISMATCH: &str = "held < expectedHeld";
 
@@ -135,4 +138,66 @@ async fn transaction_of_somebody_else_with_our_key_is_left_alone() {
     assert!(foreign.get_receipt().await.unwrap().status());
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
     assert_eq!(world.mined_nonce(account).await, 2);
+}
+
+/// A transfer that the owner sends from the same account, at the price that is asked for at first.
+fn transfer(max_fee: u128) -> TransactionRequest {
+    TransactionRequest::default()
+        .with_to(Address::repeat_byte(5))
+        .with_max_fee_per_gas(max_fee)
+        .with_max_priority_fee_per_gas(1)
+}
+
+/// It was replaced without a word where it paid less than the node's own.
+#[tokio::test]
+async fn transfer_of_the_owner_is_not_replaced() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let foreign = world.wallet(1).send_transaction(transfer(1_500_000_000)).await.unwrap();
+    let mut service = Service::start(world.config()).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_problem(&["did not send", "nonce 0"]).await;
+    world.mine(1).await;
+    assert!(foreign.get_receipt().await.unwrap().status());
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 2);
+}
+
+/// A call that runs out was stuck behind one that pays too little, for ever.
+#[tokio::test]
+async fn transfer_that_stays_in_front_of_a_call_that_runs_out_is_outbid() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let foreign = world.wallet(1).send_transaction(transfer(1_500_000_000)).await.unwrap();
+    // Most nodes count what pays too little now, anvil does not.
+    let pool = Meddler::start(world.anvil.rpc.clone(), |method, params| match method {
+        "eth_getTransactionCount" if params[1] == "pending" => Meddling::Answer(json!("0x1")),
+        _ => Meddling::Pass,
+    })
+    .await;
+    world.set_base_fee(20_000_000_000).await;
+    world.mine(1).await;
+    let head = world.timestamp().await;
+    let (_, conclude, _) = settlement(&world.deployed.deployment, 7);
+    let ChainCall::Conclude { fixed, state, signatures, .. } = conclude else { panic!() };
+    let urgency = Urgency { deadline: Some(head + 600), at_risk: 1_000_000_u64.into() };
+    let config = ChainConfig { endpoint: pool.url(), ..world.config() };
+    let mut service = Service::start(config).await;
+    let call = ChainCall::Conclude { fixed, state, signatures, urgency };
+    service.handle.submit(CallId(1), call).unwrap();
+    service.until_problem(&["did not send"]).await;
+    world.set("evm_increaseTime", json!([400])).await;
+    world.set_base_fee(20_000_000_000).await;
+    world.mine(1).await;
+    within("the call", async {
+        let account = service.handle.account();
+        while world.mined_nonce(account).await == 0 {
+            world.set_base_fee(20_000_000_000).await;
+            world.mine(1).await;
+        }
+    })
+    .await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    let hash = *foreign.tx_hash();
+    assert!(world.anvil.rpc.get_transaction_receipt(hash).await.unwrap().is_none(), "outbid");
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use alloy::eips::BlockId;
 use alloy::network::EthereumWallet;
 use alloy::primitives::U256;
 use alloy::providers::{Provider, ProviderBuilder};
@@ -90,6 +91,12 @@ impl World {
 
     pub(crate) async fn block_number(&self) -> u64 {
         self.anvil.rpc.get_block_number().await.unwrap()
+    }
+
+    /// Time of the newest block, in seconds.
+    pub(crate) async fn timestamp(&self) -> u64 {
+        let head = self.anvil.rpc.get_block(BlockId::latest()).await.unwrap();
+        head.unwrap().header.timestamp
     }
 
     pub(crate) async fn mined_nonce(&self, account: Address) -> u64 {
