@@ -60,7 +60,7 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
             Receipt::Succeeded { block } if *block > seen => CallState::Until(*block),
             // An endpoint that loses logs shows a deposit that never arrives: as often as there are
             // blocks is often enough to look whether it has.
-            Receipt::Succeeded { .. } if matches!(call, ChainCall::Deposit { .. }) => {
+            Receipt::Succeeded { .. } if is_awaited(call, holdings) => {
                 CallState::Until(BlockNumber(seen.0.saturating_add(1)))
             }
             Receipt::Succeeded { .. } => CallState::None,
@@ -102,6 +102,11 @@ fn counts(draft: &Draft<'_>, id: ChannelId, call: &ChainCall, held: Option<Amoun
         ChainCall::Deposit { .. } => ledger.phase == LedgerPhase::Opening && !outdated(call, held),
         _ => true,
     })
+}
+
+/// True for a deposit that has not arrived.
+fn is_awaited(call: &ChainCall, holdings: Option<Amount>) -> bool {
+    matches!(call, ChainCall::Deposit { .. }) && !outdated(call, holdings)
 }
 
 /// True when a deposit was made for holdings that are no longer the newest.
