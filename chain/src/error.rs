@@ -70,6 +70,17 @@ pub enum ChainError {
         /// Height of the block.
         height: BlockNumber,
     },
+    /// The endpoint does not give the logs of an old block.
+    #[error(
+        "the endpoint does not give the logs of block {block}: {message}. There are channels that may \
+         have been touched since; set `endpoint` to one that keeps the history of the chain"
+    )]
+    NoHistory {
+        /// Height of the block.
+        block: BlockNumber,
+        /// The endpoint's words.
+        message: String,
+    },
     /// None of the delivered blocks is on the endpoint's chain.
     #[error(
         "the endpoint's chain contains none of the {known} blocks this node knows, not even block \
@@ -178,6 +189,7 @@ impl ChainError {
             | Self::Awaited { .. }
             | Self::Behind { .. }
             | Self::Lags { .. }
+            | Self::NoHistory { .. }
             | Self::NoCommonBlock { .. }
             | Self::Moved
             | Self::Refused { .. }

@@ -25,7 +25,7 @@ use crate::rpc::Rpc;
 use crate::scout::{Report, Scout, backoff};
 use crate::status::{CallStatus, ChainStatus};
 use crate::submitter::{Submitter, Wiring};
-use crate::watcher::{Cursor, Watched, Watcher};
+use crate::watcher::{Cursor, History, Watched, Watcher};
 
 /// Events on their way to the node. Enough that a backfill does not wait for every commit.
 const EVENTS: usize = 256;
@@ -37,7 +37,7 @@ pub struct Chain;
 impl Chain {
     /// Starts the service. It continues after `cursor`, the last block that the engine has
     /// applied; `recent` are applied blocks before it, for finding the common ancestor after a
-    /// reorganisation. The tasks run on `tracker` until `cancel`.
+    /// reorganisation. Where `history` is irrelevant it begins near the newest block. The tasks run on `tracker` until `cancel`.
     ///
     /// An endpoint that is down is no error: it is tried again and again, and reported.
     ///
@@ -48,6 +48,7 @@ impl Chain {
         config: ChainConfig,
         cursor: Option<BlockRef>,
         recent: Vec<BlockRef>,
+        history: History,
         journal: Box<dyn Journal>,
         cancel: CancellationToken,
         tracker: &TaskTracker,
@@ -96,6 +97,7 @@ impl Chain {
                 recent,
                 config.confirmations,
                 config.start_block,
+                history,
                 config.max_range,
             ),
             events,
@@ -104,6 +106,7 @@ impl Chain {
             gas,
             metrics: Arc::clone(&metrics),
             seen: None,
+            way: None,
             awaiting: None,
             calls: calls_seen.clone(),
             account_seen: None,

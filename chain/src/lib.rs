@@ -72,3 +72,4 @@ pub use journal::{Journal, JournalError};
 pub use metrics::{Counter, Metrics};
 pub use refusal::Refusal;
 pub use status::{CallStatus, ChainStatus, EndpointStatus, GasReport, Link, Status};
+pub use watcher::History;

@@ -82,6 +82,13 @@ impl Engine {
         self.signer.address()
     }
 
+    /// True while there are channels, open or just closed: then no block may be left out.
+    #[must_use]
+    pub fn follows_channels(&self) -> bool {
+        let State { ledgers, payments, buried, .. } = &self.state;
+        !ledgers.is_empty() || !payments.is_empty() || !buried.is_empty()
+    }
+
     /// How far the chain has been applied: where the watcher goes on after a restart.
     #[must_use]
     pub fn cursor(&self) -> &ChainCursor {

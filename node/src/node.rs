@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chain::{Chain, ChainConfig, ChainHandle, Event as ChainMessage};
+use chain::{Chain, ChainConfig, ChainHandle, Event as ChainMessage, History};
 use engine::chain::ChainCall;
 use engine::crypto::{LocalSigner, Signer};
 use engine::input::Input;
@@ -156,11 +156,15 @@ impl Node {
             engine_thread::restore(&settings, signer, store, transport, ChainQueue(calls), desk)?;
 
         let cursor = driver.engine().cursor().recent.clone();
+        // A watchtower guards what others have opened.
+        let is_needed = driver.engine().follows_channels() || tower.is_some();
+        let history = if is_needed { History::Needed } else { History::Irrelevant };
         let journal = Box::new(StoreJournal(transactions));
         let (chain, chain_events) = Chain::start(
             settings.chain.clone(),
             cursor.last().copied(),
             cursor,
+            history,
             journal,
             intake.clone(),
             &tasks,

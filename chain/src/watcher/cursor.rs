@@ -20,6 +20,24 @@ pub(crate) enum Plan {
     },
 }
 
+/// Whether anything that happened on chain before now matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum History {
+    /// There are channels: every block since the last delivered one is read, or since
+    /// [`ChainConfig::start_block`](crate::ChainConfig::start_block).
+    Needed,
+    /// There are none: nobody has to read millions of blocks to open the first.
+    Irrelevant,
+}
+
+/// Blocks below the newest confirmed one with which a watcher begins that needs no history, so that
+/// no ordinary reorganisation reaches below.
+const MARGIN: u64 = 64;
+
+/// Successes in a row after which a range may be longer again: an endpoint that allows ten blocks
+/// would otherwise refuse every second request.
+const SUCCESSES: u32 = 16;
+
 /// Position of the watcher.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
@@ -27,8 +45,12 @@ pub(crate) struct Cursor {
     delivered: Vec<BlockRef>,
     confirmations: u64,
     start: u64,
+    /// Until the first block is delivered.
+    history: History,
     range: u64,
     max_range: u64,
+    /// Ranges read since one was refused.
+    successes: u32,
 }
 
 impl Cursor {
@@ -39,6 +61,7 @@ impl Cursor {
         recent: Vec<BlockRef>,
         confirmations: u64,
         start: u64,
+        history: History,
         max_range: u64,
     ) -> Self {
         let mut delivered = recent;
@@ -47,7 +70,15 @@ impl Cursor {
         delivered.sort_by_key(|block| block.number);
         delivered.dedup_by_key(|block| block.number);
         let max_range = max_range.max(1);
-        let mut cursor = Self { delivered, confirmations, start, range: max_range, max_range };
+        let mut cursor = Self {
+            delivered,
+            confirmations,
+            start,
+            history,
+            range: max_range,
+            max_range,
+            successes: 0,
+        };
         ChainCursor::thin(&mut cursor.delivered);
         cursor
     }
@@ -76,6 +107,11 @@ impl Cursor {
     /// The next thing to read from a chain of this height.
     pub(crate) fn plan(&self, head: u64) -> Plan {
         let Some(confirmed) = self.confirmed(head) else { return Plan::Idle };
+        let recent = confirmed.saturating_sub(MARGIN);
+        let known = self.position().map_or(self.start, |last| last.number.0);
+        if self.history == History::Irrelevant && known < recent {
+            return Plan::Anchor(recent);
+        }
         match self.position() {
             None => {
                 let anchor = self.start.saturating_sub(1);
@@ -101,16 +137,22 @@ impl Cursor {
             return false;
         }
         self.range = refused / 2;
+        self.successes = 0;
         true
     }
 
     /// Called after a success: a refusal may have been about a crowded range only.
     pub(crate) fn grow(&mut self) {
-        self.range = self.range.saturating_mul(2).min(self.max_range);
+        self.successes = self.successes.saturating_add(1);
+        if self.successes >= SUCCESSES {
+            self.successes = 0;
+            self.range = self.range.saturating_mul(2).min(self.max_range);
+        }
     }
 
     /// Blocks were delivered, ascending.
     pub(crate) fn advance(&mut self, blocks: impl IntoIterator<Item = BlockRef>) {
+        self.history = History::Needed;
         for block in blocks {
             if self.position().is_none_or(|last| last.number < block.number) {
                 self.delivered.push(block);
@@ -137,12 +179,12 @@ mod tests {
     }
 
     fn cursor(position: Option<u64>, confirmations: u64) -> Cursor {
-        Cursor::new(position.map(block), vec![], confirmations, 0, 10)
+        Cursor::new(position.map(block), vec![], confirmations, 0, History::Needed, 10)
     }
 
     #[test]
     fn first_run_anchors_below_the_start_block() {
-        let cursor = Cursor::new(None, vec![], 2, 50, 10);
+        let cursor = Cursor::new(None, vec![], 2, 50, History::Needed, 10);
         assert_eq!(cursor.plan(50), Plan::Idle);
         assert_eq!(cursor.plan(51), Plan::Anchor(49));
     }
@@ -150,6 +192,23 @@ mod tests {
     #[test]
     fn first_run_from_genesis_anchors_at_genesis() {
         assert_eq!(cursor(None, 0).plan(0), Plan::Anchor(0));
+    }
+
+    /// A newcomer's node read five million blocks before it could be used.
+    #[test]
+    fn without_channels_it_begins_near_the_head() {
+        let new = Cursor::new(None, vec![], 6, 50, History::Irrelevant, 10);
+        assert_eq!(new.plan(5_000_006), Plan::Anchor(5_000_000 - MARGIN));
+        let mut old = Cursor::new(Some(block(900)), vec![], 6, 50, History::Irrelevant, 10);
+        assert_eq!(old.plan(5_000_006), Plan::Anchor(5_000_000 - MARGIN));
+        old.advance([block(5_000_000 - MARGIN)]);
+        assert_eq!(
+            old.plan(6_000_000),
+            Plan::Range { from: 4_999_937, to: 4_999_946 },
+            "from then on each block is read"
+        );
+        let young = Cursor::new(None, vec![], 6, 50, History::Irrelevant, 10);
+        assert_eq!(young.plan(60), Plan::Anchor(49), "nothing is before the contracts");
     }
 
     #[test]
@@ -173,7 +232,11 @@ mod tests {
         assert!(cursor.shrink(5));
         assert!(cursor.shrink(2));
         assert!(!cursor.shrink(1));
-        for _ in 0..9 {
+        for _ in 1..SUCCESSES {
+            cursor.grow();
+        }
+        assert_eq!(cursor.plan(100), Plan::Range { from: 1, to: 1 }, "not at once");
+        for _ in 0..4 * SUCCESSES {
             cursor.grow();
         }
         assert_eq!(cursor.plan(100), Plan::Range { from: 1, to: 10 });
@@ -181,7 +244,8 @@ mod tests {
 
     #[test]
     fn checkpoint_is_the_newest_delivered_block_of_a_shorter_chain() {
-        let cursor = Cursor::new(Some(block(9)), vec![block(3), block(6)], 0, 0, 10);
+        let cursor =
+            Cursor::new(Some(block(9)), vec![block(3), block(6)], 0, 0, History::Needed, 10);
         assert_eq!(cursor.checkpoint(20), Some(block(9)));
         assert_eq!(cursor.checkpoint(8), Some(block(6)));
         assert_eq!(cursor.checkpoint(2), None);
@@ -189,13 +253,21 @@ mod tests {
 
     #[test]
     fn recent_blocks_above_the_position_were_never_applied() {
-        let cursor = Cursor::new(Some(block(5)), vec![block(8), block(3), block(5)], 0, 0, 10);
+        let cursor = Cursor::new(
+            Some(block(5)),
+            vec![block(8), block(3), block(5)],
+            0,
+            0,
+            History::Needed,
+            10,
+        );
         assert_eq!(cursor.delivered(), [block(3), block(5)]);
     }
 
     #[test]
     fn rewinding_keeps_the_ancestor_as_position() {
-        let mut cursor = Cursor::new(Some(block(9)), vec![block(3), block(6)], 0, 0, 10);
+        let mut cursor =
+            Cursor::new(Some(block(9)), vec![block(3), block(6)], 0, 0, History::Needed, 10);
         cursor.rewind(block(3));
         assert_eq!(cursor.position(), Some(block(3)));
         assert_eq!(cursor.plan(9), Plan::Range { from: 4, to: 9 });

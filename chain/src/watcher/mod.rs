@@ -17,12 +17,13 @@ use std::time::{Duration, Instant, SystemTime};
 
 use alloy::primitives::{Address, B256, U256};
 use engine::chain::{Block, BlockRef, ChainEvent};
-use engine::types::Amount;
+use engine::types::{Amount, BlockNumber};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 pub(crate) use cursor::Cursor;
+pub use cursor::History;
 
 use crate::config::ChainConfig;
 use crate::error::ChainError;
@@ -30,6 +31,7 @@ use crate::event::Event;
 use crate::metrics::Metrics;
 use crate::panel::{Answer, Panel};
 use crate::quorum::{Decision, Vote};
+use crate::refusal::Refusal;
 use crate::roster::{Pace, Roster, Seat};
 use crate::rpc::{Header, Rpc};
 use crate::scout::Report;
@@ -41,6 +43,20 @@ use reorg::AncestorSearch;
 
 /// How long the account's coin and the tip are taken to be the same while the account is not used.
 const GAS_MEMORY: Duration = Duration::from_secs(120);
+
+/// Blocks to read that are worth telling of, and how often.
+const LONG_WAY: u64 = 1_000;
+const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Blocks of which every endpoint has the logs.
+const OLD: u64 = 128;
+
+/// A long way to the newest block.
+pub(crate) struct Way {
+    since: Instant,
+    from: u64,
+    told: Instant,
+}
 
 /// The task that follows the chain.
 pub(crate) struct Watcher {
@@ -61,6 +77,8 @@ pub(crate) struct Watcher {
     pub(crate) metrics: Arc<Metrics>,
     /// Head and height up to which everything is delivered.
     pub(crate) seen: Option<(B256, u64)>,
+    /// Where there is much to read.
+    pub(crate) way: Option<Way>,
     /// Since when too few endpoints confirm what one says.
     pub(crate) awaiting: Option<Instant>,
     /// What the submitter does: it uses the account.
@@ -328,6 +346,7 @@ impl Watcher {
                         return Err(ChainError::Moved);
                     }
                     self.deliver(blocks).await;
+                    self.tell_progress(to, head.block.number.0);
                 }
             }
         }
@@ -473,6 +492,25 @@ impl Watcher {
         Ok(())
     }
 
+    /// Reading what a node has missed may take hours: whoever watches sees that it goes on.
+    fn tell_progress(&mut self, read: u64, head: u64) {
+        let left = head.saturating_sub(read);
+        if left < LONG_WAY {
+            self.way = None;
+            return;
+        }
+        let now = Instant::now();
+        let way = self.way.get_or_insert(Way { since: now, from: read, told: now });
+        if way.told.elapsed() < PROGRESS {
+            return;
+        }
+        way.told = now;
+        let blocks = read.saturating_sub(way.from).max(1);
+        let each = way.since.elapsed().as_secs_f64() / blocks as f64;
+        let minutes = (each * left as f64 / 60.0).ceil();
+        info!(block = read, left, minutes_left = minutes, "reading the blocks that were missed");
+    }
+
     fn no_common_block(&self) -> ChainError {
         let delivered = self.cursor.delivered();
         let oldest = delivered.first().map(|block| block.number).unwrap_or_default();
@@ -550,8 +588,17 @@ impl Watcher {
                 self.metrics.ranges_halved.increment();
                 Ok(None)
             }
+            Err(ChainError::Refused { kind: Refusal::Unclear, message, .. }) if self.is_old(to) => {
+                Err(ChainError::NoHistory { block: BlockNumber(to), message })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// True for a block that an endpoint may have thrown away.
+    fn is_old(&self, block: u64) -> bool {
+        let head = self.status.borrow().head.map_or(0, |head| head.number.0);
+        head.saturating_sub(block) > OLD
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use chain::{Chain, ChainHandle, Event as ChainMessage};
+use chain::{Chain, ChainHandle, Event as ChainMessage, History};
 use engine::chain::{ChainCall, ChainEvent};
 use engine::crypto::{LocalSigner, Signer};
 use engine::effect::Offence;
@@ -86,6 +86,7 @@ impl TowerNode {
             settings.chain.clone(),
             cursor.last().copied(),
             cursor,
+            History::Needed,
             journal,
             intake.clone(),
             &tasks,

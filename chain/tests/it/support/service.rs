@@ -10,7 +10,9 @@ use alloy::primitives::U256;
 use alloy::providers::{Provider, ProviderBuilder};
 use alloy::signers::local::PrivateKeySigner;
 use chain::bindings::token::Token;
-use chain::{Chain, ChainConfig, ChainError, ChainHandle, Deployed, Event, TestToken, deploy};
+use chain::{
+    Chain, ChainConfig, ChainError, ChainHandle, Deployed, Event, History, TestToken, deploy,
+};
 use engine::chain::{Block, BlockRef, ChainEvent, ChainFact, Receipt};
 use engine::types::{Address, Amount, Asset, CallId, ChannelId};
 use serde_json::json;
@@ -168,6 +170,7 @@ impl Service {
                 config,
                 recent.last().copied(),
                 recent,
+                History::Needed,
                 Box::new(journal.clone()),
                 cancel.clone(),
                 &tracker,
