@@ -68,6 +68,7 @@ impl Chain {
         let (chain, chain_seen) = watch::channel(delivered);
         let (call_status, calls_seen) = watch::channel(CallStatus::default());
         let (gas, gas_seen) = watch::channel(None);
+        let (doubts, doubted) = watch::channel(None);
         let news = Arc::new(Notify::new());
 
         let submitter = Submitter::new(
@@ -80,6 +81,7 @@ impl Chain {
                 connection: connected.clone(),
                 chain: chain_seen.clone(),
                 status: call_status,
+                doubts,
                 metrics: Arc::clone(&metrics),
             },
         )?;
@@ -106,6 +108,8 @@ impl Chain {
             gas,
             metrics: Arc::clone(&metrics),
             seen: None,
+            doubted,
+            read_again: None,
             way: None,
             awaiting: None,
             calls: calls_seen.clone(),

@@ -54,6 +54,8 @@ pub(crate) struct Submitter {
     connection: watch::Receiver<Option<Panel>>,
     chain: watch::Receiver<ChainStatus>,
     status: watch::Sender<CallStatus>,
+    /// Height from which the watcher is to read again, because something was not told.
+    doubts: watch::Sender<Option<u64>>,
     metrics: Arc<Metrics>,
     calls: BTreeMap<CallId, Entry>,
     nonces: Nonces,
@@ -83,6 +85,7 @@ pub(crate) struct Wiring {
     pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) status: watch::Sender<CallStatus>,
+    pub(crate) doubts: watch::Sender<Option<u64>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -144,7 +147,7 @@ impl Submitter {
             let record = journal::decode(id, &bytes)?;
             calls.insert(id, Entry { record, ..Entry::default() });
         }
-        let Wiring { inbox, events, connection, chain, status, metrics } = wiring;
+        let Wiring { inbox, events, connection, chain, status, doubts, metrics } = wiring;
         Ok(Self {
             config,
             signer,
@@ -154,6 +157,7 @@ impl Submitter {
             connection,
             chain,
             status,
+            doubts,
             metrics,
             calls,
             nonces: Nonces::default(),

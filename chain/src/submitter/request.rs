@@ -36,6 +36,11 @@ pub(crate) enum RequestError {
 }
 
 impl Request {
+    /// A question to a contract.
+    pub(crate) fn view(to: Address, data: Vec<u8>) -> Self {
+        Self { to, value: U256::ZERO, data: Bytes(data), takes: None }
+    }
+
     /// The transaction of a call.
     pub(crate) fn of(call: &ChainCall, adjudicator: Address) -> Result<Self, RequestError> {
         let to_adjudicator = |data: Vec<u8>| Self {

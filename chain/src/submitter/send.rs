@@ -9,6 +9,7 @@ use alloy::network::TxSignerSync;
 use alloy::primitives::{Address, TxKind, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
+use engine::chain::ChainCall;
 use engine::types::{Bytes, CallId};
 use tracing::info;
 
@@ -16,7 +17,7 @@ use super::fees::{Fees, Market};
 use super::request::Request;
 use super::size::{self, Excess};
 use super::{Submitter, View};
-use crate::bindings::Erc20;
+use crate::bindings::{Erc20, NitroAdjudicator};
 use crate::error::ChainError;
 use crate::journal::{Attempt, Purpose, SentTx, Settled};
 use crate::panel::Panel;
@@ -51,6 +52,9 @@ impl Submitter {
         if let Err(excess) = size::check_bytes(request.data.0.len()) {
             return self.settle(id, excess.into()).await;
         }
+        if let Some(held) = self.is_deposited(panel, view, id).await? {
+            return self.doubt(panel, view, id, held).await;
+        }
         if let Some((token, amount)) = request.takes {
             if self.is_token_busy(id, token) || !self.holds(panel, token, amount).await? {
                 return Ok(());
@@ -66,6 +70,63 @@ impl Submitter {
             Estimate::TooLarge(excess) => self.settle(id, excess.into()).await,
             Estimate::Unclear => Ok(()),
         }
+    }
+
+    /// What the chain shows for the channel of a deposit, when nothing of it is missing.
+    async fn is_deposited(
+        &self,
+        panel: &Panel,
+        view: &View,
+        id: CallId,
+    ) -> Result<Option<U256>, ChainError> {
+        let call = self.calls.get(&id).and_then(|entry| entry.call.as_ref());
+        let Some(ChainCall::Deposit { channel, asset, expected_held, amount }) = call else {
+            return Ok(None);
+        };
+        // As deep as what was told: a deposit that is only just mined will be told.
+        let depth = self.config.confirmations;
+        let at = BlockNumberOrTag::Number(view.head.block.number.0.saturating_sub(depth));
+        let question = NitroAdjudicator::holdingsCall { _0: asset.0, _1: channel.0 };
+        let request = Request::view(self.config.deployment.adjudicator, question.abi_encode());
+        // Whoever does not answer this tells by the estimate what is wrong.
+        let Ok(answer) = panel.leader.call(request.for_call(self.account()), at).await else {
+            return Ok(None);
+        };
+        let held = NitroAdjudicator::holdingsCall::abi_decode_returns(&answer).unwrap_or_default();
+        let target = expected_held.to_u256().saturating_add(amount.to_u256());
+        Ok((held >= target).then_some(held))
+    }
+
+    /// The engine asks for what the chain shows as done: it was not told. Sending it again would cost
+    /// gas and change nothing; the blocks are read once more.
+    async fn doubt(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+        id: CallId,
+        held: U256,
+    ) -> Result<(), ChainError> {
+        let Some(channel) =
+            self.calls.get(&id).and_then(|entry| entry.call.as_ref()?.channels().first().copied())
+        else {
+            return Ok(());
+        };
+        self.report(format!(
+            "{} shows that channel {channel} holds {held}, but has not shown the deposit: it leaves \
+             out logs; use another endpoint",
+            panel.leader.shown()
+        ));
+        let of_channel =
+            |tx: &SentTx| tx.data.0.windows(32).any(|word| word == channel.0.as_slice());
+        let blocks = self.calls.values().filter_map(|entry| match entry.record.settled {
+            Some(Settled::Succeeded(block)) => {
+                entry.record.call_tx().filter(|tx| of_channel(tx)).map(|_| block)
+            }
+            _ => None,
+        });
+        let block = blocks.min().unwrap_or(view.head.block.number.0);
+        self.doubts.send_replace(Some(block));
+        self.settle(id, Settled::Succeeded(view.head.block.number.0)).await
     }
 
     /// True while another call uses an allowance of the same token: two exact approvals at once

@@ -44,6 +44,9 @@ use reorg::AncestorSearch;
 /// How long the account's coin and the tip are taken to be the same while the account is not used.
 const GAS_MEMORY: Duration = Duration::from_secs(120);
 
+/// Time between two readings because of logs that were left out.
+const READ_AGAIN: Duration = Duration::from_secs(60);
+
 /// Blocks to read that are worth telling of, and how often.
 const LONG_WAY: u64 = 1_000;
 const PROGRESS: Duration = Duration::from_secs(5);
@@ -77,6 +80,10 @@ pub(crate) struct Watcher {
     pub(crate) metrics: Arc<Metrics>,
     /// Head and height up to which everything is delivered.
     pub(crate) seen: Option<(B256, u64)>,
+    /// Height from which something was not told, as the submitter has found.
+    pub(crate) doubted: watch::Receiver<Option<u64>>,
+    /// When blocks were read again for that reason.
+    pub(crate) read_again: Option<Instant>,
     /// Where there is much to read.
     pub(crate) way: Option<Way>,
     /// Since when too few endpoints confirm what one says.
@@ -325,6 +332,7 @@ impl Watcher {
         let (rpc, head) = (&panel.leader, *head);
         self.publish_head(head);
         let height = self.agreed_height(view)?;
+        self.heed_doubts(view, height).await?;
         if self.seen == Some((head.block.hash, height)) {
             return Ok(());
         }
@@ -466,6 +474,47 @@ impl Watcher {
             self.cursor.delivered().iter().find(|block| block.number > ancestor.number).copied();
         let answer = panel.confirm(|rpc| forked(rpc, ancestor, replaced)).await;
         self.insist(panel, &answer, || format!("a fork above block {}", ancestor.number))?;
+        warn!(ancestor = ancestor.number.0, height, "the chain reorganised");
+        self.replace_above(panel, ancestor, height).await
+    }
+
+    /// Reads again what the endpoint has shown without all of its logs. Where others can be asked,
+    /// they are.
+    async fn heed_doubts(&mut self, view: &View, height: u64) -> Result<(), ChainError> {
+        let is_early = self.read_again.is_some_and(|at| at.elapsed() < READ_AGAIN);
+        if is_early || !self.doubted.has_changed().unwrap_or_default() {
+            return Ok(());
+        }
+        let Some(block) = *self.doubted.borrow_and_update() else { return Ok(()) };
+        self.read_again = Some(Instant::now());
+        let delivered = self.cursor.delivered().iter().rev();
+        let Some(ancestor) = delivered.copied().find(|known| known.number.0 < block) else {
+            return Ok(());
+        };
+        let endpoint = view.panel.leader.shown();
+        let alarm = format!(
+            "{endpoint} has left out logs of the adjudicator since block {}; they are read again. Use \
+             another endpoint",
+            ancestor.number
+        );
+        warn!(%alarm, "an endpoint leaves out logs");
+        self.status.send_modify(|status| {
+            status.last_error = Some(alarm.clone());
+            status.alarm = Some(alarm);
+        });
+        self.roster.suspend(view.seat, Instant::now());
+        view.panel.forget();
+        self.replace_above(&view.panel, ancestor, height).await
+    }
+
+    /// Delivers everything above a block anew, as one event.
+    async fn replace_above(
+        &mut self,
+        panel: &Panel,
+        ancestor: BlockRef,
+        height: u64,
+    ) -> Result<(), ChainError> {
+        let rpc = &panel.leader;
         let confirmed = self.cursor.confirmed(height).unwrap_or_default();
         let mut blocks: Vec<Block> = Vec::new();
         let mut last = ancestor.number.0;
@@ -478,7 +527,6 @@ impl Watcher {
         if !rpc.has(ancestor).await? {
             return Err(ChainError::Moved);
         }
-        warn!(ancestor = ancestor.number.0, height, "the chain reorganised");
         self.metrics.reorgs.increment();
         self.count(&blocks);
         let replaced: Vec<BlockRef> = blocks.iter().map(|block| block.block).collect();

@@ -211,3 +211,34 @@ async fn a_receipt_of_a_lost_transaction_wedges_nothing() {
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
     assert_eq!(world.mined_nonce(service.handle.account()).await, 1);
 }
+
+/// A provider that lost the logs of a deposit made the node deposit again and again.
+#[tokio::test]
+async fn a_deposit_whose_log_was_lost_is_not_sent_again_and_is_read_again() {
+    let world = World::new().await;
+    // In both ways in which they can be asked for.
+    let mut lost = 2;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, _| {
+        if method == "eth_getLogs" && lost > 0 {
+            lost -= 1;
+            return Meddling::Answer(json!([]));
+        }
+        Meddling::Pass
+    })
+    .await;
+    world.mine(10).await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let config = ChainConfig { start_block: world.block_number().await, ..config };
+    let mut service = Service::start(config).await;
+    service.until_delivered(world.block_number().await).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_delivered(world.block_number().await).await;
+    assert_eq!(service.held(channel(1)), None, "the log is lost");
+    // What the engine does about it.
+    service.handle.submit(CallId(2), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    world.mine(1).await;
+    service.until_held(channel(1), 5).await;
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 1, "sent once");
+}
