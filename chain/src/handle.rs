@@ -24,12 +24,31 @@ use crate::status::{CallStatus, ChainStatus, GasReport, Status};
 pub struct ChainHandle {
     pub(crate) account: Address,
     pub(crate) adjudicator: Address,
-    pub(crate) calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
+    pub(crate) calls: mpsc::UnboundedSender<Order>,
     pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) call_status: watch::Receiver<CallStatus>,
     pub(crate) gas: watch::Receiver<Option<GasReport>>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+/// What is asked of the chain service about a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// See [`ChainHandle::submit`].
+    Submit(CallId, ChainCall),
+    /// See [`ChainHandle::withdraw`].
+    Withdraw(CallId),
+}
+
+impl Order {
+    /// The call that it is about.
+    #[must_use]
+    pub const fn call(&self) -> CallId {
+        match self {
+            Self::Submit(id, _) | Self::Withdraw(id) => *id,
+        }
+    }
 }
 
 /// Where a channel stands at the newest block.
@@ -49,7 +68,26 @@ impl ChainHandle {
     /// # Errors
     /// When the service has stopped.
     pub fn submit(&self, id: CallId, call: ChainCall) -> Result<(), Stopped> {
-        self.calls.send((id, call)).map_err(|_| Stopped(id))
+        self.order(Order::Submit(id, call))
+    }
+
+    /// Asks for a call back: one of which nothing was ever sent settles as
+    /// [`Withdrawn`](engine::chain::Receipt::Withdrawn), any other takes its course. Never blocks; may
+    /// be repeated.
+    ///
+    /// # Errors
+    /// When the service has stopped.
+    pub fn withdraw(&self, id: CallId) -> Result<(), Stopped> {
+        self.order(Order::Withdraw(id))
+    }
+
+    /// Passes an order on, after those before it.
+    ///
+    /// # Errors
+    /// When the service has stopped.
+    pub fn order(&self, order: Order) -> Result<(), Stopped> {
+        let id = order.call();
+        self.calls.send(order).map_err(|_| Stopped(id))
     }
 
     /// The account that pays and sends.
@@ -172,6 +210,12 @@ impl engine::ports::Chain for ChainHandle {
         // start.
         if let Err(stopped) = Self::submit(self, id, call) {
             debug!(%stopped, "chain call left in the outbox");
+        }
+    }
+
+    fn withdraw(&mut self, id: CallId) {
+        if let Err(stopped) = Self::withdraw(self, id) {
+            debug!(%stopped, "chain call is asked back at the next start");
         }
     }
 }

@@ -107,6 +107,8 @@ pub(crate) enum Settled {
     Reverted(String),
     /// No transaction can hold it: what it needs, and what there may be.
     TooLarge(u64, u64),
+    /// Taken back by the engine before there was a transaction.
+    Withdrawn,
 }
 
 impl Record {

@@ -67,7 +67,7 @@ pub use deploy::{Deployed, Progress, TestToken, deploy};
 pub use error::{ChainError, Stopped};
 pub use event::Event;
 pub use event_loop::Chain;
-pub use handle::{ChainHandle, ChannelStatus};
+pub use handle::{ChainHandle, ChannelStatus, Order};
 pub use journal::{Journal, JournalError};
 pub use metrics::{Counter, Metrics};
 pub use refusal::Refusal;

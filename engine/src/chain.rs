@@ -314,6 +314,9 @@ pub enum Receipt {
         /// What a transaction may have.
         cap: u64,
     },
+    /// Taken back before any transaction was made for it, see
+    /// [`Chain::withdraw`](crate::ports::Chain::withdraw): it never was on chain, and never will be.
+    Withdrawn,
 }
 
 /// Pairs a call with its end, as the chain service reports it.

@@ -45,6 +45,9 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
         for (id, call) in calls {
             chain.submit(id, call);
         }
+        for id in engine.unwanted_calls() {
+            chain.withdraw(id);
+        }
         Ok(Self { engine, store, transport, chain, application })
     }
 
@@ -163,6 +166,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
             Effect::Send(to, id, message) => self.transport.send(to, id, message),
             Effect::Forget(to, up_to) => self.transport.forget(to, up_to),
             Effect::Submit(id, call) => self.chain.submit(id, call),
+            Effect::Withdraw(id) => self.chain.withdraw(id),
             Effect::Ack(token, answers) => self.transport.acknowledge(token, answers),
             Effect::Reply(id, response) => self.application.reply(id, response),
             Effect::Notify(update) => self.application.notify(update),

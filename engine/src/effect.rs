@@ -19,6 +19,8 @@ pub enum Effect {
     Forget(Address, MessageId),
     /// Put a call on chain.
     Submit(CallId, ChainCall),
+    /// Ask for a call back, if nothing of it is on its way yet: its row stays until it is settled.
+    Withdraw(CallId),
     /// Tell the peer that its frame is committed, with what is answered to it at once: encoded
     /// messages that nobody keeps, see [`Input::Answered`](crate::input::Input::Answered).
     Ack(FrameToken, Vec<Vec<u8>>),

@@ -1,7 +1,7 @@
 //! The engine: decides what an input leads to, and applies what was decided.
 
 use crate::apply::State;
-use crate::chain::GasReport;
+use crate::chain::{ChainCall, GasReport};
 use crate::crypto::Signer;
 use crate::draft::Draft;
 use crate::handlers;
@@ -10,7 +10,7 @@ use crate::policy::Policy;
 use crate::query::StatusView;
 use crate::state::Deployment;
 use crate::step::{ChainCursor, Step, Write};
-use crate::types::{Address, Timestamp};
+use crate::types::{Address, CallId, Timestamp};
 
 /// The channel machine of one node.
 pub struct Engine {
@@ -68,6 +68,15 @@ impl Engine {
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
         self.state.deadlines.first().map(|(at, _)| *at)
+    }
+
+    /// Submitted calls that are not wanted any more, see [`Chain::withdraw`](crate::ports::Chain).
+    pub fn unwanted_calls(&self) -> impl Iterator<Item = CallId> {
+        let ledgers = self.state.ledgers.values();
+        ledgers.filter_map(|ledger| {
+            let call = ledger.unwanted_call()?;
+            matches!(self.state.calls.get(&call), Some(ChainCall::Deposit { .. })).then_some(call)
+        })
     }
 
     /// Counters and the gas reserve.

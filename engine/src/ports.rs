@@ -61,6 +61,11 @@ pub trait Transport {
 pub trait Chain {
     /// Takes a call until it is settled. May be called again for the same id after a restart.
     fn submit(&mut self, id: CallId, call: ChainCall);
+
+    /// Asks for a submitted call back. One for which no transaction was ever made settles as
+    /// [`Withdrawn`](crate::chain::Receipt::Withdrawn); any other takes its course. Nothing is durable
+    /// when this returns, so it is called again after a restart.
+    fn withdraw(&mut self, id: CallId);
 }
 
 /// The program that uses the node.

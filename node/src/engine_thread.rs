@@ -222,12 +222,21 @@ pub(crate) const fn weight(offence: Offence) -> u32 {
 }
 
 /// Calls on their way to the chain service, which starts after the engine knows its cursor.
-pub(crate) struct ChainQueue(pub(crate) mpsc::UnboundedSender<(CallId, engine::chain::ChainCall)>);
+pub(crate) struct ChainQueue(pub(crate) mpsc::UnboundedSender<chain::Order>);
 
 impl ports::Chain for ChainQueue {
     fn submit(&mut self, id: CallId, call: engine::chain::ChainCall) {
-        if self.0.send((id, call)).is_err() {
+        if self.0.send(chain::Order::Submit(id, call)).is_err() {
             debug!(call = id.0, "call stays in the outbox: the chain service has stopped");
+        }
+    }
+
+    fn withdraw(&mut self, id: CallId) {
+        if self.0.send(chain::Order::Withdraw(id)).is_err() {
+            debug!(
+                call = id.0,
+                "call is asked back at the next start: the chain service has stopped"
+            );
         }
     }
 }

@@ -286,7 +286,7 @@ fn wire(
     handle: &NodeHandle,
     network: intake::Network,
     chain_events: mpsc::Receiver<ChainMessage>,
-    submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    submissions: mpsc::UnboundedReceiver<chain::Order>,
     deadlines: watch::Receiver<Option<Timestamp>>,
 ) {
     let (inbox, stop) = (handle.inbox.clone(), handle.stop.clone());
@@ -352,12 +352,12 @@ async fn follow_chain(
 /// Engine or tower to chain service, which starts after they know their cursor. A call that does not
 /// get through is a row on disk and is offered again after the restart.
 pub(crate) async fn submit(
-    mut submissions: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    mut submissions: mpsc::UnboundedReceiver<chain::Order>,
     chain: ChainHandle,
     stop: CancellationToken,
 ) {
-    while let Some(Some((id, call))) = stop.run_until_cancelled(submissions.recv()).await {
-        if chain.submit(id, call).is_err() {
+    while let Some(Some(order)) = stop.run_until_cancelled(submissions.recv()).await {
+        if chain.order(order).is_err() {
             return;
         }
     }

@@ -286,7 +286,7 @@ impl Submitter {
                 // An endpoint that is behind is no reorganisation.
                 Some(Settled::Succeeded(block)) => *block <= head,
                 Some(Settled::Reverted(_) | Settled::TooLarge(..)) => true,
-                None => false,
+                Some(Settled::Withdrawn) | None => false,
             };
             is_below && entry.record.nonces().any(|nonce| nonce >= view.mined)
         });

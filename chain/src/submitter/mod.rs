@@ -29,6 +29,7 @@ use tracing::{debug, info, warn};
 use crate::config::ChainConfig;
 use crate::error::ChainError;
 use crate::event::Event;
+use crate::handle::Order;
 use crate::journal::{self, Journal, JournalError, Record, Settled};
 use crate::metrics::Metrics;
 use crate::panel::Panel;
@@ -49,7 +50,7 @@ pub(crate) struct Submitter {
     config: ChainConfig,
     signer: PrivateKeySigner,
     journal: Arc<dyn Journal>,
-    inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    inbox: mpsc::UnboundedReceiver<Order>,
     events: mpsc::Sender<Event>,
     connection: watch::Receiver<Option<Panel>>,
     chain: watch::Receiver<ChainStatus>,
@@ -80,7 +81,7 @@ pub(crate) struct Submitter {
 
 /// The other ends of the submitter's channels.
 pub(crate) struct Wiring {
-    pub(crate) inbox: mpsc::UnboundedReceiver<(CallId, ChainCall)>,
+    pub(crate) inbox: mpsc::UnboundedReceiver<Order>,
     pub(crate) events: mpsc::Sender<Event>,
     pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
@@ -184,7 +185,7 @@ impl Submitter {
         loop {
             self.work().await?;
             self.publish();
-            self.wait().await;
+            self.wait().await?;
         }
     }
 
@@ -305,31 +306,53 @@ impl Submitter {
 
     /// Waits for a reason to look again: a call, other connections, a new block, or that time has
     /// passed, which makes some transactions due for a higher fee.
-    async fn wait(&mut self) {
+    async fn wait(&mut self) -> Result<(), ChainError> {
         let until = Instant::now() + self.config.poll_interval;
         let seen = |chain: &ChainStatus| (chain.head, chain.reorgs);
         let before = seen(&self.chain.borrow_and_update());
         loop {
             tokio::select! {
                 biased;
-                Some((id, call)) = self.inbox.recv() => return self.take_all(id, call).await,
-                Ok(()) = self.connection.changed() => return,
+                Some(order) = self.inbox.recv() => return self.take_all(order).await,
+                Ok(()) = self.connection.changed() => return Ok(()),
                 Ok(()) = self.chain.changed() => {
                     if seen(&self.chain.borrow_and_update()) != before {
-                        return;
+                        return Ok(());
                     }
                 }
-                () = sleep_until(until.into()) => return,
+                () = sleep_until(until.into()) => return Ok(()),
             }
         }
     }
 
     /// Takes everything that waits, so that one round serves it all.
-    async fn take_all(&mut self, id: CallId, call: ChainCall) {
-        self.take(id, call).await;
-        while let Ok((id, call)) = self.inbox.try_recv() {
-            self.take(id, call).await;
+    async fn take_all(&mut self, order: Order) -> Result<(), ChainError> {
+        self.obey(order).await?;
+        while let Ok(order) = self.inbox.try_recv() {
+            self.obey(order).await?;
         }
+        Ok(())
+    }
+
+    async fn obey(&mut self, order: Order) -> Result<(), ChainError> {
+        match order {
+            Order::Submit(id, call) => {
+                self.take(id, call).await;
+                Ok(())
+            }
+            Order::Withdraw(id) => self.withdraw(id).await,
+        }
+    }
+
+    /// Ends a call of which nothing is sent. One that has so much as an approval goes on: what was
+    /// sent once may be mined whatever is said here.
+    async fn withdraw(&mut self, id: CallId) -> Result<(), ChainError> {
+        let unsent = |entry: &Entry| !entry.is_settled() && entry.record.txs.is_empty();
+        if !self.calls.get(&id).is_some_and(unsent) {
+            debug!(call = id.0, "a chain call is not wanted any more, and goes on");
+            return Ok(());
+        }
+        self.settle(id, Settled::Withdrawn).await
     }
 
     async fn take(&mut self, id: CallId, call: ChainCall) {
@@ -434,6 +457,7 @@ impl Submitter {
                 warn!(call = id.0, needed, cap, "no transaction can hold a chain call");
                 self.metrics.calls_too_large.increment();
             }
+            Settled::Withdrawn => info!(call = id.0, "a chain call is taken back unsent"),
         }
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.settled = Some(settled);
@@ -454,6 +478,7 @@ impl Submitter {
             Some(Settled::TooLarge(needed, cap)) => {
                 Receipt::TooLarge { needed: *needed, cap: *cap }
             }
+            Some(Settled::Withdrawn) => Receipt::Withdrawn,
             None => return,
         };
         entry.announced = true;

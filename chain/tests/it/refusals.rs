@@ -201,3 +201,30 @@ async fn transfer_that_stays_in_front_of_a_call_that_runs_out_is_outbid() {
     let hash = *foreign.tx_hash();
     assert!(world.anvil.rpc.get_transaction_receipt(hash).await.unwrap().is_none(), "outbid");
 }
+
+/// A deposit that waited for coin was made as soon as there was coin, long after it was wanted.
+#[tokio::test]
+async fn call_that_waits_is_taken_back_and_one_that_is_sent_goes_on() {
+    let world = World::new().await;
+    let mut service = Service::start(world.config()).await;
+    let account = service.handle.account();
+    world.set_balance(account, 1_000).await;
+    let waiting = deposit(channel(1), Asset::NATIVE, 0, 5);
+    service.handle.submit(CallId(1), waiting.clone()).unwrap();
+    service.until_problem(&[&account.to_string(), "has 1000"]).await;
+    service.handle.withdraw(CallId(1)).unwrap();
+    assert_eq!(service.until_settled(1).await, Receipt::Withdrawn);
+    // Its end stays known: it is not sent when it is offered once more, with coin in the account.
+    world.set_balance(account, 10u128.pow(18)).await;
+    let (journal, blocks) = service.stop().await;
+    let mut service = Service::resume(world.config(), journal, blocks).await;
+    service.handle.submit(CallId(1), waiting).unwrap();
+    assert_eq!(service.until_settled(1).await, Receipt::Withdrawn);
+    world.hold_transactions().await;
+    service.handle.submit(CallId(2), deposit(channel(2), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_in_flight(1).await;
+    service.handle.withdraw(CallId(2)).unwrap();
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    assert_eq!(world.mined_nonce(account).await, 1);
+}

@@ -460,6 +460,20 @@ impl<'a> Draft<'a> {
         self.effects.push(Effect::Submit(id, call));
     }
 
+    /// Asks for the deposit of an opening back that is given up, should it wait still: for coin, or
+    /// for its turn. Once it is back, or there, what was given up is brought to its end.
+    pub(crate) fn withdraw_deposit(&mut self, id: ChannelId) {
+        let Some(call) = self.ledger(id).and_then(Ledger::unwanted_call) else { return };
+        let fresh = self.appended.iter().find_map(|write| match write {
+            Write::Call(known, row) if *known == call => row.as_ref(),
+            _ => None,
+        });
+        let row = fresh.or_else(|| self.state.calls.get(&call));
+        if matches!(row, Some(ChainCall::Deposit { .. })) {
+            self.effects.push(Effect::Withdraw(call));
+        }
+    }
+
     pub(crate) fn remove(&mut self, write: Write) {
         self.appended.push(write);
     }

@@ -63,7 +63,7 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
             Receipt::Succeeded { .. } if is_awaited(call, holdings) => {
                 CallState::Until(BlockNumber(seen.0.saturating_add(1)))
             }
-            Receipt::Succeeded { .. } => CallState::None,
+            Receipt::Succeeded { .. } | Receipt::Withdrawn => CallState::None,
             Receipt::Reverted { .. } | Receipt::TooLarge { .. } if outdated(call, holdings) => {
                 CallState::None
             }

@@ -325,6 +325,17 @@ impl Ledger {
         }
     }
 
+    /// The call on its way of an opening that is given up: a deposit that is not sent yet need not be.
+    #[must_use]
+    pub(crate) fn unwanted_call(&self) -> Option<CallId> {
+        match self.call {
+            CallState::InFlight(call) if !self.has_opened() => {
+                (self.phase != LedgerPhase::Opening).then_some(call)
+            }
+            CallState::InFlight(_) | CallState::Until(_) | CallState::None => None,
+        }
+    }
+
     /// The withdrawal with a final state that both have signed.
     #[must_use]
     pub fn withdrawal_call(&self) -> Option<ChainCall> {

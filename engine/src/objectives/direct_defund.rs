@@ -17,6 +17,7 @@ pub(crate) fn start(draft: &mut Draft<'_>, id: ChannelId) {
     // An exit takes its course, and takes a final state that both have signed along.
     let Some(ledger) = draft.ledger_mut(id).filter(|ledger| !ledger.is_exiting()) else { return };
     ledger.phase = LedgerPhase::Closing;
+    draft.withdraw_deposit(id);
     let objective = ObjectiveId::DirectDefund(id);
     if draft.objective(objective).is_none() {
         let timeout = draft.policy.closing_timeout;

@@ -33,6 +33,7 @@ pub(crate) fn enter_ledger(draft: &mut Draft<'_>, id: ChannelId, reason: ExitRea
         ledger.patience = None;
         ledger.withdrawal = WithdrawalTurn::Unset;
     }
+    draft.withdraw_deposit(id);
     for objective in [ObjectiveId::DirectFund(id), ObjectiveId::DirectDefund(id)] {
         draft.decline(objective, me, DeclineReason::Disputed);
     }

@@ -9,7 +9,7 @@ use engine::input::Request;
 use engine::ledger::LedgerPhase;
 use engine::objectives::{DeclineReason, ObjectiveStatus};
 use engine::policy::Policy;
-use engine::testing::{ChainRules, Party, Setup, World, fixtures};
+use engine::testing::{ChainRules, Crash, Party, Setup, World, fixtures};
 use engine::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
 
 const PURSE: u64 = fixtures::PURSE;
@@ -320,4 +320,43 @@ fn a_node_takes_so_many_half_open_ledgers_of_others() {
     world.set_chain_rules(ChainRules::CALM);
     world.run_until_quiet();
     assert_eq!(world.counters(Party(0)).ledgers, 2);
+}
+
+/// A deposit that waited for coin was made as soon as coin came, whatever had been cancelled
+/// meanwhile, and the cancelled opening hung until then.
+#[test]
+fn a_deposit_that_waits_for_coin_is_taken_back_with_its_opening() {
+    let rich = PURSE + 1;
+    for (mine, theirs, canceller) in [(rich, 40, 0), (rich, 0, 0), (60, rich, 0), (60, rich, 1)] {
+        let restarts = [false, true];
+        for (poor, restart) in restarts.map(|restart| (usize::from(mine != rich), restart)) {
+            let policy = Policy {
+                max_peer_deposit: [(Asset::NATIVE, rich.into())].into(),
+                ..fixtures::policy()
+            };
+            let mut world = Setup::new(1).node("alice", policy.clone()).node("bob", policy).build();
+            let (alice, bob) = (Party(0), Party(1));
+            let id = world.begin_ledger(alice, bob, mine, theirs);
+            let waits = Party(poor);
+            world.run_until(|world| world.counters(waits).calls == 1);
+            world.run_for(Duration::from_secs(30));
+            let objective = ObjectiveId::DirectFund(id);
+            if restart {
+                // Nothing of the turn that asks for the deposit back leaves.
+                world.crash_at(waits, world.turns(waits), Crash::AfterCommit);
+            }
+            let cancelled = world.try_request(Party(canceller), Request::Cancel { objective });
+            assert!(cancelled.is_none_or(|answer| answer.is_ok()));
+            world.run_until_quiet();
+            let left = world.counters(alice).ledgers + world.counters(bob).ledgers;
+            assert_eq!(left, 0, "{}", world.describe());
+            let address = world.address(waits);
+            world.chain_mut().endow(address, Asset::NATIVE, rich.into());
+            world.run_for(Duration::from_secs(3_600));
+            assert_eq!(world.chain().held(Asset::NATIVE, id), Amount::ZERO, "{}", world.describe());
+            let purses = [alice, bob].map(|party| purse(&world, party));
+            let sum: u64 = 2 * PURSE + rich;
+            assert_eq!(Amount::checked_sum(purses), Some(sum.into()));
+        }
+    }
 }

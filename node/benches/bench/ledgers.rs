@@ -134,7 +134,10 @@ impl Builder {
                     }
                     Effect::Reply(_, response) => answer = Some(response.expect("taken")),
                     Effect::Report(peer, offence) => panic!("{peer} is reported: {offence:?}"),
-                    Effect::Ack(..) | Effect::Notify(_) | Effect::Forget(..) => {}
+                    Effect::Ack(..)
+                    | Effect::Notify(_)
+                    | Effect::Forget(..)
+                    | Effect::Withdraw(_) => {}
                 }
             }
         }

@@ -2,7 +2,7 @@
 
 use std::thread::JoinHandle;
 
-use chain::{Chain, ChainHandle, Event as ChainMessage, History};
+use chain::{Chain, ChainHandle, Event as ChainMessage, History, Order};
 use engine::chain::{ChainCall, ChainEvent};
 use engine::crypto::{LocalSigner, Signer};
 use engine::effect::Offence;
@@ -259,7 +259,7 @@ async fn watch_thread(ended: oneshot::Receiver<Result<(), String>>, vitals: Vita
 /// one frame under way, which bounds what can wait here.
 struct Wire {
     p2p: P2pHandle,
-    calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
+    calls: mpsc::UnboundedSender<Order>,
     questions: mpsc::UnboundedSender<ChannelId>,
     /// Id of the next message, to whomever: names are without number, and each needs only ids that
     /// grow.
@@ -303,7 +303,7 @@ impl Outlet for Wire {
     fn pass_on(&mut self, _: ChainEvent) {}
 
     fn submit(&mut self, id: CallId, call: ChainCall) {
-        let _ = self.calls.send((id, call));
+        let _ = self.calls.send(Order::Submit(id, call));
     }
 
     fn inquire(&mut self, channel: ChannelId) {

@@ -12,7 +12,7 @@
 use std::path::Path;
 use std::thread::JoinHandle;
 
-use chain::ChainHandle;
+use chain::{ChainHandle, Order};
 use engine::chain::{ChainCall, ChainEvent, Receipt};
 use engine::crypto::LocalSigner;
 use engine::input::Input;
@@ -99,7 +99,7 @@ impl Beside {
         settings: TowerSettings,
         (key, signer): (&ChannelKey, LocalSigner),
         inbox: mpsc::Sender<EngineJob>,
-        calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
+        calls: mpsc::UnboundedSender<Order>,
     ) -> Result<Self, TowerError> {
         let (ask, questions) = mpsc::unbounded_channel();
         let start = Start { folder, deployment, settings, key: &key.0, signer };
@@ -132,7 +132,7 @@ impl Beside {
 
 struct Outbox {
     inbox: mpsc::Sender<EngineJob>,
-    calls: mpsc::UnboundedSender<(CallId, ChainCall)>,
+    calls: mpsc::UnboundedSender<Order>,
     questions: mpsc::UnboundedSender<ChannelId>,
 }
 
@@ -166,7 +166,7 @@ impl Outlet for Outbox {
     }
 
     fn submit(&mut self, id: CallId, call: ChainCall) {
-        let _ = self.calls.send((id, call));
+        let _ = self.calls.send(Order::Submit(id, call));
     }
 
     fn inquire(&mut self, channel: ChannelId) {

@@ -325,7 +325,7 @@ impl Book {
         entry.wait = match receipt {
             Receipt::Succeeded { block } => *block,
             // Same call, same answer until the chain has moved.
-            Receipt::Reverted { .. } | Receipt::TooLarge { .. } => {
+            Receipt::Reverted { .. } | Receipt::TooLarge { .. } | Receipt::Withdrawn => {
                 BlockNumber(head.0.saturating_add(1))
             }
         };

@@ -82,6 +82,8 @@ impl Chain for Ports {
     fn submit(&mut self, id: CallId, call: ChainCall) {
         self.push(Out::Submit(id, call));
     }
+
+    fn withdraw(&mut self, _: CallId) {}
 }
 
 impl Application for Ports {

@@ -70,6 +70,20 @@ struct Transaction {
     id: Option<CallId>,
     call: ContractCall,
     not_before: BlockNumber,
+    /// True once it was in a block, which a reorganisation may have taken back.
+    was_mined: bool,
+}
+
+impl Transaction {
+    /// True for a node's deposit of what the account does not have: it is not sent.
+    fn lacks_coin(&self, state: &Adjudicator) -> bool {
+        match &self.call {
+            ContractCall::Node(ChainCall::Deposit { asset, amount, .. }) if self.id.is_some() => {
+                state.purse(self.sender, *asset) < *amount
+            }
+            _ => false,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -313,8 +327,24 @@ impl FakeChain {
         let wait = self.random.below(self.rules.max_wait + 1);
         let not_before = BlockNumber(self.head().number.0 + 1 + wait);
         let call = ContractCall::Node(call);
-        self.mempool.push(Transaction { sender, id: Some(id), call, not_before });
+        let id = Some(id);
+        let transaction = Transaction { sender, id, call, not_before, was_mined: false };
+        self.mempool.push(transaction);
         None
+    }
+
+    /// Gives a call back that its account has made no transaction of: it waits for its turn, or for
+    /// coin.
+    pub fn withdraw(&mut self, sender: Address, id: CallId) -> Option<Receipt> {
+        let next = BlockNumber(self.head().number.0 + 1);
+        let state = Arc::clone(self.blocks.last().map_or(&self.genesis, |block| &block.after));
+        let unsent = |known: &Transaction| known.not_before > next || known.lacks_coin(&state);
+        let position = self.mempool.iter().position(|known| {
+            known.sender == sender && known.id == Some(id) && !known.was_mined && unsent(known)
+        })?;
+        self.mempool.remove(position);
+        self.settled.insert((sender, id), Receipt::Withdrawn);
+        Some(Receipt::Withdrawn)
     }
 
     fn too_large(&self, call: &ChainCall) -> Option<Receipt> {
@@ -336,7 +366,7 @@ impl FakeChain {
     }
 
     const fn foreign(sender: Address, call: ContractCall) -> Transaction {
-        Transaction { sender, id: None, call, not_before: BlockNumber(0) }
+        Transaction { sender, id: None, call, not_before: BlockNumber(0), was_mined: false }
     }
 
     /// From now on this payee takes nothing, and may claim what it is owed.
@@ -439,7 +469,12 @@ impl FakeChain {
             .into_iter()
             .partition::<Vec<_>, _>(|transaction| transaction.not_before <= number);
         self.mempool = later;
-        for transaction in due {
+        for mut transaction in due {
+            if transaction.lacks_coin(&after) {
+                self.mempool.push(transaction);
+                continue;
+            }
+            transaction.was_mined = true;
             let failed = transaction.id.is_some() && self.random.chance(self.rules.failures);
             let result = if failed {
                 Err("out of gas".to_owned())

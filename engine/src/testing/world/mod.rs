@@ -591,6 +591,11 @@ impl World {
                         self.put(party, Input::Settled(id, receipt));
                     }
                 }
+                Out::Withdraw(id) => {
+                    if let Some(receipt) = self.chain.withdraw(from, id) {
+                        self.put(party, Input::Settled(id, receipt));
+                    }
+                }
                 Out::Ack(token, answers) => {
                     if let Some(arrival) = self.nodes[party.0].arrivals.remove(&token) {
                         if let Some(heard) = self.puppets.get_mut(&arrival.from) {

@@ -27,6 +27,7 @@ pub(crate) enum Out {
     Commit,
     Send(Address, MessageId, Vec<u8>),
     Submit(CallId, ChainCall),
+    Withdraw(CallId),
     Forget(Address, MessageId),
     Ack(FrameToken, Vec<Vec<u8>>),
     Reply(RequestId, Result<Response, RequestError>),
@@ -69,6 +70,10 @@ impl Transport for Trace {
 impl Chain for Trace {
     fn submit(&mut self, id: CallId, call: ChainCall) {
         self.push(Out::Submit(id, call));
+    }
+
+    fn withdraw(&mut self, id: CallId) {
+        self.push(Out::Withdraw(id));
     }
 }
 
