@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use crate::ledger::{Ledger, LedgerPhase, Side};
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
-use crate::types::ChannelId;
+use crate::types::{Amount, ChannelId};
 
 /// Counters over channels.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,15 +23,19 @@ pub(crate) struct Quotas {
     pub(crate) at_stake: usize,
     /// Guarantees in all ledgers.
     pub(crate) guarantees: usize,
+    /// Coin that this node has agreed to deposit, and that is not seen on chain, in wei.
+    pub(crate) promised: Amount,
 }
 
 impl Quotas {
     pub(crate) fn add_ledger(&mut self, ledger: &Ledger) {
         self.count_ledger(ledger, usize::saturating_add);
+        self.promised = self.promised.saturating_add(promised(ledger));
     }
 
     pub(crate) fn remove_ledger(&mut self, ledger: &Ledger) {
         self.count_ledger(ledger, usize::saturating_sub);
+        self.promised = self.promised.saturating_sub(promised(ledger));
     }
 
     pub(crate) fn add_payment(&mut self, channel: &PaymentChannel) {
@@ -78,9 +82,20 @@ impl Quotas {
 
 /// An opening that a peer has asked for costs nothing until somebody has deposited, nor does a ledger
 /// in which this node can lose nothing.
-fn is_at_stake(ledger: &Ledger) -> bool {
+pub(crate) fn is_at_stake(ledger: &Ledger) -> bool {
     let begun = ledger.phase != LedgerPhase::Opening
         || ledger.me == Side::Leader
         || !ledger.onchain.is_blank();
     begun && !ledger.at_stake().is_zero()
+}
+
+/// Coin that this node still deposits in a ledger, in wei. A deposit that is mined, and not confirmed
+/// yet, counts although the account has paid it: better a refusal for a minute than a reserve that is
+/// missing.
+pub(crate) fn promised(ledger: &Ledger) -> Amount {
+    let due = ledger.phase == LedgerPhase::Opening && ledger.asset.is_native();
+    let target = ledger.deposit_target(ledger.me).filter(|_| due);
+    target.map_or(Amount::ZERO, |(before, target)| {
+        target.saturating_sub(before.max(ledger.status().holdings))
+    })
 }

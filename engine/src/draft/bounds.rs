@@ -8,6 +8,7 @@ use crate::ledger::{Ledger, LedgerPhase, Side};
 use crate::objectives::DeclineReason;
 use crate::payment::PaymentChannel;
 use crate::policy::{Policy, gas};
+use crate::quotas::{is_at_stake, promised};
 use crate::types::{Address, Amount, Asset, ChannelId};
 
 impl Draft<'_> {
@@ -19,10 +20,28 @@ impl Draft<'_> {
         payments: usize,
     ) -> Result<(), RequestError> {
         let needed = self.reserve(ledgers, payments);
-        match self.gas.balance {
+        match self.coin() {
             Some(available) if available < needed => {
                 Err(RequestError::GasReserve { needed, available })
             }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The same for a new ledger, as it will be once this node has made its deposit: what cannot be
+    /// paid is better refused than left waiting for coin.
+    pub(crate) fn check_deposit(&self, asset: Asset, deposit: Amount) -> Result<(), RequestError> {
+        self.check_reserve(1, 0)?;
+        let reserve = self.reserve(1, 0);
+        let free = self.coin().filter(|_| asset.is_native());
+        let free = free.map(|coin| coin.saturating_sub(reserve));
+        match free {
+            Some(free) if free < deposit => Err(RequestError::DepositAboveCoin {
+                deposit,
+                missing: deposit.saturating_sub(free),
+                reserve,
+                promised: self.promised(),
+            }),
             Some(_) | None => Ok(()),
         }
     }
@@ -35,8 +54,45 @@ impl Draft<'_> {
         payments: usize,
     ) -> Result<(), DeclineReason> {
         let needed = self.reserve(ledgers, payments);
-        let short = |coin: Amount| coin.saturating_mul(3) < needed.saturating_mul(4);
-        if self.gas.balance.is_some_and(short) { Err(DeclineReason::GasReserve) } else { Ok(()) }
+        let short = self.coin().is_some_and(|coin| is_short_for_peer(coin, needed));
+        if short { Err(DeclineReason::GasReserve) } else { Ok(()) }
+    }
+
+    /// The same for a ledger of a peer with a deposit of this node's own, which nobody is to wait for
+    /// in vain. It may take the place of an opening that is given up for it.
+    pub(crate) fn check_deposit_for_peer(
+        &self,
+        ledger: &Ledger,
+        instead: Option<&Ledger>,
+    ) -> Result<(), DeclineReason> {
+        let more = usize::from(!instead.is_some_and(is_at_stake));
+        let needed = self.reserve(more, 0);
+        let freed = instead.map(promised).unwrap_or_default();
+        let Some(coin) = self
+            .gas
+            .balance
+            .map(|balance| balance.saturating_sub(self.promised().saturating_sub(freed)))
+        else {
+            return Ok(());
+        };
+        if is_short_for_peer(coin, needed) {
+            return Err(DeclineReason::GasReserve);
+        }
+        match coin.checked_sub(promised(ledger)) {
+            Some(left) if !is_short_for_peer(left, needed) => Ok(()),
+            Some(_) | None => Err(DeclineReason::DepositAboveCoin),
+        }
+    }
+
+    /// Coin of the account beside the deposits that are agreed and not made, in wei; none while the
+    /// chain has not been heard.
+    fn coin(&self) -> Option<Amount> {
+        self.gas.balance.map(|balance| balance.saturating_sub(self.promised()))
+    }
+
+    /// Coin that this node is about to deposit, this step's openings included, in wei.
+    fn promised(&self) -> Amount {
+        self.state.quotas.promised.saturating_add(self.fresh.promised)
     }
 
     /// Coin that enforces every channel, this step's among them, and that many more.
@@ -190,4 +246,9 @@ impl Draft<'_> {
             .ledgers_with(peer)
             .any(|id| self.ledger(id).is_some_and(|ledger| ledger.phase != LedgerPhase::Opening))
     }
+}
+
+/// True when less than a quarter of the coin would be left for the owner.
+fn is_short_for_peer(coin: Amount, needed: Amount) -> bool {
+    coin.saturating_mul(3) < needed.saturating_mul(4)
 }

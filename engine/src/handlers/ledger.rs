@@ -3,11 +3,11 @@
 use crate::draft::Draft;
 use crate::effect::Offence;
 use crate::ledger::{
-    Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
+    CallState, Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
 use crate::objectives::{
-    DeclineReason, WaitingFor, cancel, direct_fund_declined, left_side, propose, share,
-    start_direct_defund,
+    DeclineReason, WaitingFor, cancel, direct_fund_declined, give_up_direct_fund, left_side,
+    propose, share, start_direct_defund,
 };
 use crate::payment::{FinalState, PaymentPhase, is_complete};
 use crate::state::{Deployment, FixedPart};
@@ -45,6 +45,9 @@ pub(super) fn open(
     if let Err(reason) = judged {
         return draft.answer(&Message::Decline { objective, reason });
     }
+    if let Some(own) = crossing(draft, &ledger).map(|own| own.id) {
+        give_up_direct_fund(draft, own, DeclineReason::LedgerOpening(id));
+    }
     let mine = Seal::sign(ledger.prefund_hash(), draft.signer);
     ledger.prefund = [Some(seal.signature), Some(mine.signature)];
     draft.insert_ledger(ledger);
@@ -67,8 +70,14 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
     if !policy.allows_peer_deposit(ledger.asset, ledger.agreed.follower) {
         return Err(DeclineReason::Deposit);
     }
-    if draft.ledger_with(ledger.peer(), ledger.asset).is_some() {
-        return Err(DeclineReason::LedgerExists);
+    let instead = crossing(draft, ledger);
+    match draft.ledger_with(ledger.peer(), ledger.asset) {
+        Some(_) if instead.is_some() => {}
+        Some(other) if other.phase == LedgerPhase::Opening => {
+            return Err(DeclineReason::LedgerOpening(other.id));
+        }
+        Some(_) => return Err(DeclineReason::LedgerExists),
+        None => {}
     }
     let deposits = !ledger.agreed.follower.is_zero();
     if !deposits && !policy.knows(ledger.asset) {
@@ -78,7 +87,21 @@ fn judge(draft: &Draft<'_>, ledger: &Ledger) -> Result<(), DeclineReason> {
         return Err(DeclineReason::Nonce);
     }
     draft.check_opening(ledger.peer())?;
-    draft.check_reserve_for_peer(1, 0)
+    draft.check_deposit_for_peer(ledger, instead)
+}
+
+/// The opening of this node's own that gives way to the one of the peer. Where both ask at the same
+/// time, each hears of the other's ledger before its own is agreed to; the opening of the lower
+/// address is the one that both go on with. A peer that has agreed already wants ours.
+fn crossing<'a>(draft: &'a Draft<'_>, theirs: &Ledger) -> Option<&'a Ledger> {
+    let gives_way = theirs.peer() < draft.me();
+    draft.ledger_with(theirs.peer(), theirs.asset).filter(|own| {
+        gives_way
+            && own.phase == LedgerPhase::Opening
+            && own.me == Side::Leader
+            && own.prefund.iter().any(Option::is_none)
+            && own.call == CallState::None
+    })
 }
 
 /// A ledger of ours with `from`, or nothing: strangers have no say (gap S10).

@@ -116,7 +116,7 @@ fn open_ledger(
         return Err(RequestError::LedgerExists { peer, ledger: ledger.id });
     }
     check_backlog(draft, peer)?;
-    draft.check_reserve(1, 0)?;
+    draft.check_deposit(asset, mine)?;
     let mut ledger = Ledger::new(fixed.clone(), asset, Side::Leader, mine, theirs);
     let id = ledger.id;
     if draft.is_taken(id) {

@@ -185,6 +185,12 @@ pub enum DeclineReason {
     /// The adjudicator, or the token behind it, refuses the deposit again and again.
     #[error("the adjudicator or the token refuses the deposit")]
     DepositRefused,
+    /// The node's account cannot pay the deposit that is asked of it, and enforce its channels.
+    #[error("the node has too little coin for its deposit beside its reserve")]
+    DepositAboveCoin,
+    /// Both asked for a ledger at the same time, and this is the other one.
+    #[error("ledger channel {0} with that peer for that asset is opening already")]
+    LedgerOpening(ChannelId),
 }
 
 /// Why a channel is enforced on chain. Stored: append only.

@@ -44,6 +44,12 @@ impl Amount {
         self.0.checked_sub(other.0).map(Self)
     }
 
+    /// The sum; stays at the largest number there is.
+    #[must_use]
+    pub fn saturating_add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+
     /// This many times the amount; stays at the largest number there is.
     #[must_use]
     pub fn saturating_mul(self, times: u64) -> Self {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use engine::chain::ChainCall;
-use engine::effect::Update;
+use engine::effect::{Response, Update};
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::ledger::LedgerPhase;
@@ -107,21 +107,52 @@ fn two_nodes_share_one_ledger_per_asset() {
     }
 }
 
-/// Both ask at the same time: each refuses the other's, and both may ask again.
+/// Both ask for a ledger at the same time, whatever is on its way by then: each refused the other's,
+/// and neither had one.
 #[test]
-fn crossing_requests_for_one_ledger_come_to_an_end() {
-    let (mut world, alice, bob) = two();
-    let one = world.begin_ledger(alice, bob, 60, 40);
-    let other = world.begin_ledger(bob, alice, 30, 20);
-    world.run_until_quiet();
-    for party in [alice, bob] {
-        assert_eq!(world.counters(party).objectives, 0, "{}", world.describe());
+fn of_crossing_requests_for_one_ledger_exactly_one_is_carried_out() {
+    let calm = (0..30).map(|steps| (None, steps));
+    let rough = (0..40).map(|seed| (Some(seed), seed % 30));
+    for (seed, steps) in calm.chain(rough) {
+        for names in [["alice", "bob"], ["bob", "alice"]] {
+            for (mine, theirs) in [(60, 40), (0, 40), (60, 0)] {
+                let mut world =
+                    seed.map_or_else(|| World::calm(&names), |seed| World::rough(seed, &names));
+                cross(&mut world, steps, mine, theirs);
+            }
+        }
     }
-    let open = |id: ChannelId| world.has_open_ledger(alice, id) && world.has_open_ledger(bob, id);
-    assert!(!(open(one) && open(other)));
-    if !open(one) && !open(other) {
-        world.open_ledger(alice, bob, 60, 40);
-        world.run_until_quiet();
+}
+
+fn cross(world: &mut World, steps: u64, mine: u64, theirs: u64) {
+    let parties = [Party(0), Party(1)];
+    let [first, second] = parties;
+    let one = world.begin_ledger(first, second, mine, theirs);
+    (0..steps).for_each(|_| world.step());
+    let request = world.ledger_request(first, 30, 20);
+    let other = match world.request(second, request) {
+        Ok(Response::Started(objective)) => Some(objective.channel()),
+        // It has heard of the first by now.
+        Err(RequestError::LedgerExists { ledger, .. }) if ledger == one => None,
+        answer => panic!("{answer:?}"),
+    };
+    world.run_until_quiet();
+    let open = |id: ChannelId| parties.iter().all(|party| world.has_open_ledger(*party, id));
+    let winner = match other {
+        Some(other) if world.address(second) < world.address(first) => other,
+        _ => one,
+    };
+    assert!(open(winner), "{}", world.describe());
+    for party in parties {
+        let counters = world.counters(party);
+        assert_eq!((counters.ledgers, counters.objectives), (1, 0), "{}", world.describe());
+    }
+    // Who asked for the other one is told which there is.
+    let (loser, given_up) = if winner == one { (second, other) } else { (first, Some(one)) };
+    if let Some(given_up) = given_up {
+        let reason = DeclineReason::LedgerOpening(winner);
+        assert_declined(world, loser, ObjectiveId::DirectFund(given_up), reason);
+        assert!(reason.to_string().contains(&winner.to_string()));
     }
 }
 

@@ -9,8 +9,8 @@ use engine::error::RequestError;
 use engine::input::Request;
 use engine::objectives::{DeclineReason, ExitReason, ObjectiveStatus};
 use engine::payment::PaymentPhase;
-use engine::policy::gas;
-use engine::testing::{Party, World, fixtures};
+use engine::policy::{Policy, gas};
+use engine::testing::{Party, Setup, World, fixtures};
 use engine::types::{Amount, Asset, ObjectiveId};
 
 /// What must be there for a new ledger: as much again as enforcing it takes.
@@ -42,7 +42,7 @@ fn without_a_reserve_no_channel_is_opened_and_nothing_changes() {
         Err(RequestError::GasReserve { needed, available })
     );
     assert_eq!(world.counters(alice).ledgers, 0);
-    world.report_gas(alice, report(LEDGER, 1));
+    world.report_gas(alice, report(LEDGER + 60, 1));
     let Ok(Response::Started(objective)) = world.request(alice, request) else { panic!() };
     world.run_until_quiet();
     assert!(world.has_completed(alice, objective));
@@ -50,7 +50,7 @@ fn without_a_reserve_no_channel_is_opened_and_nothing_changes() {
     // One payment channel more is not covered, whoever opens it.
     let request = world.payment_request(&[alice, bob], 10);
     let needed = Amount::from(LEDGER + PAYMENT);
-    let available = Amount::from(LEDGER);
+    let available = Amount::from(LEDGER + 60);
     assert_eq!(world.request(alice, request), Err(RequestError::GasReserve { needed, available }));
     let id = world.begin_payment(&[bob, alice], 10);
     world.run_until_quiet();
@@ -170,4 +170,68 @@ fn what_the_user_asks_for_is_enforced_whatever_it_costs() {
     let expected = Amount::from(fixtures::PURSE + 5);
     assert_eq!(world.purse(alice, Asset::NATIVE), expected, "{}", world.describe());
     world.leave_unfinished();
+}
+
+/// A deposit was weighed against the reserve as it was before it: the account could pay it and then
+/// enforce nothing, or could not pay it at all, and the opening waited for coin.
+#[test]
+fn a_deposit_that_leaves_too_little_coin_is_refused_at_once() {
+    let mut world = World::calm(&["alice", "bob", "irene"]);
+    let (alice, bob, irene) = (Party(0), Party(1), Party(2));
+    world.report_gas(alice, report(LEDGER + 99, 1));
+    let request = world.ledger_request(bob, 100, 40);
+    let refused = world.request(alice, request.clone()).unwrap_err();
+    let (deposit, missing) = (Amount::from(100_u64), Amount::from(1_u64));
+    let (reserve, promised) = (Amount::from(LEDGER), Amount::ZERO);
+    assert_eq!(refused, RequestError::DepositAboveCoin { deposit, missing, reserve, promised });
+    let text = refused.to_string();
+    assert!(text.starts_with("amount: ") && text.contains("send 1 wei"), "{text}");
+    assert_eq!(world.counters(alice).ledgers, 0, "nothing changes");
+    // What is promised already cannot be promised again, though it is not paid yet.
+    world.report_gas(alice, report(2 * LEDGER + 150, 1));
+    world.start(alice, request);
+    let request = world.ledger_request(irene, 51, 0);
+    let (deposit, reserve) = (Amount::from(51_u64), Amount::from(2 * LEDGER));
+    let promised = Amount::from(100_u64);
+    assert_eq!(
+        world.request(alice, request),
+        Err(RequestError::DepositAboveCoin { deposit, missing, reserve, promised })
+    );
+    world.run_until_quiet();
+    // A token is no coin of this account.
+    let Request::OpenLedger { peer, mine, theirs, challenge_duration, random, .. } =
+        world.ledger_request(irene, 400, 0)
+    else {
+        panic!("a request for a ledger");
+    };
+    let asset = fixtures::TOKEN;
+    let token = Request::OpenLedger { peer, asset, mine, theirs, challenge_duration, random };
+    world.start(alice, token);
+    world.run_until_quiet();
+}
+
+/// A relay agreed to deposit what it did not have, and the one who had asked waited for it.
+#[test]
+fn a_peer_declines_a_deposit_that_it_cannot_pay() {
+    // As much again as it must keep: a third more is left to the owner.
+    let room = LEDGER.div_ceil(3);
+    for (coin, theirs, declined) in [
+        (LEDGER + room + 40, 40, None),
+        (LEDGER + room + 40, 41, Some(DeclineReason::DepositAboveCoin)),
+        (LEDGER + room + 40, u64::MAX, Some(DeclineReason::DepositAboveCoin)),
+        (LEDGER, 40, Some(DeclineReason::GasReserve)),
+    ] {
+        let deposits = [(Asset::NATIVE, u64::MAX.into())].into();
+        let policy = Policy { max_peer_deposit: deposits, ..fixtures::policy() };
+        let mut world = Setup::new(1).nodes(&["alice"]).node("bob", policy).build();
+        let (alice, bob) = (Party(0), Party(1));
+        world.report_gas(bob, report(coin, 1));
+        let id = world.begin_ledger(alice, bob, 60, theirs);
+        world.run_until_quiet();
+        let by = world.address(bob);
+        let expected = declined
+            .map_or(ObjectiveStatus::Completed, |reason| ObjectiveStatus::Declined { by, reason });
+        assert_eq!(world.status(alice, ObjectiveId::DirectFund(id)), Some(expected));
+        assert_eq!(world.counters(alice).ledgers, usize::from(declined.is_none()));
+    }
 }

@@ -263,6 +263,7 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         }
         RequestError::CapacityTooSmall { .. } => (1_030, Some("amount"), "capacity_too_small"),
         RequestError::UnexpectedTotal { .. } => (1_031, Some("total"), "unexpected_total"),
+        RequestError::DepositAboveCoin { .. } => (1_032, Some("amount"), "deposit_above_coin"),
         RequestError::UnknownTower(_) => (1_040, Some("tower"), "not_a_tower"),
         RequestError::TooManyTowers { .. } => (1_041, Some("tower"), "too_many_towers"),
     }
