@@ -68,6 +68,8 @@ pub(crate) enum Due {
     Answer(ChannelId),
     /// Forget what waits for a peer.
     Waiting(Address),
+    /// Ask the follower of a ledger again for what it has refused.
+    Again(ChannelId),
 }
 
 /// What a channel of either kind waits for.
@@ -155,6 +157,9 @@ impl State {
             if let WithdrawalTurn::After(at) = old.withdrawal {
                 self.deadlines.remove(&(at, Due::Withdrawal(id)));
             }
+            for wait in old.refusals.values().filter_map(|refusal| refusal.wait) {
+                self.deadlines.remove(&(wait, Due::Again(id)));
+            }
             self.quotas.remove_ledger(&old);
         }
         let Some(new) = row else { return };
@@ -163,6 +168,8 @@ impl State {
         if let WithdrawalTurn::After(at) = new.withdrawal {
             self.deadlines.insert((at, Due::Withdrawal(id)));
         }
+        let waits = new.refusals.values().filter_map(|refusal| refusal.wait);
+        self.deadlines.extend(waits.map(|wait| (wait, Due::Again(id))));
         self.quotas.add_ledger(new);
         self.ledgers.insert(id, new.clone());
     }

@@ -3,10 +3,11 @@
 use crate::chain::ChainCall;
 use crate::error::RequestError;
 use crate::guard::{Terms, TowerRefusal, TowerView};
+use crate::ledger::RefusalReason;
 use crate::objectives::Objective;
 use crate::query::{LedgerView, PaymentView, StatusView};
 use crate::types::{
-    Address, Amount, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
+    Address, Amount, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId, Timestamp,
 };
 use crate::vouchers::Voucher;
 
@@ -127,6 +128,18 @@ pub enum Update {
         channel: ChannelId,
         /// What the contract says.
         reason: String,
+    },
+    /// The peer does not agree to take a guarantee back, or to anything, as it sees things now. It is
+    /// asked again.
+    NotAgreed {
+        /// Over which ledger.
+        ledger: ChannelId,
+        /// Whose guarantee; none when the peer refuses that nothing changes.
+        channel: Option<ChannelId>,
+        /// What the peer says.
+        reason: RefusalReason,
+        /// When it is asked again at the latest.
+        again: Timestamp,
     },
     /// A watchtower has answered the question whether it serves.
     Tower {

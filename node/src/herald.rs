@@ -37,6 +37,12 @@ impl Herald {
                 %reason,
                 "a contract refuses a call about the channel"
             ),
+            Update::NotAgreed { ledger, channel, reason, again: _ } => warn!(
+                %ledger,
+                channel = channel.map(tracing::field::display),
+                %reason,
+                "the peer does not agree now to take a guarantee back; it is asked again"
+            ),
             Update::Ledger(view) => {
                 if let Some(LedgerPhase::Exiting(reason)) = view.phase {
                     self.exits(view.id, reason);

@@ -68,6 +68,7 @@ fn record(draft: &mut Draft<'_>, block: &BlockRef, log: ChannelLog) -> bool {
         };
         let asset = ledger.asset;
         ledger.onchain.record(block, fact, asset);
+        ledger.end_waits_at_block();
         // What the newest state guarantees goes on from here.
         let targets = ledger.targets();
         targets.into_iter().for_each(|target| draft.touch(target));
@@ -108,8 +109,23 @@ fn release_calls(draft: &mut Draft<'_>, block: &BlockRef) {
     }
     // Gas may be cheaper by now, or a peer of another mind.
     let deferred: Vec<ChannelId> = draft.state().deferred.iter().copied().collect();
-    deferred.into_iter().for_each(|id| draft.touch(id));
+    for id in deferred {
+        end_waits(draft, id);
+        draft.touch(id);
+    }
     draft.forget_buried(block.number);
+}
+
+/// What the ledgers under a payment channel have refused is asked again at once.
+fn end_waits(draft: &mut Draft<'_>, id: ChannelId) {
+    let hops = draft.payment(id).map(|channel| channel.left.into_iter().chain(channel.right));
+    for hop in hops.into_iter().flatten() {
+        if draft.ledger(hop).is_some_and(Ledger::has_haste)
+            && let Some(ledger) = draft.ledger_mut(hop)
+        {
+            ledger.end_waits_at_block();
+        }
+    }
 }
 
 /// Takes back what happened above `ancestor`. A deposit that is gone is made again by the crank;

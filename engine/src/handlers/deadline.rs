@@ -1,5 +1,6 @@
 //! What is due at a time.
 
+use super::ledger::tie_up;
 use super::outbox;
 use crate::apply::Due;
 use crate::draft::Draft;
@@ -27,6 +28,7 @@ pub(super) fn handle(draft: &mut Draft<'_>) {
             Due::Patience(id) => out_of_patience(draft, id),
             Due::Answer(id) => draft.forget_answer(id),
             Due::Waiting(peer) => outbox::expire(draft, peer),
+            Due::Again(id) => ask_again(draft, id),
         }
     }
 }
@@ -95,4 +97,13 @@ fn withdraw(draft: &mut Draft<'_>, id: ChannelId) {
     if let Some(ledger) = draft.ledger_mut(id) {
         ledger.withdrawal = WithdrawalTurn::Due;
     }
+}
+
+/// The follower of a ledger may agree by now to what it has refused.
+fn ask_again(draft: &mut Draft<'_>, id: ChannelId) {
+    let now = draft.now;
+    let Some(ledger) = draft.ledger_mut(id) else { return };
+    ledger.end_waits(now);
+    ledger.targets().into_iter().for_each(|target| draft.touch(target));
+    tie_up(draft, id);
 }

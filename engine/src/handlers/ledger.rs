@@ -1,7 +1,7 @@
 //! What peers say about ledger channels.
 
 use crate::draft::Draft;
-use crate::effect::Offence;
+use crate::effect::{Offence, Update};
 use crate::ledger::{
     CallState, Change, ChannelMode, Closing, Guarantee, Ledger, LedgerPhase, RefusalReason, Side,
 };
@@ -368,23 +368,37 @@ pub(super) fn refuse(
             Change::Add { target, .. } if position == 0 => {
                 refuse_addition(draft, target, reason);
             }
-            // A removal that is refused leaves the guarantee as it is. Asking again at once would
-            // get the same answer; with the next block it may be another.
-            Change::Remove { target, .. } if position == 0 => draft.defer(target, true),
+            // A removal that is refused leaves the guarantee as it is.
+            Change::Remove { target, .. } if position == 0 => {
+                put_off(draft, id, Some(target), reason);
+                draft.defer(target, true);
+            }
+            Change::Keep if position == 0 => put_off(draft, id, None, reason),
             Change::Add { target, .. } | Change::Remove { target, .. } => draft.touch(target),
-            // Refused as everything is now: asked again with the next refusal.
-            Change::Keep if position == 0 => return,
             Change::Keep => {}
         }
     }
     tie_up(draft, id);
 }
 
+/// The follower does not agree to what must come one day. Whatever it says, it may see the chain, or
+/// the end of a payment channel, a moment later than we do: no refusal is its last word. Asked again at
+/// once it would say the same.
+fn put_off(draft: &mut Draft<'_>, id: ChannelId, target: Option<ChannelId>, reason: RefusalReason) {
+    let now = draft.now;
+    let subject = target.filter(|_| reason != RefusalReason::NotUsable);
+    let Some(again) = draft.ledger_mut(id).map(|ledger| ledger.put_off(subject, now)) else {
+        return;
+    };
+    draft.notify(Update::NotAgreed { ledger: id, channel: target, reason, again });
+}
+
 /// The follower has our signature on what was given up. Once a later state is agreed, nobody can
 /// show it any more, and what it would have guaranteed is done with.
 pub(super) fn tie_up(draft: &mut Draft<'_>, id: ChannelId) {
     draft.settle();
-    if draft.ledger(id).is_some_and(Ledger::has_loose_ends) {
+    let due = |ledger: &Ledger| ledger.has_loose_ends() && ledger.may_ask(&Change::Keep);
+    if draft.ledger(id).is_some_and(due) {
         let _ = propose(draft, id, Change::Keep, Evidence::default());
     }
 }

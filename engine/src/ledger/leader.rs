@@ -1,10 +1,12 @@
 //! The proposing side of a ledger (protocol.md 8.4).
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Balances, Change, ChangeError, Ledger, Side};
 use crate::crypto::{Signature, Signer};
-use crate::types::{Amount, B256, ChannelId, TurnNumber};
+use crate::types::{Amount, B256, ChannelId, Timestamp, TurnNumber};
 
 /// A proposal that the follower has not answered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +22,27 @@ pub struct Pending {
     /// Our signature on it.
     pub signature: Signature,
 }
+
+/// Something that the follower does not agree to as it sees things now. It may see them otherwise soon,
+/// for example when it hears of the same block, so it is asked again, after growing waits: each time
+/// costs a turn, of which there are not many, see [`MAX_UNAGREED`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// How often in a row.
+    pub times: u32,
+    /// When it is asked again; none once it may be.
+    pub wait: Option<Timestamp>,
+}
+
+/// From a first refusal until it is asked again: about as long as blocks take to get around.
+const FIRST_WAIT: Duration = Duration::from_secs(5);
+
+/// No wait is longer. With it, the turns that may be signed last for longer than people take to notice
+/// what they are told, and for longer than patience by default.
+const LONGEST_WAIT: Duration = Duration::from_secs(2 * 3_600);
+
+/// So many refusals are not waited for when a block comes that may have changed the follower's mind.
+const HASTE: u32 = 6;
 
 /// Why nothing can be proposed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +148,48 @@ impl Ledger {
         !self.withdrawn.is_empty() && self.pending.is_empty() && self.is_usable()
     }
 
+    /// Notes that the follower does not agree to something about a payment channel, or, when none is
+    /// named, to anything at all. Returns when it is asked again.
+    pub fn put_off(&mut self, subject: Option<ChannelId>, now: Timestamp) -> Timestamp {
+        let refusal = self.refusals.entry(subject).or_insert(Refusal { times: 0, wait: None });
+        let factor = 1_u32.checked_shl(refusal.times).unwrap_or(u32::MAX);
+        let at = now.after(FIRST_WAIT.saturating_mul(factor).min(LONGEST_WAIT));
+        refusal.times = refusal.times.saturating_add(1);
+        refusal.wait = Some(at);
+        at
+    }
+
+    /// True when the follower may be asked to take a guarantee back, or that nothing changes, as far
+    /// as its refusals go. One that has refused everything gets one proposal at a time.
+    #[must_use]
+    pub fn may_ask(&self, change: &Change) -> bool {
+        let waits = |subject: Option<ChannelId>| {
+            self.refusals.get(&subject).is_some_and(|refusal| refusal.wait.is_some())
+        };
+        let probing = self.refusals.contains_key(&None) && !self.pending.is_empty();
+        !probing && !waits(None) && !waits(change.target())
+    }
+
+    /// Waits that are over by `now`.
+    pub fn end_waits(&mut self, now: Timestamp) {
+        for refusal in self.refusals.values_mut() {
+            refusal.wait = refusal.wait.filter(|wait| *wait > now);
+        }
+    }
+
+    /// True when a wait ends early with a block, which may have told the follower what it lacked.
+    #[must_use]
+    pub fn has_haste(&self) -> bool {
+        self.refusals.values().any(Refusal::has_haste)
+    }
+
+    /// Ends those waits.
+    pub fn end_waits_at_block(&mut self) {
+        for refusal in self.refusals.values_mut().filter(|refusal| refusal.has_haste()) {
+            refusal.wait = None;
+        }
+    }
+
     /// Takes the follower's signature: this proposal and all before it are agreed. Returns the
     /// agreed changes; none for an answer that is not, or no longer, waited for.
     pub fn countersigned(
@@ -174,5 +239,11 @@ impl Ledger {
         self.withdrawn.iter_mut().for_each(|(until, _)| *until = last);
         self.propose_on_top();
         changes
+    }
+}
+
+impl Refusal {
+    const fn has_haste(&self) -> bool {
+        self.wait.is_some() && self.times <= HASTE
     }
 }

@@ -11,13 +11,15 @@ mod follower;
 mod leader;
 mod onchain;
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 pub use balances::{Balances, Change, ChangeError, Guarantee, Side};
 pub use exit::{Resolutions, Settlement};
 pub use follower::RefusalReason;
 pub(crate) use leader::MAX_PROPOSALS;
-pub use leader::{Pending, ProposalError};
+pub use leader::{Pending, ProposalError, Refusal};
 pub(crate) use onchain::SETTLED_DEPTH;
 pub use onchain::{ChannelMode, Move, OnChain, OnChainStatus};
 
@@ -132,6 +134,9 @@ pub struct Ledger {
     pub reclaims_at_once: Option<usize>,
     /// True while something is left to be done that is not worth what it costs now.
     pub deferred: bool,
+    /// Leader only: what the follower has refused and is asked for again, by payment channel; under
+    /// no channel where it refuses everything.
+    pub refusals: BTreeMap<Option<ChannelId>, Refusal>,
 }
 
 impl Ledger {
@@ -150,7 +155,7 @@ impl Ledger {
                 turn: TurnNumber::POSTFUND,
                 leader,
                 follower,
-                guarantees: std::collections::BTreeMap::new(),
+                guarantees: BTreeMap::new(),
             },
             signatures: [None; 2],
             pending: Vec::new(),
@@ -166,6 +171,7 @@ impl Ledger {
             refused_calls: 0,
             reclaims_at_once: None,
             deferred: false,
+            refusals: BTreeMap::new(),
         }
     }
 
@@ -266,6 +272,8 @@ impl Ledger {
         }
         self.agreed = balances;
         self.signatures = signatures;
+        let locked = &self.agreed.guarantees;
+        self.refusals.retain(|subject, _| subject.is_some_and(|id| locked.contains_key(&id)));
         let turn = self.agreed.turn;
         self.withdrawn.retain(|(withdrawn, _)| *withdrawn > turn);
         let fits = |closing: &Closing| closing.hash == self.final_state(closing.turn).hash(self.id);

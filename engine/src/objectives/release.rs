@@ -56,5 +56,8 @@ pub(crate) fn release(draft: &mut Draft<'_>, id: ChannelId, hop: ChannelId) {
         _ => Evidence::default(),
     };
     let left_amount = channel.capacity.saturating_sub(paid);
-    let _ = propose(draft, hop, Change::Remove { target: id, left_amount }, proof);
+    let change = Change::Remove { target: id, left_amount };
+    if ledger.may_ask(&change) {
+        let _ = propose(draft, hop, change, proof);
+    }
 }

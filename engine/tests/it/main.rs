@@ -17,6 +17,7 @@ mod payments;
 mod random_worlds;
 mod reorgs;
 mod requests;
+mod refusals;
 mod reserve;
 mod seeds;
 mod support;
