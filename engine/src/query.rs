@@ -3,7 +3,8 @@
 use crate::apply::{Backlog, State};
 use crate::chain::GasReport;
 use crate::ledger::{ChannelMode, Guarantee, Ledger, LedgerPhase, Side};
-use crate::payment::{PaymentChannel, PaymentPhase, Role};
+use crate::objectives::ExitReason;
+use crate::payment::{PaymentChannel, PaymentPhase, Role, paid_by};
 use crate::policy::gas;
 use crate::step::Paid;
 use crate::types::{Address, Amount, Asset, BlockNumber, ChannelId, TurnNumber};
@@ -22,11 +23,13 @@ pub struct LedgerView {
     pub asset: Asset,
     /// This node's side.
     pub side: Side,
-    /// Our free balance.
+    /// Why it is, or was, enforced on chain; none for one that is not, and was not.
+    pub exit_reason: Option<ExitReason>,
+    /// Our free balance; what the chain has paid us, once it is closed.
     pub mine: Amount,
-    /// The peer's free balance.
+    /// The peer's free balance; what the chain has paid it, once it is closed.
     pub theirs: Amount,
-    /// Locked for payment channels.
+    /// Locked for payment channels; nothing once it is closed.
     pub locked: Amount,
     /// Payment channels with what is locked for each.
     pub guarantees: Vec<(ChannelId, Guarantee)>,
@@ -47,17 +50,35 @@ impl LedgerView {
     #[must_use]
     pub fn new(ledger: &Ledger, live: bool) -> Self {
         let status = ledger.status();
-        let locked = ledger.agreed.guarantees.values().map(|guarantee| guarantee.amount);
+        let (mut mine, mut theirs) =
+            (ledger.agreed.of(ledger.me), ledger.agreed.of(ledger.me.other()));
+        let mut guarantees: Vec<_> =
+            ledger.agreed.guarantees.iter().map(|(id, g)| (*id, *g)).collect();
+        // What was agreed is not what came of it: guarantees became payments, and what was never
+        // deposited was never paid.
+        if let Some([leader, follower]) = ledger.payout.filter(|_| !live) {
+            (mine, theirs) = match ledger.me {
+                Side::Leader => (leader, follower),
+                Side::Follower => (follower, leader),
+            };
+            guarantees.clear();
+        }
+        let exit_reason = match ledger.phase {
+            LedgerPhase::Exiting(reason) => Some(reason),
+            LedgerPhase::Opening | LedgerPhase::Open | LedgerPhase::Closing => None,
+        };
+        let locked = guarantees.iter().map(|(_, guarantee)| guarantee.amount);
         Self {
             id: ledger.id,
             phase: live.then_some(ledger.phase),
             peer: ledger.peer(),
             asset: ledger.asset,
             side: ledger.me,
-            mine: ledger.agreed.of(ledger.me),
-            theirs: ledger.agreed.of(ledger.me.other()),
+            exit_reason,
+            mine,
+            theirs,
             locked: Amount::checked_sum(locked).unwrap_or_default(),
-            guarantees: ledger.agreed.guarantees.iter().map(|(id, g)| (*id, *g)).collect(),
+            guarantees,
             turn: ledger.agreed.turn,
             challenge_duration: ledger.fixed.challenge_duration,
             holdings: status.holdings,
@@ -90,7 +111,8 @@ pub struct PaymentView {
     pub asset: Asset,
     /// What can be paid in all.
     pub capacity: Amount,
-    /// Paid so far as this node knows: a relay learns it when the channel closes.
+    /// Paid so far as this node knows: a relay learns it when the channel closes. What the chain has
+    /// decided, once it is closed there.
     pub paid: Amount,
     /// The newest voucher at payer and payee.
     pub voucher: Option<Voucher>,
@@ -111,6 +133,8 @@ impl PaymentView {
     #[must_use]
     pub fn new(channel: &PaymentChannel, paid: Option<&Paid>, live: bool) -> Self {
         let settled = channel.final_state.as_ref().map(|state| state.paid);
+        let registered = channel.status().registered.as_ref().filter(|_| !live);
+        let settled = registered.and_then(|state| paid_by(&state.outcome)).or(settled);
         Self {
             id: channel.id,
             phase: live.then_some(channel.phase),

@@ -121,6 +121,7 @@ impl Partners {
             | Update::Refused { .. }
             | Update::LeftBehind { .. }
             | Update::Unguarded { .. }
+            | Update::Refused { .. }
             | Update::NotAgreed { .. }
             | Update::Challenged { .. } => false,
         }

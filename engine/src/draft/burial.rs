@@ -15,7 +15,9 @@ impl Draft<'_> {
     /// Moves a ledger out of the working set. Payment channels that it may have guaranteed look at
     /// what is left of them.
     pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
-        let Some(ledger) = self.ledger(id).cloned() else { return };
+        let Some(mut ledger) = self.ledger(id).cloned() else { return };
+        let time = self.chain_time();
+        ledger.payout = Some(ledger.paid_out(&|target| self.payment(target)?.resolution(time)));
         self.ledgers.insert(id, None);
         self.touched.extend(ledger.targets());
         self.ended.insert(id);
@@ -152,7 +154,8 @@ impl Draft<'_> {
         }
     }
 
-    fn revive_ledger(&mut self, ledger: Ledger) {
+    fn revive_ledger(&mut self, mut ledger: Ledger) {
+        ledger.payout = None;
         let (id, exiting) = (ledger.id, ledger.is_exiting());
         self.insert_ledger(ledger);
         if exiting {

@@ -209,16 +209,46 @@ impl Ledger {
     #[must_use]
     pub fn left(&self, resolutions: Resolutions<'_>) -> Vec<Allocation> {
         let registered = self.registered_exit();
-        let mut left = registered.map(|exit| exit.allocations.clone()).unwrap_or_default();
+        let outcome = registered.map(|exit| exit.allocations.clone()).unwrap_or_default();
+        self.replay(outcome, resolutions, |_, _| {})
+    }
+
+    /// What the adjudicator has paid to leader and follower so far. What it forgets with the last
+    /// payout was the outcome that both had agreed to.
+    #[must_use]
+    pub fn paid_out(&self, resolutions: Resolutions<'_>) -> [Amount; 2] {
+        let agreed = self.state(&self.agreed, true).outcome;
+        let outcome = self.registered_exit().or_else(|| agreed.0.first());
+        let outcome = outcome.map(|exit| exit.allocations.clone()).unwrap_or_default();
+        let (sides, mut sums) = (self.destinations(), [Amount::ZERO; 2]);
+        self.replay(outcome, resolutions, |destination, amount| {
+            for (side, sum) in sides.iter().zip(&mut sums) {
+                if *side == destination {
+                    *sum = sum.saturating_add(amount);
+                }
+            }
+        });
+        sums
+    }
+
+    /// What payouts and reclaims have left of an outcome; each amount that was paid is told.
+    fn replay(
+        &self,
+        outcome: Vec<Allocation>,
+        resolutions: Resolutions<'_>,
+        mut paid_to: impl FnMut(Destination, Amount),
+    ) -> Vec<Allocation> {
+        let mut left = outcome;
         for change in &self.status().moves {
             match change {
-                Move::Payout { initial, paid, amounts } => match amounts {
-                    Some(amounts) => take_off(&mut left, amounts),
-                    None => {
-                        let amounts = inferred_payout(*initial, *paid, &left);
-                        take_off(&mut left, &amounts);
+                Move::Payout { initial, paid, amounts } => {
+                    let inferred = || inferred_payout(*initial, *paid, &left);
+                    let amounts = amounts.clone().unwrap_or_else(inferred);
+                    for (allocation, amount) in left.iter().zip(&amounts) {
+                        paid_to(allocation.destination, *amount);
                     }
-                },
+                    take_off(&mut left, &amounts);
+                }
                 Move::Reclaim { which } => reclaim(&mut left, *which, resolutions),
             }
         }

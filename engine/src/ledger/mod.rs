@@ -137,6 +137,8 @@ pub struct Ledger {
     /// Leader only: what the follower has refused and is asked for again, by payment channel; under
     /// no channel where it refuses everything.
     pub refusals: BTreeMap<Option<ChannelId>, Refusal>,
+    /// What the chain has paid to leader and follower, once the ledger is closed.
+    pub payout: Option<[Amount; 2]>,
 }
 
 impl Ledger {
@@ -172,6 +174,7 @@ impl Ledger {
             reclaims_at_once: None,
             deferred: false,
             refusals: BTreeMap::new(),
+            payout: None,
         }
     }
 

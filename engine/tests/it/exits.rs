@@ -3,14 +3,17 @@
 use std::time::Duration;
 
 use engine::chain::{ChainCall, Urgency};
+use engine::effect::Update;
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::ledger::{Ledger, LedgerPhase};
 use engine::objectives::ExitReason;
 use engine::payment::PaymentChannel;
 use engine::policy::{Policy, StaleAnswer};
+use engine::query::{LedgerView, PaymentView};
+use engine::step::ArchivedChannel;
 use engine::testing::{ContractCall, Party, Setup, World, fixtures};
-use engine::types::{Asset, ChannelId, ObjectiveId};
+use engine::types::{Amount, Asset, ChannelId, ObjectiveId};
 
 const PURSE: u64 = fixtures::PURSE;
 /// Longer than the challenge duration and the node's patience.
@@ -303,4 +306,93 @@ fn a_final_state_that_comes_while_the_leader_exits_ends_the_channel_once() {
     assert_eq!(world.balance(alice, left), 48_u64.into(), "{}", world.describe());
     assert_eq!(world.balance(irene, left), 52_u64.into(), "{}", world.describe());
     assert_eq!(purses(&world)[bob.0], PURSE + 12, "{}", world.describe());
+}
+
+/// What the node says of a closed ledger, beside what the chain has paid.
+fn assert_told_what_was_paid(world: &mut World, id: ChannelId, party: Party, peer: Party) {
+    let Some(ArchivedChannel::Ledger(ledger)) = world.archived(party, id) else {
+        panic!("{}", world.describe())
+    };
+    let view = LedgerView::new(&ledger, false);
+    let paid = [party, peer].map(|party| world.chain().paid(id, world.address(party)));
+    assert_eq!([view.mine, view.theirs], paid, "{party:?}: {}", world.describe());
+    assert_eq!((view.locked, view.guarantees.len(), view.phase), (Amount::ZERO, 0, None));
+    let updates = world.take_updates(party);
+    let told = |update: &Update| matches!(update, Update::Ledger(told) if **told == view);
+    assert!(updates.iter().any(told), "the application hears the same");
+}
+
+/// A closed ledger showed the balances that were agreed before the exit, and guarantees that were long
+/// paid out.
+#[test]
+fn a_closed_ledger_tells_what_was_paid() {
+    let (alice, bob) = (Party(0), Party(1));
+    for (payer, payee) in [(alice, bob), (bob, alice)] {
+        for paid in [0, 12, 30] {
+            let mut world = World::calm(&["alice", "bob"]);
+            let ledger = world.open_ledger(alice, bob, 60, 40);
+            let channel = world.open_payment(&[payer, payee], 30);
+            if paid > 0 {
+                world.pay(payer, channel, paid);
+            }
+            world.run_until_quiet();
+            world.start(payee, Request::ExitLedger { ledger });
+            world.run_for(LONG);
+            assert_eq!(world.purse(payee, Asset::NATIVE), (PURSE + paid).into());
+            for (party, peer) in [(alice, bob), (bob, alice)] {
+                assert_told_what_was_paid(&mut world, ledger, party, peer);
+                let archived = world.archived(party, channel);
+                let Some(ArchivedChannel::Payment(payment, total)) = archived else { panic!() };
+                let view = PaymentView::new(&payment, total.as_ref(), false);
+                assert_eq!(view.paid, paid.into(), "{party:?}");
+            }
+            let Some(ArchivedChannel::Ledger(closed)) = world.archived(payee, ledger) else {
+                panic!()
+            };
+            let reason = LedgerView::new(&closed, false).exit_reason;
+            assert_eq!(reason, Some(ExitReason::Requested));
+        }
+    }
+}
+
+/// A relay's two ledgers are settled at different times, by others.
+#[test]
+fn a_relay_is_told_what_its_ledgers_have_paid() {
+    let mut world = World::calm(&["alice", "irene", "bob"]);
+    let path = [Party(0), Party(1), Party(2)];
+    let [alice, irene, bob] = path;
+    let left = world.open_ledger(alice, irene, 60, 40);
+    let right = world.open_ledger(irene, bob, 60, 40);
+    let channel = world.open_payment(&path, 30);
+    world.pay(alice, channel, 12);
+    world.run_until_quiet();
+    world.start(bob, Request::ExitLedger { ledger: right });
+    world.start(alice, Request::ExitLedger { ledger: left });
+    world.run_for(LONG);
+    assert_eq!(purses(&world), [PURSE - 12, PURSE, PURSE + 12], "{}", world.describe());
+    for (ledger, party, peer) in [(left, alice, irene), (right, irene, bob), (right, bob, irene)] {
+        assert_told_what_was_paid(&mut world, ledger, party, peer);
+    }
+}
+
+/// Neither does a ledger that never opened tell of money that nobody has put in.
+#[test]
+fn a_ledger_that_ends_without_an_exit_tells_what_was_paid() {
+    for steps in 0..14 {
+        let mut world = World::calm(&["alice", "bob"]);
+        let (alice, bob) = (Party(0), Party(1));
+        let ledger = world.begin_ledger(alice, bob, 60, 40);
+        (0..steps).for_each(|_| world.step());
+        let objective = ObjectiveId::DirectFund(ledger);
+        if world.request(alice, Request::Cancel { objective }).is_err() {
+            world.run_until_quiet();
+            world.close_ledger(alice, ledger);
+        }
+        world.run_until_quiet();
+        for (party, peer) in [(alice, bob), (bob, alice)] {
+            if world.archived(party, ledger).is_some() {
+                assert_told_what_was_paid(&mut world, ledger, party, peer);
+            }
+        }
+    }
 }

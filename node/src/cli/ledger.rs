@@ -137,20 +137,25 @@ async fn show(client: &Client, ledger: String, out: Output) -> Result<(), CliErr
 
 fn describe(ledger: &LedgerInfo, exit: Vec<(&'static str, String)>) -> String {
     let money = |amount| money(&ledger.asset, amount);
+    let closed = ledger.status == "closed";
+    let (mine, theirs) =
+        if closed { ("paid to me", "paid to peer") } else { ("my balance", "peer balance") };
     let facts = [
         ("ledger", ledger.ledger.to_string()),
         ("status", ledger.status.clone()),
         ("peer", ledger.peer.0.to_string()),
         ("asset", ledger.asset.clone()),
-        ("my balance", money(ledger.my_balance)),
-        ("peer balance", money(ledger.peer_balance)),
+        (mine, money(ledger.my_balance)),
+        (theirs, money(ledger.peer_balance)),
         ("locked", money(ledger.locked)),
         ("on chain", format!("{} ({})", money(ledger.holdings), ledger.on_chain)),
         ("final at", maybe(final_at(ledger))),
         ("challenge", format!("{} s", ledger.challenge_duration)),
         ("turn", ledger.turn.to_string()),
     ];
-    let mut text = record(facts.into_iter().chain(exit));
+    let reason = ledger.exit_reason.clone().filter(|_| closed);
+    let reason = reason.map(|reason| ("exit reason", reason));
+    let mut text = record(facts.into_iter().chain(reason).chain(exit));
     for locked in &ledger.channels {
         text.push_str(&format!("channel {} locks {}\n", locked.channel, money(locked.amount)));
     }

@@ -26,10 +26,7 @@ impl LedgerInfo {
             Some(LedgerPhase::Exiting(_)) => "exiting",
             None => "closed",
         };
-        let reason = match view.phase {
-            Some(LedgerPhase::Exiting(reason)) => Some(reason),
-            Some(LedgerPhase::Opening | LedgerPhase::Open | LedgerPhase::Closing) | None => None,
-        };
+        let reason = view.exit_reason;
         let (on_chain, finalizes_at) = chain_words(view.mode);
         let role = match view.side {
             Side::Leader => "leader",
@@ -54,6 +51,7 @@ impl LedgerInfo {
             on_chain: on_chain.to_owned(),
             finalizes_at,
             exit: view.phase.map(|_| ExitInfo::new(reason, view.mode, view.exit_gas, price)),
+            exit_reason: reason.map(|reason| reason.to_string()),
             channels: locked.collect(),
         }
     }

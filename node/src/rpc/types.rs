@@ -20,9 +20,9 @@ pub struct LedgerInfo {
     pub peer: AddressText,
     /// What is held: `native` or a token.
     pub asset: String,
-    /// Our free balance.
+    /// Our free balance; what the chain has paid us, once it is closed.
     pub my_balance: AmountText,
-    /// The peer's free balance.
+    /// The peer's free balance; what the chain has paid it, once it is closed.
     pub peer_balance: AmountText,
     /// Locked for payment channels.
     pub locked: AmountText,
@@ -40,6 +40,9 @@ pub struct LedgerInfo {
     pub finalizes_at: Option<u64>,
     /// How it is enforced on chain, or what that would take; none once it is closed.
     pub exit: Option<ExitInfo>,
+    /// Why it is, or was, enforced on chain, for people; none when both close it together.
+    #[serde(default)]
+    pub exit_reason: Option<String>,
     /// Payment channels that run over it.
     pub channels: Vec<LockedInfo>,
 }
