@@ -36,7 +36,7 @@ pub struct ChainHandle {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// See [`ChainHandle::submit`].
-    Submit(CallId, ChainCall),
+    Submit(CallId, Box<ChainCall>),
     /// See [`ChainHandle::withdraw`].
     Withdraw(CallId),
 }
@@ -68,7 +68,7 @@ impl ChainHandle {
     /// # Errors
     /// When the service has stopped.
     pub fn submit(&self, id: CallId, call: ChainCall) -> Result<(), Stopped> {
-        self.order(Order::Submit(id, call))
+        self.order(Order::Submit(id, Box::new(call)))
     }
 
     /// Asks for a call back: one of which nothing was ever sent settles as

@@ -147,18 +147,17 @@ pub enum RequestError {
     /// The account could not pay the deposit and then still enforce all channels.
     #[error(
         "amount: the chain account has {missing} wei too little for a deposit of {deposit} wei, beside \
-         the {reserve} wei that enforcing all channels may cost and the {promised} wei that it is about \
-         to deposit elsewhere; send {missing} wei to it, or deposit less"
+         the {kept} wei that enforcing all channels may cost and that it is about to deposit elsewhere; \
+         send {missing} wei to it, or deposit less"
     )]
     DepositAboveCoin {
         /// As asked.
         deposit: Amount,
         /// What the account lacks.
         missing: Amount,
-        /// What must be left for gas, the new ledger's included.
-        reserve: Amount,
-        /// Deposits that are agreed and not made.
-        promised: Amount,
+        /// What must be left: for gas, the new ledger's included, and for deposits that are agreed
+        /// and not made.
+        kept: Amount,
     },
     /// Closing has begun already.
     #[error("channel {0} is closing already")]

@@ -56,7 +56,7 @@ impl LedgerView {
             ledger.agreed.guarantees.iter().map(|(id, g)| (*id, *g)).collect();
         // What was agreed is not what came of it: guarantees became payments, and what was never
         // deposited was never paid.
-        if let Some([leader, follower]) = ledger.payout.filter(|_| !live) {
+        if let Some([leader, follower]) = ledger.payout.as_deref().copied().filter(|_| !live) {
             (mine, theirs) = match ledger.me {
                 Side::Leader => (leader, follower),
                 Side::Follower => (follower, leader),

@@ -223,6 +223,10 @@ impl ChainCursor {
 
 /// A channel that is no more, with what it ended with.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one is made when a channel ends, and it lives in a box"
+)]
 pub enum ArchivedChannel {
     /// A ledger channel.
     Ledger(Ledger),

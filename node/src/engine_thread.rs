@@ -226,7 +226,7 @@ pub(crate) struct ChainQueue(pub(crate) mpsc::UnboundedSender<chain::Order>);
 
 impl ports::Chain for ChainQueue {
     fn submit(&mut self, id: CallId, call: engine::chain::ChainCall) {
-        if self.0.send(chain::Order::Submit(id, call)).is_err() {
+        if self.0.send(chain::Order::Submit(id, Box::new(call))).is_err() {
             debug!(call = id.0, "call stays in the outbox: the chain service has stopped");
         }
     }

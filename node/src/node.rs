@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chain::{Chain, ChainConfig, ChainHandle, Event as ChainMessage, History};
-use engine::chain::ChainCall;
 use engine::crypto::{LocalSigner, Signer};
 use engine::input::Input;
 use engine::policy::Policy;
 use engine::state::Deployment;
-use engine::types::{CallId, Timestamp};
+use engine::types::Timestamp;
 use p2p::{P2p, P2pConfig};
 use store::{FjallStore, Identity, PartnerTable};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};

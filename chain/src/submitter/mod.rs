@@ -337,7 +337,7 @@ impl Submitter {
     async fn obey(&mut self, order: Order) -> Result<(), ChainError> {
         match order {
             Order::Submit(id, call) => {
-                self.take(id, call).await;
+                self.take(id, *call).await;
                 Ok(())
             }
             Order::Withdraw(id) => self.withdraw(id).await,

@@ -39,8 +39,7 @@ impl Draft<'_> {
             Some(free) if free < deposit => Err(RequestError::DepositAboveCoin {
                 deposit,
                 missing: deposit.saturating_sub(free),
-                reserve,
-                promised: self.promised(),
+                kept: reserve.saturating_add(self.promised()),
             }),
             Some(_) | None => Ok(()),
         }

@@ -17,7 +17,8 @@ impl Draft<'_> {
     pub(crate) fn archive_ledger(&mut self, id: ChannelId) {
         let Some(mut ledger) = self.ledger(id).cloned() else { return };
         let time = self.chain_time();
-        ledger.payout = Some(ledger.paid_out(&|target| self.payment(target)?.resolution(time)));
+        let payout = ledger.paid_out(&|target| self.payment(target)?.resolution(time));
+        ledger.payout = Some(Box::new(payout));
         self.ledgers.insert(id, None);
         self.touched.extend(ledger.targets());
         self.ended.insert(id);

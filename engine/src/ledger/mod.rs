@@ -138,7 +138,7 @@ pub struct Ledger {
     /// no channel where it refuses everything.
     pub refusals: BTreeMap<Option<ChannelId>, Refusal>,
     /// What the chain has paid to leader and follower, once the ledger is closed.
-    pub payout: Option<[Amount; 2]>,
+    pub payout: Option<Box<[Amount; 2]>>,
 }
 
 impl Ledger {

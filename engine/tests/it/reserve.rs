@@ -182,8 +182,8 @@ fn a_deposit_that_leaves_too_little_coin_is_refused_at_once() {
     let request = world.ledger_request(bob, 100, 40);
     let refused = world.request(alice, request.clone()).unwrap_err();
     let (deposit, missing) = (Amount::from(100_u64), Amount::from(1_u64));
-    let (reserve, promised) = (Amount::from(LEDGER), Amount::ZERO);
-    assert_eq!(refused, RequestError::DepositAboveCoin { deposit, missing, reserve, promised });
+    let kept = Amount::from(LEDGER);
+    assert_eq!(refused, RequestError::DepositAboveCoin { deposit, missing, kept });
     let text = refused.to_string();
     assert!(text.starts_with("amount: ") && text.contains("send 1 wei"), "{text}");
     assert_eq!(world.counters(alice).ledgers, 0, "nothing changes");
@@ -191,11 +191,10 @@ fn a_deposit_that_leaves_too_little_coin_is_refused_at_once() {
     world.report_gas(alice, report(2 * LEDGER + 150, 1));
     world.start(alice, request);
     let request = world.ledger_request(irene, 51, 0);
-    let (deposit, reserve) = (Amount::from(51_u64), Amount::from(2 * LEDGER));
-    let promised = Amount::from(100_u64);
+    let (deposit, kept) = (Amount::from(51_u64), Amount::from(2 * LEDGER + 100));
     assert_eq!(
         world.request(alice, request),
-        Err(RequestError::DepositAboveCoin { deposit, missing, reserve, promised })
+        Err(RequestError::DepositAboveCoin { deposit, missing, kept })
     );
     world.run_until_quiet();
     // A token is no coin of this account.

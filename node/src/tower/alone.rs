@@ -303,7 +303,7 @@ impl Outlet for Wire {
     fn pass_on(&mut self, _: ChainEvent) {}
 
     fn submit(&mut self, id: CallId, call: ChainCall) {
-        let _ = self.calls.send(Order::Submit(id, call));
+        let _ = self.calls.send(Order::Submit(id, Box::new(call)));
     }
 
     fn inquire(&mut self, channel: ChannelId) {

@@ -166,7 +166,7 @@ impl Outlet for Outbox {
     }
 
     fn submit(&mut self, id: CallId, call: ChainCall) {
-        let _ = self.calls.send(Order::Submit(id, call));
+        let _ = self.calls.send(Order::Submit(id, Box::new(call)));
     }
 
     fn inquire(&mut self, channel: ChannelId) {
