@@ -118,7 +118,6 @@ impl Partners {
             | Update::Objective(_)
             | Update::Paid { .. }
             | Update::Received { .. }
-            | Update::Refused { .. }
             | Update::LeftBehind { .. }
             | Update::Unguarded { .. }
             | Update::Refused { .. }
