@@ -128,7 +128,17 @@ async fn a_ledger_with_a_channel_is_left_while_the_peer_is_gone() {
     assert_eq!(shown["exit"]["finalizes_at"], shown["finalizes_at"]);
     let shown = served.ok("nitro_channel", over.clone()).await;
     assert_eq!((&shown["status"], &shown["on_chain"]), (&json!("exiting"), &json!("challenged")));
-    let running = served.ok("nitro_objective", objective.clone()).await;
+    // The chain may tell of the challenge before its transaction counts as confirmed.
+    let running = timeout(LIMIT, async {
+        loop {
+            let running = served.ok("nitro_objective", objective.clone()).await;
+            if running["waiting_for"] != "WaitingForChallenge" {
+                return running;
+            }
+        }
+    })
+    .await
+    .expect("the challenge is confirmed");
     assert_eq!((&running["kind"], &running["deadline"]), (&json!("exit"), &Value::Null));
     assert_eq!(running["waiting_for"], "WaitingForChallengeExpiry");
 
