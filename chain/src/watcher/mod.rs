@@ -41,8 +41,9 @@ use crate::submitter::send::market;
 use cursor::Plan;
 use reorg::AncestorSearch;
 
-/// How long the account's coin and the tip are taken to be the same while the account is not used.
-const GAS_MEMORY: Duration = Duration::from_secs(120);
+/// How long the account's coin and the tip are taken to be the same while the account is not used, in
+/// poll intervals: two minutes by default.
+const GAS_MEMORY: u32 = 30;
 
 /// Time between two readings because of logs that were left out.
 const READ_AGAIN: Duration = Duration::from_secs(60);
@@ -300,13 +301,14 @@ impl Watcher {
     /// asked for when the account is used, and from time to time. Nothing depends on it here, so
     /// that a failure only delays it.
     async fn report_gas(&mut self, view: &View) {
-        let last = *self.gas.borrow();
-        if last.is_some_and(|report| report.block == view.head.block) {
+        let used = self.calls.has_changed().unwrap_or_default();
+        let memory = self.config.poll_interval.saturating_mul(GAS_MEMORY);
+        let is_old = self.account_seen.is_none_or(|(at, ..)| at.elapsed() >= memory);
+        let is_told = self.gas.borrow().is_some_and(|report| report.block == view.head.block);
+        if is_told && !is_old {
             return;
         }
-        let used = self.calls.has_changed().unwrap_or_default();
-        let is_old = |at: Instant| at.elapsed() >= GAS_MEMORY;
-        if used || self.account_seen.is_none_or(|(at, ..)| is_old(at)) {
+        if used || is_old {
             let rpc = &view.panel.leader;
             let (Ok(balance), Ok(market)) =
                 tokio::join!(rpc.balance(self.account), market(rpc, view.head))
