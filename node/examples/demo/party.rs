@@ -27,7 +27,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How often a node is asked that has yet to see something.
 const LOOK: Duration = Duration::from_millis(50);
 /// Payments under way at once.
-const IN_FLIGHT: usize = 512;
+const IN_FLIGHT: usize = 100;
 /// Unlocks the demo's keystores, which hold nothing but play money.
 pub(crate) const PASSPHRASE: &str = "demo";
 
