@@ -27,6 +27,12 @@ pub(super) async fn play(ground: &Ground<'_>) -> Result<()> {
     step("Irene opens a ledger with Frank, who ends his node and speaks with his key alone");
     let ledger = irene.open_ledger(&frank, ground.deposit())?;
     let id: ChannelId = ledger.parse()?;
+    // What he speaks for is what his node has seen, which may be a moment behind hers.
+    court
+        .until("Frank's ledger does not open", async || {
+            Ok((frank.ledger(&ledger)?["status"] == "open").then_some(()))
+        })
+        .await?;
     let speaker = Villain::of(&frank, court)?;
 
     step("Irene opens a payment channel; Frank countersigns its guarantee, and does not say so");
