@@ -89,11 +89,22 @@ impl Redaction {
             .hidden
             .iter()
             .fold(text.to_owned(), |text, hidden| text.replace(hidden, &self.shown));
-        match text.char_indices().nth(LONGEST_TEXT) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        }
+        readable(&text)
     }
+}
+
+/// Words of an endpoint or a contract, who may say anything: short, and without what would drive a
+/// terminal.
+fn readable(text: &str) -> String {
+    let mut kept: String = text
+        .chars()
+        .take(LONGEST_TEXT)
+        .map(|letter| if letter.is_control() { '\u{fffd}' } else { letter })
+        .collect();
+    if text.chars().nth(LONGEST_TEXT).is_some() {
+        kept.push('…');
+    }
+    kept
 }
 
 /// Characters of an endpoint's words that are kept.
@@ -385,7 +396,7 @@ const REVERT_CODE: i64 = 3;
 /// The contract's words where it gave some, else those of the endpoint.
 fn revert_reason(data: &[u8], message: &str) -> String {
     if let Ok(revert) = Revert::abi_decode(data) {
-        return revert.reason;
+        return readable(&revert.reason);
     }
     if let Ok(panic) = Panic::abi_decode(data) {
         return format!("panic {:#x}", panic.code);
@@ -434,5 +445,14 @@ mod tests {
             "error for url (https://node.example)"
         );
         assert!(secret.apply(&"ü".repeat(100_000)).chars().count() <= LONGEST_TEXT + 1);
+    }
+
+    /// A token that refuses chooses the words that the owner reads.
+    #[test]
+    fn words_of_a_contract_drive_no_terminal_and_fill_no_log() {
+        let data = Revert::from("\u{1b}[2Jall is well\r\n").abi_encode();
+        assert_eq!(revert_reason(&data, ""), "\u{fffd}[2Jall is well\u{fffd}\u{fffd}");
+        let data = Revert::from("x".repeat(1_000_000)).abi_encode();
+        assert_eq!(revert_reason(&data, "").chars().count(), LONGEST_TEXT + 1);
     }
 }

@@ -174,7 +174,7 @@ impl ChainCursor {
 
     /// Leaves out blocks that need not be remembered: of the newest none, of older ones the more the
     /// older they are, and never the first. So a reorganisation of any depth finds a block that both
-    /// chains have, a fifth too deep at most.
+    /// chains have, about a quarter too deep at most.
     pub fn thin(blocks: &mut Vec<BlockRef>) {
         let Some(newest) = blocks.last().map(|block| block.number.0) else { return };
         let old = blocks.len().saturating_sub(Self::DEPTH);

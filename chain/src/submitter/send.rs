@@ -10,7 +10,7 @@ use alloy::primitives::{Address, TxKind, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::chain::ChainCall;
-use engine::types::{Bytes, CallId};
+use engine::types::{Bytes, CallId, ChannelId};
 use tracing::info;
 
 use super::fees::{Fees, Market};
@@ -53,7 +53,7 @@ impl Submitter {
             return self.settle(id, excess.into()).await;
         }
         if let Some(held) = self.is_deposited(panel, view, id).await? {
-            return self.doubt(panel, view, id, held).await;
+            return self.moot(panel, view, id, held).await;
         }
         if let Some((token, amount)) = request.takes {
             if self.is_token_busy(id, token) || !self.holds(panel, token, amount).await? {
@@ -88,45 +88,63 @@ impl Submitter {
         let at = BlockNumberOrTag::Number(view.head.block.number.0.saturating_sub(depth));
         let question = NitroAdjudicator::holdingsCall { _0: asset.0, _1: channel.0 };
         let request = Request::view(self.config.deployment.adjudicator, question.abi_encode());
+        let target = expected_held.to_u256().saturating_add(amount.to_u256());
         // Whoever does not answer this tells by the estimate what is wrong.
-        let Ok(answer) = panel.leader.call(request.for_call(self.account()), at).await else {
+        let Ok(held) = holdings(&panel.leader, request.for_call(self.account()), at).await else {
             return Ok(None);
         };
-        let held = NitroAdjudicator::holdingsCall::abi_decode_returns(&answer).unwrap_or_default();
-        let target = expected_held.to_u256().saturating_add(amount.to_u256());
-        Ok((held >= target).then_some(held))
+        if held < target {
+            return Ok(None);
+        }
+        // One endpoint alone must not keep a deposit from being made.
+        let call = request.for_call(self.account());
+        let answer = panel
+            .confirm(|rpc| {
+                let call = call.clone();
+                async move {
+                    let enough = holdings(&rpc, call, at).await? >= target;
+                    Ok(if enough { Vote::Agrees } else { Vote::Differs })
+                }
+            })
+            .await;
+        Ok(answer.decision.holds().then_some(held))
     }
 
-    /// The engine asks for what the chain shows as done: it was not told. Sending it again would cost
-    /// gas and change nothing; the blocks are read once more.
-    async fn doubt(
+    /// Ends a deposit that the chain shows as done: sending it would cost gas and change nothing. Where
+    /// it was this node's own, and is mined for long, its log was not told, and the blocks since are
+    /// read once more; what a stranger has deposited is told in its time.
+    async fn moot(
         &mut self,
         panel: &Panel,
         view: &View,
         id: CallId,
         held: U256,
     ) -> Result<(), ChainError> {
-        let Some(channel) =
-            self.calls.get(&id).and_then(|entry| entry.call.as_ref()?.channels().first().copied())
-        else {
-            return Ok(());
-        };
-        self.report(format!(
-            "{} shows that channel {channel} holds {held}, but has not shown the deposit: it leaves \
-             out logs; use another endpoint",
-            panel.leader.shown()
-        ));
-        let of_channel =
-            |tx: &SentTx| tx.data.0.windows(32).any(|word| word == channel.0.as_slice());
+        let call = self.calls.get(&id).and_then(|entry| entry.call.as_ref());
+        let channel = call.and_then(|call| call.channels().first().copied());
+        if let Some(channel) = channel
+            && let Some(block) = self.deposited_at(channel)
+        {
+            self.report(format!(
+                "{} shows that channel {channel} holds {held}, but has not shown the deposit: it \
+                 leaves out logs; use another endpoint",
+                panel.leader.shown()
+            ));
+            self.doubts.send_replace(Some(block));
+        }
+        self.settle(id, Settled::Succeeded(view.head.block.number.0)).await
+    }
+
+    /// The block of the first transaction of this node's own that was about a channel and succeeded.
+    fn deposited_at(&self, channel: ChannelId) -> Option<u64> {
+        let is_about = |tx: &SentTx| tx.data.0.windows(32).any(|word| word == channel.0.as_slice());
         let blocks = self.calls.values().filter_map(|entry| match entry.record.settled {
             Some(Settled::Succeeded(block)) => {
-                entry.record.call_tx().filter(|tx| of_channel(tx)).map(|_| block)
+                entry.record.call_tx().filter(|tx| is_about(tx)).map(|_| block)
             }
             _ => None,
         });
-        let block = blocks.min().unwrap_or(view.head.block.number.0);
-        self.doubts.send_replace(Some(block));
-        self.settle(id, Settled::Succeeded(view.head.block.number.0)).await
+        blocks.min()
     }
 
     /// True while another call uses an allowance of the same token: two exact approvals at once
@@ -377,6 +395,19 @@ pub(super) fn cost(gas: u64, max_fee: u128) -> U256 {
 /// The most per gas that an account with `have` can offer beside `value`.
 pub(super) fn affordable(have: U256, value: U256, gas: u64) -> u128 {
     (have.saturating_sub(value) / U256::from(gas.max(1))).saturating_to()
+}
+
+/// What the adjudicator holds for a channel.
+async fn holdings(
+    rpc: &Rpc,
+    call: TransactionRequest,
+    at: BlockNumberOrTag,
+) -> Result<U256, ChainError> {
+    let answer = rpc.call(call, at).await?;
+    NitroAdjudicator::holdingsCall::abi_decode_returns(&answer).map_err(|_| ChainError::Reverted {
+        request: "eth_call",
+        reason: "the adjudicator does not answer with an amount".to_owned(),
+    })
 }
 
 /// Whether another endpoint also says that a call reverts.

@@ -251,6 +251,23 @@ async fn receipt_that_others_do_not_have_settles_nothing() {
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
 }
 
+/// The chain is asked whether a deposit is there already: one endpoint alone must not prevent it.
+#[tokio::test]
+async fn liar_cannot_keep_a_deposit_from_being_made() {
+    let world = World::new().await;
+    let (liar, _) = liar(&world, |method, params| match method {
+        "eth_call" if params[0]["input"].as_str().is_some_and(|data| data.len() == 2 + 8 + 128) => {
+            Meddling::Answer(json!(format!("0x{}", "0f".repeat(32))))
+        }
+        _ => Meddling::Pass,
+    })
+    .await;
+    let mut service = Service::start(led_by(&world, liar.url())).await;
+    until_leads(&service, 0).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_held(channel(1), 5).await;
+}
+
 #[tokio::test]
 async fn refusal_that_others_contradict_is_not_final() {
     let world = World::new().await;

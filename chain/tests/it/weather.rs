@@ -11,7 +11,7 @@ use engine::chain::Receipt;
 use engine::types::{Asset, B256, CallId};
 use serde_json::{Value, json};
 
-use crate::support::{Meddler, Meddling, Service, World, channel, deposit, within};
+use crate::support::{Meddler, Meddling, Service, World, channel, deposit, key, within};
 
 /// Sends a call through an endpoint that fails, and awaits its settlement and its logs.
 async fn a_deposit_arrives(
@@ -241,4 +241,22 @@ async fn a_deposit_whose_log_was_lost_is_not_sent_again_and_is_read_again() {
     world.mine(1).await;
     service.until_held(channel(1), 5).await;
     assert_eq!(world.mined_nonce(service.handle.account()).await, 1, "sent once");
+}
+
+/// Anybody may deposit for a channel: that is told in its time, and no reason to distrust anybody.
+#[tokio::test]
+async fn a_deposit_of_a_stranger_is_no_lost_log() {
+    let world = World::new().await;
+    let mut stranger = Service::start(ChainConfig { key: key(2), ..world.config() }).await;
+    stranger.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    stranger.until_settled(1).await;
+    let mut service = Service::start(world.config()).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    world.mine(1).await;
+    service.until_held(channel(1), 5).await;
+    service.until_delivered(world.block_number().await).await;
+    assert_eq!(world.mined_nonce(service.handle.account()).await, 0, "nothing is sent");
+    assert_eq!(service.reorgs, []);
+    assert_eq!(service.handle.status().chain.alarm, None);
 }
