@@ -64,8 +64,8 @@ fn a_direct_exit_takes_two_transactions() {
     }
 }
 
-#[test]
-fn an_exit_over_a_silent_relay_takes_two_transactions_and_a_redemption() {
+/// Alice has paid bob 12 units through irene: the three, the two ledgers and the payment channel.
+fn paid_line() -> (World, [Party; 3], [ChannelId; 3]) {
     let mut world = World::calm(&["alice", "irene", "bob"]);
     let path = [Party(0), Party(1), Party(2)];
     let [alice, irene, bob] = path;
@@ -74,6 +74,13 @@ fn an_exit_over_a_silent_relay_takes_two_transactions_and_a_redemption() {
     let channel = world.open_payment(&path, 30);
     world.pay(alice, channel, 12);
     world.run_until_quiet();
+    (world, path, [left, right, channel])
+}
+
+#[test]
+fn an_exit_over_a_silent_relay_takes_two_transactions_and_a_redemption() {
+    let (mut world, path, [left, right, _]) = paid_line();
+    let [alice, irene, bob] = path;
     world.crash(irene);
     world.start(bob, Request::ExitLedger { ledger: right });
     // The challenges run out after a day; nobody is impatient before two.
@@ -96,14 +103,8 @@ fn an_exit_over_a_silent_relay_takes_two_transactions_and_a_redemption() {
 
 #[test]
 fn a_channel_exit_leaves_the_ledgers_of_peers_that_answer() {
-    let mut world = World::calm(&["alice", "irene", "bob"]);
-    let path = [Party(0), Party(1), Party(2)];
+    let (mut world, path, [left, right, channel]) = paid_line();
     let [alice, irene, bob] = path;
-    let left = world.open_ledger(alice, irene, 60, 40);
-    let right = world.open_ledger(irene, bob, 60, 40);
-    let channel = world.open_payment(&path, 30);
-    world.pay(alice, channel, 12);
-    world.run_until_quiet();
     world.start(bob, Request::ExitPayment { channel });
     world.run_for(LONG);
     assert_eq!(calls(&world), [(bob, "challengeAll")], "{}", world.describe());
@@ -205,14 +206,8 @@ fn a_stale_challenge_is_answered_by_a_checkpoint_where_the_owner_wants_the_ledge
 
 #[test]
 fn a_relay_concludes_what_everyone_signed_before_the_payer_takes_it_back() {
-    let mut world = World::calm(&["alice", "irene", "bob"]);
-    let path = [Party(0), Party(1), Party(2)];
+    let (mut world, path, [left, right, channel]) = paid_line();
     let [alice, irene, bob] = path;
-    let left = world.open_ledger(alice, irene, 60, 40);
-    let right = world.open_ledger(irene, bob, 60, 40);
-    let channel = world.open_payment(&path, 30);
-    world.pay(alice, channel, 12);
-    world.run_until_quiet();
     let opened = world.payment(alice, channel).unwrap().clone();
     world.start(alice, Request::ClosePayment { channel });
     world
@@ -286,14 +281,8 @@ fn a_payout_in_an_unusual_order_locks_nobody_out() {
 /// the ledger looked at, which had the payment channel looked at, which asked again, for ever.
 #[test]
 fn a_final_state_that_comes_while_the_leader_exits_ends_the_channel_once() {
-    let mut world = World::calm(&["alice", "irene", "bob"]);
-    let path = [Party(0), Party(1), Party(2)];
+    let (mut world, path, [left, right, channel]) = paid_line();
     let [alice, irene, bob] = path;
-    let left = world.open_ledger(alice, irene, 60, 40);
-    let right = world.open_ledger(irene, bob, 60, 40);
-    let channel = world.open_payment(&path, 30);
-    world.pay(alice, channel, 12);
-    world.run_until_quiet();
     world.crash(bob);
     world.start(alice, Request::ClosePayment { channel });
     world.run_for(Duration::from_secs(60));
@@ -358,14 +347,8 @@ fn a_closed_ledger_tells_what_was_paid() {
 /// A relay's two ledgers are settled at different times, by others.
 #[test]
 fn a_relay_is_told_what_its_ledgers_have_paid() {
-    let mut world = World::calm(&["alice", "irene", "bob"]);
-    let path = [Party(0), Party(1), Party(2)];
+    let (mut world, path, [left, right, _]) = paid_line();
     let [alice, irene, bob] = path;
-    let left = world.open_ledger(alice, irene, 60, 40);
-    let right = world.open_ledger(irene, bob, 60, 40);
-    let channel = world.open_payment(&path, 30);
-    world.pay(alice, channel, 12);
-    world.run_until_quiet();
     world.start(bob, Request::ExitLedger { ledger: right });
     world.start(alice, Request::ExitLedger { ledger: left });
     world.run_for(LONG);
