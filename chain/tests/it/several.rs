@@ -251,6 +251,22 @@ async fn receipt_that_others_do_not_have_settles_nothing() {
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
 }
 
+/// It answers in its time, and what both say is told.
+#[tokio::test]
+async fn slow_second_endpoint_stops_nothing() {
+    let world = World::new().await;
+    let slow =
+        Meddler::start(world.anvil.rpc.clone(), |_, _| Meddling::Delay(Duration::from_millis(200)))
+            .await;
+    let config = world.config().with_endpoints([slow.url()]);
+    let mut service = Service::start(config).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    service.until_held(channel(1), 5).await;
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    assert_eq!(service.handle.metrics().endpoint_failures.get(), 0);
+    assert_eq!(service.handle.status().chain.alarm, None);
+}
+
 /// The chain is asked whether a deposit is there already: one endpoint alone must not prevent it.
 #[tokio::test]
 async fn liar_cannot_keep_a_deposit_from_being_made() {
