@@ -25,17 +25,21 @@ pub(crate) struct Quotas {
     pub(crate) guarantees: usize,
     /// Coin that this node has agreed to deposit, and that is not seen on chain, in wei.
     pub(crate) promised: Amount,
+    /// Of that, what peers have asked for who have deposited nothing themselves.
+    pub(crate) asked: Amount,
 }
 
 impl Quotas {
     pub(crate) fn add_ledger(&mut self, ledger: &Ledger) {
         self.count_ledger(ledger, usize::saturating_add);
         self.promised = self.promised.saturating_add(promised(ledger));
+        self.asked = self.asked.saturating_add(asked(ledger));
     }
 
     pub(crate) fn remove_ledger(&mut self, ledger: &Ledger) {
         self.count_ledger(ledger, usize::saturating_sub);
         self.promised = self.promised.saturating_sub(promised(ledger));
+        self.asked = self.asked.saturating_sub(asked(ledger));
     }
 
     pub(crate) fn add_payment(&mut self, channel: &PaymentChannel) {
@@ -98,4 +102,11 @@ pub(crate) fn promised(ledger: &Ledger) -> Amount {
     target.map_or(Amount::ZERO, |(before, target)| {
         target.saturating_sub(before.max(ledger.status().holdings))
     })
+}
+
+/// Coin that a peer wants to see in a ledger for which it has paid nothing: for nothing it could tie up
+/// all that there is. What the owner asks for himself goes first.
+fn asked(ledger: &Ledger) -> Amount {
+    let is_free = ledger.me == Side::Follower && ledger.onchain.is_blank();
+    if is_free { promised(ledger) } else { Amount::ZERO }
 }

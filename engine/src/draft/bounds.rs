@@ -20,7 +20,7 @@ impl Draft<'_> {
         payments: usize,
     ) -> Result<(), RequestError> {
         let needed = self.reserve(ledgers, payments);
-        match self.coin() {
+        match self.coin_of_owner() {
             Some(available) if available < needed => {
                 Err(RequestError::GasReserve { needed, available })
             }
@@ -33,13 +33,13 @@ impl Draft<'_> {
     pub(crate) fn check_deposit(&self, asset: Asset, deposit: Amount) -> Result<(), RequestError> {
         self.check_reserve(1, 0)?;
         let reserve = self.reserve(1, 0);
-        let free = self.coin().filter(|_| asset.is_native());
+        let free = self.coin_of_owner().filter(|_| asset.is_native());
         let free = free.map(|coin| coin.saturating_sub(reserve));
         match free {
             Some(free) if free < deposit => Err(RequestError::DepositAboveCoin {
                 deposit,
                 missing: deposit.saturating_sub(free),
-                kept: reserve.saturating_add(self.promised()),
+                kept: reserve.saturating_add(self.promised_by_owner()),
             }),
             Some(_) | None => Ok(()),
         }
@@ -87,6 +87,17 @@ impl Draft<'_> {
     /// chain has not been heard.
     fn coin(&self) -> Option<Amount> {
         self.gas.balance.map(|balance| balance.saturating_sub(self.promised()))
+    }
+
+    /// The same for what the owner asks for: peers who have paid nothing wait until he has what he
+    /// wants.
+    fn coin_of_owner(&self) -> Option<Amount> {
+        self.gas.balance.map(|balance| balance.saturating_sub(self.promised_by_owner()))
+    }
+
+    fn promised_by_owner(&self) -> Amount {
+        let asked = self.state.quotas.asked.saturating_add(self.fresh.asked);
+        self.promised().saturating_sub(asked)
     }
 
     /// Coin that this node is about to deposit, this step's openings included, in wei.

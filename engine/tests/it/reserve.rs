@@ -234,3 +234,23 @@ fn a_peer_declines_a_deposit_that_it_cannot_pay() {
         assert_eq!(world.counters(alice).ledgers, usize::from(declined.is_none()));
     }
 }
+
+/// Whoever asks for a deposit and makes none of his own ties up nothing that the owner wants to use.
+#[test]
+fn what_peers_ask_for_and_do_not_pay_for_keeps_the_owner_from_nothing() {
+    let deposits = [(Asset::NATIVE, u64::MAX.into())].into();
+    let policy = Policy { max_peer_deposit: deposits, ..fixtures::policy() };
+    let setup = Setup::new(1).nodes(&["alice"]).node("bob", policy).nodes(&["irene"]);
+    let mut world = setup.build();
+    let (alice, bob, irene) = (Party(0), Party(1), Party(2));
+    // Just what bob may promise beside the owner's third.
+    let theirs = 1_000;
+    let coin = LEDGER + LEDGER.div_ceil(3) + theirs;
+    world.report_gas(bob, report(coin, 1));
+    let id = world.begin_ledger(alice, bob, 60, theirs);
+    world.run_until(|world| world.ledger(bob, id).is_some());
+    world.crash(alice);
+    let request = world.ledger_request(irene, coin - LEDGER, 0);
+    world.request(bob, request).expect("nothing of it is spent");
+    world.leave_unfinished();
+}
