@@ -111,9 +111,9 @@ fn shared<'a>(draft: &'a Draft<'_>, from: Address, id: ChannelId) -> Option<&'a 
 
 /// The follower's prefund signature.
 pub(super) fn prefund(draft: &mut Draft<'_>, from: Address, id: ChannelId, seal: Seal) {
-    let Some(ledger) = shared(draft, from, id).filter(|ledger| ledger.me == Side::Leader) else {
-        return;
-    };
+    // What is signed here is the content of the opening, which is another one afterwards.
+    let expected = |ledger: &&Ledger| ledger.me == Side::Leader && !ledger.has_opened();
+    let Some(ledger) = shared(draft, from, id).filter(expected) else { return };
     if !seal.proves(ledger.prefund_hash(), from) {
         return draft.report(from, Offence::BadSignature);
     }

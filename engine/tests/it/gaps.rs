@@ -559,6 +559,41 @@ fn gap_c7_late_messages_of_a_completed_objective_change_nothing() {
     assert_eq!(offences(&mut world, bob), []);
 }
 
+/// The same where the content of the ledger has changed since: an honest follower whose first signature
+/// came twice, the second time late, was reported for it.
+#[test]
+fn gap_c7_a_first_signature_that_comes_again_late_is_no_offence() {
+    let mut world = World::calm(&["alice"]);
+    let alice = Party(0);
+    let mut mallory = Puppet::new(&mut world, "mallory");
+    let ledger = mallory.follow_ledger(&mut world, alice, 100, 100);
+    let seals = [ledger.prefund_hash(), ledger.agreed_hash()].map(|hash| mallory.seal(hash));
+    let request = Request::OpenPayment {
+        payee: mallory.address(),
+        relays: Vec::new(),
+        asset: Asset::NATIVE,
+        capacity: 50_u64.into(),
+        challenge_duration: fixtures::CHALLENGE_DURATION,
+        random: world.nonce(),
+    };
+    let id = world.start(alice, request).channel();
+    let channel = world.payment(alice, id).unwrap().clone();
+    let seal = mallory.seal(channel.prefund_hash());
+    let (fixed, asset, capacity) = (channel.fixed, channel.asset, channel.capacity);
+    let join = Message::OpenPayment { fixed, asset, capacity, payer: seal, seal };
+    mallory.say(&mut world, alice, &join);
+    let pending = world.ledger(alice, ledger.id).unwrap().pending.last().cloned().unwrap();
+    let (ledger, turn, seal) = (ledger.id, pending.turn, mallory.seal(pending.hash));
+    mallory.say(&mut world, alice, &Message::Countersign { ledger, turn, seal });
+    assert_eq!(world.ledger(alice, ledger).unwrap().agreed.turn, turn, "the content has changed");
+    let before = world.store(alice).rows();
+    mallory.say(&mut world, alice, &Message::LedgerPrefund { ledger, seal: seals[0] });
+    mallory.say(&mut world, alice, &Message::LedgerPostfund { ledger, seal: seals[1] });
+    assert_eq!(world.store(alice).rows(), before);
+    assert_eq!(offences(&mut world, alice), []);
+    world.leave_unfinished();
+}
+
 #[test]
 fn gap_c10_a_chain_event_for_a_declined_ledger_is_nobodys_business() {
     let mut world = World::calm(&["alice", "bob"]);
