@@ -166,9 +166,12 @@ pub(super) fn close(
         return draft.send(from, &Message::Decline { objective, reason });
     }
     let hash = ledger.final_state(turn).hash(id);
-    let turn_fits = turn > ledger.agreed.turn && !ledger.is_too_far(turn);
-    if !turn_fits || !seal.proves(hash, from) {
-        draft.report(from, Offence::BadSignature);
+    // A turn that was passed is of a close that was declined, and comes again late.
+    let is_late = turn <= ledger.agreed.turn;
+    if is_late || ledger.is_too_far(turn) || !seal.proves(hash, from) {
+        if !is_late {
+            draft.report(from, Offence::BadSignature);
+        }
         let reason = DeclineReason::State;
         return draft.send(from, &Message::Decline { objective, reason });
     }

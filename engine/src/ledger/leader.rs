@@ -25,7 +25,7 @@ pub struct Pending {
 
 /// Something that the follower does not agree to as it sees things now. It may see them otherwise soon,
 /// for example when it hears of the same block, so it is asked again, after growing waits: each time
-/// costs a turn, of which there are not many, see [`MAX_UNAGREED`].
+/// costs a turn, of which there are not many, see `MAX_UNAGREED`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
     /// How often in a row.

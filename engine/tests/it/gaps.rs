@@ -594,6 +594,17 @@ fn gap_c7_a_first_signature_that_comes_again_late_is_no_offence() {
     world.leave_unfinished();
 }
 
+/// Nor is a close that was declined, once other turns have been agreed.
+#[test]
+fn gap_c7_a_close_that_comes_again_late_is_no_offence() {
+    let (mut world, mut mallory, bob, ledger) = mallory_leads();
+    let turn = ledger.agreed.turn;
+    let seal = mallory.seal(ledger.final_state(turn).hash(ledger.id));
+    mallory.say(&mut world, bob, &Message::CloseLedger { ledger: ledger.id, turn, seal });
+    assert_eq!(declined(&mut mallory), Some(DeclineReason::State));
+    assert_eq!(offences(&mut world, bob), []);
+}
+
 #[test]
 fn gap_c10_a_chain_event_for_a_declined_ledger_is_nobodys_business() {
     let mut world = World::calm(&["alice", "bob"]);
