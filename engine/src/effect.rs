@@ -44,10 +44,6 @@ pub enum Response {
         voucher: Voucher,
         /// What can still be paid.
         remaining: Amount,
-        /// Who is paid.
-        payee: Address,
-        /// The message that carries the voucher; once it is delivered, the payee has it for good.
-        message: MessageId,
     },
     /// The payment that was asked for was made before; nothing was paid now.
     PaidBefore {
@@ -55,11 +51,6 @@ pub enum Response {
         voucher: Voucher,
         /// What can still be paid.
         remaining: Amount,
-        /// Who is paid.
-        payee: Address,
-        /// The newest message that waits for the payee, when one does: once it is delivered, so is
-        /// the voucher.
-        waiting: Option<MessageId>,
     },
     /// A voucher was made or taken.
     Voucher {
@@ -105,6 +96,26 @@ pub enum Update {
         total: Amount,
         /// This payment.
         delta: Amount,
+    },
+    /// The payee counts what we paid.
+    Credited {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything that it has credited, at most what we paid.
+        total: Amount,
+    },
+    /// The payee counts more than this node had paid as it remembers: it has lost its newest
+    /// vouchers, being a copy of an older one, and what it has paid since is credited no more.
+    Surpassed {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything paid as this node remembered it.
+        remembered: Amount,
+        /// Everything that the payee counts.
+        total: Amount,
+        /// True when the payee shows this node's own signature on it, which is taken over: the next
+        /// payment is credited.
+        proven: bool,
     },
     /// We were paid.
     Received {

@@ -149,7 +149,7 @@ impl Batch {
 }
 
 /// What was paid over a payment channel: issued by the payer, received by the payee.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paid {
     /// Everything paid so far.
     pub total: Amount,

@@ -19,6 +19,7 @@ use store::FjallStore;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tracing::{debug, warn};
 
+use crate::credits::Credits;
 use crate::handle::CallError;
 use crate::herald::Herald;
 use crate::vital::panicked;
@@ -246,12 +247,13 @@ pub(crate) struct Desk {
     waiting: HashMap<RequestId, oneshot::Sender<Result<Response, CallError>>>,
     next: u64,
     updates: broadcast::Sender<Update>,
+    credits: Credits,
     herald: Herald,
 }
 
 impl Desk {
-    pub(crate) fn new(updates: broadcast::Sender<Update>) -> Self {
-        Self { waiting: HashMap::new(), next: 0, updates, herald: Herald::default() }
+    pub(crate) fn new(updates: broadcast::Sender<Update>, credits: Credits) -> Self {
+        Self { waiting: HashMap::new(), next: 0, updates, credits, herald: Herald::default() }
     }
 
     fn expect(&mut self, answer: oneshot::Sender<Result<Response, CallError>>) -> RequestId {
@@ -272,6 +274,7 @@ impl ports::Application for Desk {
 
     fn notify(&mut self, update: Update) {
         self.herald.tell(&update);
+        self.credits.hear(&update);
         // Nobody listening is fine, and a slow listener never holds the engine up (gap T3).
         let _ = self.updates.send(update);
     }

@@ -10,7 +10,7 @@ use engine::input::Request;
 use engine::objectives::{Objective, ObjectiveStatus};
 use engine::policy::Policy;
 use engine::state::Deployment;
-use engine::types::{Address, Amount, ChannelId, MessageId, ObjectiveId};
+use engine::types::{Address, Amount, ChannelId, ObjectiveId};
 use engine::vouchers::Voucher;
 use p2p::P2pHandle;
 use store::ArchiveReader;
@@ -18,7 +18,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::Deliveries;
+use crate::credits::{Credits, Uncredited};
 use crate::engine_thread::Job;
 use crate::intake::IntakeMetrics;
 use crate::tower::{Count, TowerHandle};
@@ -28,7 +28,7 @@ use crate::tower::{Count, TowerHandle};
 pub struct NodeHandle {
     pub(crate) inbox: mpsc::Sender<Job>,
     pub(crate) updates: broadcast::Sender<Update>,
-    pub(crate) deliveries: Deliveries,
+    pub(crate) credits: Credits,
     pub(crate) address: Address,
     pub(crate) deployment: Deployment,
     pub(crate) policy: Arc<Policy>,
@@ -52,9 +52,13 @@ pub enum CallError {
     /// The node stopped before the request was answered: it may be done or not.
     #[error("the node has stopped before it could tell whether this was done")]
     Unknown,
-    /// The payment is made, and delivered after the next start at the latest.
-    #[error("the node is stopping; the payment is made, and not confirmed by the payee yet")]
+    /// The payment is made, and the payee has not confirmed it: the node is stopping, or the channel
+    /// has ended.
+    #[error("the payment is made, and the payee has not confirmed it")]
     Undelivered,
+    /// The payee credits nothing of the payment, and never will.
+    #[error(transparent)]
+    Uncredited(#[from] Uncredited),
 }
 
 /// A payment that is made.
@@ -66,8 +70,6 @@ pub struct Payment {
     pub remaining: Amount,
     /// True when it was made before and nothing was paid now.
     pub repeated: bool,
-    /// Whom to wait for, and for which message; none when the payee has it.
-    delivery: Option<(Address, MessageId)>,
 }
 
 /// Why an objective's end was not seen.
@@ -115,35 +117,40 @@ impl NodeHandle {
             None => Request::Pay { channel, amount },
         };
         match self.request(request).await? {
-            Response::Paid { voucher, remaining, payee, message } => {
-                let delivery = Some((payee, message));
-                Ok(Payment { voucher, remaining, repeated: false, delivery })
+            Response::Paid { voucher, remaining } => {
+                Ok(Payment { voucher, remaining, repeated: false })
             }
-            Response::PaidBefore { voucher, remaining, payee, waiting } => {
-                let delivery = waiting.map(|message| (payee, message));
-                Ok(Payment { voucher, remaining, repeated: true, delivery })
+            Response::PaidBefore { voucher, remaining } => {
+                Ok(Payment { voucher, remaining, repeated: true })
             }
             _ => unreachable!("a payment is answered with a payment"),
         }
     }
 
-    /// Waits until the payee has committed a payment.
+    /// Waits until the payee has credited a payment, durably.
     ///
     /// # Errors
-    /// When the node stops before that; the payment is delivered after the restart.
+    /// When the node stops or the channel ends before that: the payment is delivered after the
+    /// restart, or settled with the channel. When the payee says that it credits nothing of it.
     pub async fn delivered(&self, payment: &Payment) -> Result<(), CallError> {
-        let Some((payee, message)) = payment.delivery else { return Ok(()) };
-        // A node that stops hears of no delivery any more.
+        let Voucher { channel, total, .. } = payment.voucher;
+        // A node that stops hears no payee any more.
         tokio::select! {
             biased;
-            delivered = self.deliveries.wait(payee, message) => {
-                delivered.map_err(|_| CallError::Undelivered)
+            word = self.credits.wait(channel, total) => {
+                word.map_err(|_| CallError::Undelivered)?.map_err(CallError::from)
             }
             () = self.stop.cancelled() => Err(CallError::Undelivered),
         }
     }
 
-    /// Pays; with `delivered`, returns only once the payee has committed the voucher.
+    /// What the payee counts as paid over a channel, if it has said so since the node has started.
+    #[must_use]
+    pub fn credited(&self, channel: ChannelId) -> Option<Amount> {
+        self.credits.credited(channel)
+    }
+
+    /// Pays; with `delivered`, returns only once the payee has credited the payment.
     ///
     /// # Errors
     /// When the engine refuses or the node stops. A voucher that is made but not yet delivered
@@ -211,9 +218,12 @@ impl NodeHandle {
         match self.request(Request::GetObjective(id)).await {
             Ok(Response::Objective(objective)) => return Ok(objective),
             Ok(_) | Err(CallError::Refused(_)) => {}
-            Err(CallError::Stopped | CallError::Unknown | CallError::Undelivered) => {
-                return Err(WaitError::Stopped);
-            }
+            Err(
+                CallError::Stopped
+                | CallError::Unknown
+                | CallError::Undelivered
+                | CallError::Uncredited(_),
+            ) => return Err(WaitError::Stopped),
         }
         self.archive
             .archived_objective(id)

@@ -37,6 +37,14 @@ impl Herald {
                 %reason,
                 "a contract refuses a call about the channel"
             ),
+            Update::Surpassed { channel, remembered, total, proven } => warn!(
+                %channel,
+                %remembered,
+                %total,
+                proven,
+                "the payee counts more than this node remembers to have paid: this folder is an \
+                 older copy, or the payee claims too much; let no second copy of this node run"
+            ),
             Update::NotAgreed { ledger, channel, reason, again: _ } => warn!(
                 %ledger,
                 channel = channel.map(tracing::field::display),
@@ -67,7 +75,10 @@ impl Herald {
                 %reason,
                 "a watchtower does not guard the newest state of a channel"
             ),
-            Update::Paid { .. } | Update::Received { .. } | Update::Tower { .. } => {}
+            Update::Paid { .. }
+            | Update::Credited { .. }
+            | Update::Received { .. }
+            | Update::Tower { .. } => {}
         }
     }
 

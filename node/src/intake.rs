@@ -15,7 +15,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::delivery::Deliveries;
 use crate::engine_thread::{Job, weight};
 use crate::partners::Located;
 use crate::tower::TowerHandle;
@@ -42,7 +41,6 @@ pub(crate) async fn run(
     mut network: Network,
     inbox: mpsc::Sender<Job>,
     p2p: P2pHandle,
-    deliveries: Deliveries,
     tower: Option<TowerHandle>,
     metrics: Arc<IntakeMetrics>,
     shutdown: CancellationToken,
@@ -72,13 +70,12 @@ pub(crate) async fn run(
                 });
                 continue;
             }
-            // Refusals only: they carry no signature, and there is one for a message at most.
+            // Refusals, which carry no signature, and one word for each channel that we have paid over.
             Event::Answered { by, answers } => {
                 let envelopes = open(by, &answers, &p2p, &metrics);
                 Job::Input(Box::new(Input::Answered(envelopes)))
             }
             Event::Delivered { to, up_to } => {
-                deliveries.delivered(to, MessageId(up_to));
                 Job::Input(Box::new(Input::Delivered(to, MessageId(up_to))))
             }
             Event::Refused { to, up_to, reason } => {

@@ -19,8 +19,8 @@ pub mod amount;
 pub mod cli;
 mod clock;
 pub mod config;
+mod credits;
 pub mod data_dir;
-mod delivery;
 mod descriptors;
 mod engine_thread;
 mod handle;
@@ -37,6 +37,7 @@ pub mod rpc;
 pub mod tower;
 mod vital;
 
+pub use credits::Uncredited;
 pub use descriptors::TooFewDescriptors;
 pub use handle::{CallError, NodeHandle, Payment, WaitError};
 pub use intake::IntakeMetrics;

@@ -18,7 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::config::{PortTaken, check_ports};
-use crate::delivery::Deliveries;
+use crate::credits::Credits;
 use crate::engine_thread::{self, ChainQueue, Desk, Ended, INBOX, Job, PeerTransport, UPDATES};
 use crate::handle::NodeHandle;
 use crate::intake::{self, IntakeMetrics};
@@ -150,7 +150,9 @@ impl Node {
             )?),
             None => None,
         };
-        let (transport, desk) = (PeerTransport::new(p2p.clone()), Desk::new(updates.clone()));
+        let credits = Credits::default();
+        let desk = Desk::new(updates.clone(), credits.clone());
+        let transport = PeerTransport::new(p2p.clone());
         let driver =
             engine_thread::restore(&settings, signer, store, transport, ChainQueue(calls), desk)?;
 
@@ -194,7 +196,7 @@ impl Node {
         let handle = NodeHandle {
             inbox,
             updates,
-            deliveries: Deliveries::default(),
+            credits,
             address,
             deployment: settings.deployment,
             policy: Arc::new(settings.policy),
@@ -293,7 +295,6 @@ fn wire(
         network,
         inbox.clone(),
         handle.p2p.clone(),
-        handle.deliveries.clone(),
         handle.tower.clone(),
         Arc::clone(&handle.intake),
         stop.clone(),

@@ -117,6 +117,8 @@ impl Partners {
             Update::Tower { answer: Err(_), .. }
             | Update::Objective(_)
             | Update::Paid { .. }
+            | Update::Credited { .. }
+            | Update::Surpassed { .. }
             | Update::Received { .. }
             | Update::LeftBehind { .. }
             | Update::Unguarded { .. }

@@ -191,13 +191,6 @@ impl<'a> Draft<'a> {
         next.saturating_sub(backlog.first)
     }
 
-    /// The newest message that waits for a peer.
-    pub(crate) fn newest_waiting(&self, peer: Address) -> Option<MessageId> {
-        let backlog = self.state.outbox.get(&peer)?;
-        let next = self.next_message.get(&peer).copied().unwrap_or(backlog.next);
-        (next > backlog.first).then(|| MessageId(next.saturating_sub(1)))
-    }
-
     pub(crate) fn tower(&self, tower: Address) -> Option<Tower> {
         match self.towers.get(&tower) {
             Some(changed) => *changed,
@@ -408,11 +401,6 @@ impl<'a> Draft<'a> {
     // Effects.
 
     pub(crate) fn send(&mut self, to: Address, message: &Message) {
-        self.enqueue(to, message);
-    }
-
-    /// Like [`Draft::send`]; tells under which id the message can be followed.
-    pub(crate) fn enqueue(&mut self, to: Address, message: &Message) -> MessageId {
         let stored = self.state.outbox.get(&to).map_or(0, |backlog| backlog.next);
         let next = self.next_message.entry(to).or_insert(stored);
         let id = MessageId(*next);
@@ -425,7 +413,6 @@ impl<'a> Draft<'a> {
         let bytes = wire::encode(message);
         self.appended.push(Write::Message(to, id, Some(bytes.clone())));
         self.effects.push(Effect::Send(to, id, bytes));
-        id
     }
 
     pub(crate) fn send_all(&mut self, to: impl IntoIterator<Item = Address>, message: &Message) {

@@ -14,6 +14,9 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
     }
     match message {
         Message::Voucher { voucher, signer } => voucher::arrive(draft, from, voucher, signer),
+        Message::Credited { channel, total, proof, signer } => {
+            voucher::credited(draft, from, channel, total, proof.map(|proof| (proof, signer)));
+        }
         Message::OpenLedger { fixed, asset, leader, follower, seal } => {
             ledger::open(draft, from, fixed, asset, [leader, follower], seal);
         }

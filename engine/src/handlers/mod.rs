@@ -24,10 +24,13 @@ pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
             draft.emit(Effect::Reply(id, response));
         }
         Input::Frame { token, envelopes } => {
+            let mut shown = voucher::Shown::default();
             for envelope in envelopes {
+                shown.note(draft, &envelope);
                 message::handle(draft, envelope);
                 draft.settle();
             }
+            shown.answer(draft);
             let answers = draft.take_answers();
             draft.emit(Effect::Ack(token, answers));
         }

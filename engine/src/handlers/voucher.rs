@@ -1,5 +1,8 @@
 //! Payments: the hot path. One row, one message, one signature.
 
+use std::collections::BTreeMap;
+
+use crate::crypto::Signature;
 use crate::draft::Draft;
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
@@ -9,7 +12,7 @@ use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::step::Paid;
 use crate::types::{Address, Amount, ChannelId};
 use crate::vouchers::{self, Voucher, VoucherError};
-use crate::wire::Message;
+use crate::wire::{Envelope, Message};
 
 /// Pays by a message to the payee.
 pub(super) fn pay(
@@ -26,11 +29,12 @@ pub(super) fn pay(
         return Err(RequestError::Backlog { peer: payee, waiting });
     }
     let (voucher, remaining) = issue(draft, channel, amount)?;
-    let message = draft.enqueue(payee, &Message::Voucher { voucher, signer: draft.me() });
-    Ok(Response::Paid { voucher, remaining, payee, message })
+    draft.send(payee, &Message::Voucher { voucher, signer: draft.me() });
+    Ok(Response::Paid { voucher, remaining })
 }
 
 /// Pays unless it was paid: the total tells. Two payments that should lead to one total are one.
+/// Who asks again wants to know whether it is credited, so the payee is asked again.
 pub(super) fn pay_to(
     draft: &mut Draft<'_>,
     channel: ChannelId,
@@ -45,15 +49,16 @@ pub(super) fn pay_to(
         return Err(VoucherError::Zero.into());
     }
     let (payee, capacity) = (known.payee(), known.capacity);
+    let is_open = known.phase == PaymentPhase::Open;
     let before = draft.paid(channel);
     let paid = before.as_ref().map(|paid| paid.total).unwrap_or_default();
     match before.and_then(|paid| paid.voucher) {
-        Some(voucher) if voucher.total == total => Ok(Response::PaidBefore {
-            voucher,
-            remaining: capacity.saturating_sub(total),
-            payee,
-            waiting: draft.newest_waiting(payee),
-        }),
+        Some(voucher) if voucher.total == total => {
+            if is_open && draft.backlog(payee) == 0 {
+                draft.send(payee, &Message::Voucher { voucher, signer: draft.me() });
+            }
+            Ok(Response::PaidBefore { voucher, remaining: capacity.saturating_sub(total) })
+        }
         _ if paid.checked_add(amount) == Some(total) => pay(draft, channel, amount),
         _ => Err(RequestError::UnexpectedTotal { paid, amount, total }),
     }
@@ -160,6 +165,66 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
     }
 }
 
+/// The best voucher total of each channel in a frame.
+#[derive(Debug, Default)]
+pub(super) struct Shown(BTreeMap<ChannelId, Amount>);
+
+impl Shown {
+    /// Takes note of a voucher whose payer speaks for itself.
+    pub(super) fn note(&mut self, draft: &Draft<'_>, envelope: &Envelope) {
+        let Message::Voucher { voucher, .. } = &envelope.message else { return };
+        let channel = draft.payment(voucher.channel);
+        if channel.is_some_and(|it| it.role() == Role::Payee && it.payer() == envelope.from) {
+            let best = self.0.entry(voucher.channel).or_default();
+            *best = voucher.total.max(*best);
+        }
+    }
+
+    /// Says what is credited in these channels, once for each however many vouchers came.
+    pub(super) fn answer(self, draft: &mut Draft<'_>) {
+        for (channel, shown) in self.0 {
+            let message = statement(draft, channel, shown);
+            draft.answer(&message);
+        }
+    }
+}
+
+/// What the payee counts, for a payer whose newest voucher is of `shown`.
+fn statement(draft: &Draft<'_>, channel: ChannelId, shown: Amount) -> Message {
+    let Paid { total, voucher } = draft.paid(channel).unwrap_or_default();
+    let proof = voucher.filter(|best| best.total > shown).map(|best| best.signature);
+    Message::Credited { channel, total, proof, signer: Address::ZERO }
+}
+
+/// The payee says what it counts. More than was paid has been paid by a newer copy of this node:
+/// only its own signature is believed, and a payee that has none merely gets no payment through.
+pub(super) fn credited(
+    draft: &mut Draft<'_>,
+    from: Address,
+    id: ChannelId,
+    total: Amount,
+    proof: Option<(Signature, Address)>,
+) {
+    let Some(channel) = draft.payment(id) else { return };
+    if channel.payee() != from || channel.role() != Role::Payer {
+        return draft.report(from, Offence::NotAllowed);
+    }
+    if channel.phase != PaymentPhase::Open {
+        return;
+    }
+    let capacity = channel.capacity;
+    let remembered = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
+    if total <= remembered {
+        return draft.notify(Update::Credited { channel: id, total });
+    }
+    let proof = proof.filter(|(_, signer)| *signer == draft.me() && total <= capacity);
+    if let Some((signature, _)) = proof {
+        let voucher = Some(Voucher { channel: id, total, signature });
+        draft.set_paid(id, Paid { total, voucher });
+    }
+    draft.notify(Update::Surpassed { channel: id, remembered, total, proven: proof.is_some() });
+}
+
 /// True when the money that a voucher pays is there: a reorganisation may have taken the deposit from
 /// under the ledger.
 fn is_backed(draft: &Draft<'_>, id: ChannelId) -> bool {
@@ -188,8 +253,11 @@ pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
     channel.early_voucher = None;
     let payer = channel.payer();
     if credit(draft, early, payer).is_err() {
-        draft.report(payer, Offence::BadVoucher);
+        return draft.report(payer, Offence::BadVoucher);
     }
+    // The frame that carried it was answered before.
+    let message = statement(draft, id, early.total);
+    draft.send(payer, &message);
 }
 
 /// Books a voucher of an open channel; returns what it adds.

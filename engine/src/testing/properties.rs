@@ -83,9 +83,15 @@ impl Memory {
             | Message::Guard { .. }
             | Message::Guarded { .. }
             | Message::GuardRefused { .. }
-            | Message::Unguard { .. } => return,
+            | Message::Unguard { .. }
+            | Message::Credited { .. } => return,
         };
         self.sign(me, channel, turn, seal);
+    }
+
+    /// A backup is restored: what the node has lost begins again from what the backup says.
+    pub(crate) fn forget_payments(&mut self) {
+        self.payments.clear();
     }
 
     /// Decides when the node's worth is counted from now on.

@@ -241,6 +241,19 @@ pub enum Message {
         /// Which channel.
         channel: ChannelId,
     },
+    /// What the payee counts as paid, said after every voucher.
+    Credited {
+        /// Which payment channel.
+        channel: ChannelId,
+        /// Everything credited so far.
+        total: Amount,
+        /// The payer's signature on a voucher of this total: only when the payer's newest is below
+        /// it, so that a payer that has lost its newest vouchers learns them by its own signature.
+        proof: Option<Signature>,
+        /// Recovered signer of the proof.
+        #[serde(skip)]
+        signer: Address,
+    },
 }
 
 impl Message {
@@ -250,11 +263,11 @@ impl Message {
         matches!(self, Self::TowerHello { .. } | Self::Guard { .. } | Self::Unguard { .. })
     }
 
-    /// True for what may come as an answer within an acknowledgement: refusals, which change
-    /// nothing but what waits for them.
+    /// True for what may come as an answer within an acknowledgement: refusals and what is credited,
+    /// which change nothing but what waits for them, or by a signature of the hearer's own.
     #[must_use]
     pub const fn is_answer(&self) -> bool {
-        matches!(self, Self::Decline { .. } | Self::GuardRefused { .. })
+        matches!(self, Self::Decline { .. } | Self::GuardRefused { .. } | Self::Credited { .. })
     }
 
     /// The channel that this message would bring into being.
@@ -280,7 +293,8 @@ impl Message {
             | Self::Guard { .. }
             | Self::Guarded { .. }
             | Self::GuardRefused { .. }
-            | Self::Unguard { .. } => None,
+            | Self::Unguard { .. }
+            | Self::Credited { .. } => None,
         }
     }
 }

@@ -4,6 +4,7 @@
 use super::codec::decode;
 use super::{Message, WireError};
 use crate::types::Address;
+use crate::vouchers::Voucher;
 
 /// A message of an authenticated peer whose signatures have signers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,12 @@ pub fn open(from: Address, bytes: &[u8]) -> Result<Envelope, WireError> {
         Message::Guarded { receipt, signer } => {
             *signer = receipt.signature.recover(receipt.hash())?;
         }
-        Message::Refuse { .. }
+        Message::Credited { channel, total, proof: Some(signature), signer } => {
+            let voucher = Voucher { channel: *channel, total: *total, signature: *signature };
+            *signer = signature.recover(voucher.hash())?;
+        }
+        Message::Credited { proof: None, .. }
+        | Message::Refuse { .. }
         | Message::RequestFinal { .. }
         | Message::Decline { .. }
         | Message::TowerHello { .. }

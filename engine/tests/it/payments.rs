@@ -1,11 +1,13 @@
 //! Vouchers between two nodes.
 
-use engine::effect::{Response, Update};
+use engine::crypto::Signer as _;
+use engine::effect::{Offence, Response, Update};
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::testing::{Party, World, fixtures};
 use engine::types::{Amount, Asset, ChannelId, ObjectiveId};
 use engine::vouchers::{Voucher, VoucherError};
+use engine::wire::Message;
 
 fn open(capacity: u64) -> (World, Party, Party, ChannelId) {
     let mut world = World::calm(&["alice", "bob"]);
@@ -45,13 +47,11 @@ fn a_payment_is_one_message_and_adds_up() {
 
 #[test]
 fn the_answer_says_what_is_left() {
-    let (mut world, alice, bob, id) = open(100);
-    let Ok(Response::Paid { voucher, remaining, payee, .. }) = world.request(alice, pay(id, 30))
-    else {
+    let (mut world, alice, _, id) = open(100);
+    let Ok(Response::Paid { voucher, remaining }) = world.request(alice, pay(id, 30)) else {
         panic!("the payment is made");
     };
     assert_eq!((voucher.total, remaining), (30_u64.into(), 70_u64.into()));
-    assert_eq!(payee, world.address(bob));
     assert_eq!(voucher.signature.recover(voucher.hash()), Ok(world.address(alice)));
     world.run_until_quiet();
 }
@@ -64,16 +64,20 @@ fn a_payment_that_names_its_total_is_made_once() {
         amount: amount.into(),
         total: total.into(),
     };
-    let Ok(Response::Paid { voucher, message, .. }) = world.request(alice, pay_to(30, 30)) else {
+    let Ok(Response::Paid { voucher, .. }) = world.request(alice, pay_to(30, 30)) else {
         panic!("the payment is made");
     };
     let again = world.request(alice, pay_to(30, 30));
     let remaining = 70_u64.into();
-    let payee = world.address(bob);
-    let before = |waiting| Ok(Response::PaidBefore { voucher, remaining, payee, waiting });
-    assert_eq!(again, before(Some(message)));
+    let before = Ok(Response::PaidBefore { voucher, remaining });
+    assert_eq!(again, before);
+    assert_eq!(world.outbox(alice, world.address(bob)).len(), 1);
     world.run_until_quiet();
-    assert_eq!(world.request(alice, pay_to(30, 30)), before(None));
+    world.take_updates(alice);
+    // Whoever asks again learns again what is credited.
+    assert_eq!(world.request(alice, pay_to(30, 30)), before);
+    world.run_until_quiet();
+    assert_eq!(credits(&mut world, alice, id), [30_u64.into()]);
     for (amount, total) in [(30, 59), (30, 61), (20, 20), (1, u64::MAX)] {
         let refused = world.request(alice, pay_to(amount, total));
         assert!(matches!(refused, Err(RequestError::UnexpectedTotal { .. })), "{refused:?}");
@@ -81,6 +85,101 @@ fn a_payment_that_names_its_total_is_made_once() {
     assert_eq!(world.request(bob, pay_to(30, 30)), Err(RequestError::NotPayer(id)));
     assert!(matches!(world.request(alice, pay_to(70, 100)), Ok(Response::Paid { .. })));
     world.run_until_quiet();
+}
+
+fn credits(world: &mut World, payer: Party, id: ChannelId) -> Vec<Amount> {
+    let updates = world.take_updates(payer).into_iter();
+    let totals = updates.filter_map(|update| match update {
+        Update::Credited { channel, total } if channel == id => Some(total),
+        _ => None,
+    });
+    totals.collect()
+}
+
+#[test]
+fn the_payer_hears_what_is_credited() {
+    let (mut world, alice, _, id) = open(100);
+    world.take_updates(alice);
+    world.pay(alice, id, 7);
+    world.run_until_quiet();
+    assert_eq!(credits(&mut world, alice, id), [7_u64.into()]);
+    // One word for a frame, however many vouchers it carries.
+    for _ in 0..30 {
+        world.pay(alice, id, 1);
+    }
+    world.run_until_quiet();
+    let said = credits(&mut world, alice, id);
+    assert_eq!(said.last(), Some(&37_u64.into()));
+    assert!(said.len() <= 3, "{said:?}");
+}
+
+/// A payment was told as delivered although the payee credited nothing: an older copy of the
+/// payer's folder signs totals that the payee has had before.
+#[test]
+fn an_old_copy_of_the_payer_learns_what_it_has_signed() {
+    let (mut world, alice, bob, id) = open(100);
+    world.pay(alice, id, 10);
+    world.run_until_quiet();
+    let old = world.store(alice).snapshot();
+    world.pay(alice, id, 30);
+    world.run_until_quiet();
+    world.restore(alice, old);
+    world.run_until_quiet();
+    world.take_updates(alice);
+
+    world.pay(alice, id, 5);
+    world.run_until_quiet();
+    let updates = world.take_updates(alice);
+    let (remembered, total) = (15_u64.into(), 40_u64.into());
+    let surpassed = Update::Surpassed { channel: id, remembered, total, proven: true };
+    assert!(updates.contains(&surpassed), "{updates:?}");
+    assert!(!updates.iter().any(|update| matches!(update, Update::Credited { .. })));
+    assert_eq!(world.paid(bob, id), total, "nothing was credited");
+    assert_eq!(world.paid(alice, id), total);
+
+    world.pay(alice, id, 5);
+    world.run_until_quiet();
+    assert_eq!(world.paid(bob, id), 45_u64.into());
+    assert!(world.has_open_payment(bob, id) && world.has_open_payment(alice, id));
+}
+
+/// A payee may say what it likes: nothing is paid by it, and nothing believed but one's own hand.
+#[test]
+fn a_payee_that_claims_more_than_was_signed_gets_nothing() {
+    let (mut world, alice, bob, id) = open(100);
+    world.pay(alice, id, 10);
+    world.run_until_quiet();
+    let mallory = fixtures::key("mallory");
+    let foreign = Voucher::sign(id, 60_u64.into(), &mallory).signature;
+    for proof in [None, Some(foreign)] {
+        world.take_updates(alice);
+        let signer = proof.map_or_else(Default::default, |it| {
+            it.recover(Voucher { channel: id, total: 60_u64.into(), signature: it }.hash()).unwrap()
+        });
+        let lie = Message::Credited { channel: id, total: 60_u64.into(), proof, signer };
+        world.inject(world.address(bob), alice, &lie);
+        world.run_until_quiet();
+        let (remembered, total) = (10_u64.into(), 60_u64.into());
+        let surpassed = Update::Surpassed { channel: id, remembered, total, proven: false };
+        assert!(world.take_updates(alice).contains(&surpassed));
+        assert_eq!(world.paid(alice, id), remembered);
+    }
+    // Nobody but the payee is heard, and the payee only about its channels.
+    let lie = Message::Credited {
+        channel: id,
+        total: 5_u64.into(),
+        proof: None,
+        signer: Default::default(),
+    };
+    world.take_updates(alice);
+    world.inject(mallory.address(), alice, &lie);
+    world.inject(world.address(alice), bob, &lie);
+    world.run_until_quiet();
+    assert!(credits(&mut world, alice, id).is_empty());
+    let offence = (mallory.address(), Offence::NotAllowed);
+    assert_eq!(world.take_offences(alice), [offence]);
+    let offence = (world.address(alice), Offence::NotAllowed);
+    assert_eq!(world.take_offences(bob), [offence]);
 }
 
 #[test]
@@ -141,6 +240,7 @@ fn a_voucher_that_overtakes_the_last_signature_counts() {
         counted += u32::from(!world.has_open_payment(bob, id));
         world.run_until_quiet();
         assert_eq!(world.paid(bob, id), 7_u64.into(), "seed {seed}");
+        assert_eq!(credits(&mut world, alice, id).last(), Some(&7_u64.into()), "seed {seed}");
     }
     assert!(counted > 0, "no seed lets the payer be first");
 }

@@ -74,6 +74,11 @@ fn describe(notice: &Notice) -> String {
         Notice::Paid { channel, total, delta } => {
             format!("channel {channel}: paid {}, {} in all", delta.0, total.0)
         }
+        Notice::Surpassed { channel, remembered, total, proven: _ } => format!(
+            "channel {channel}: the payee counts {}, more than the {} that this node remembered: \
+             let no second copy of this node run",
+            total.0, remembered.0
+        ),
         Notice::Received { channel, total, delta } => {
             format!("channel {channel}: received {}, {} in all", delta.0, total.0)
         }

@@ -1,11 +1,12 @@
 //! Refusals with stable codes. The table for users is in `docs/rpc.md`; codes are never reused.
 
 use engine::error::RequestError;
-use engine::types::{ChannelId, ObjectiveId};
+use engine::types::{Amount, ChannelId, ObjectiveId};
 use engine::vouchers::VoucherError;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::credits::Uncredited;
 use crate::handle::{CallError, WaitError};
 
 /// Why a call is refused: what clients read, and what people read.
@@ -41,6 +42,8 @@ pub const PEER_NOT_FOUND: i32 = 2_002;
 pub const PEER_UNREACHABLE: i32 = 2_003;
 /// A watchtower does not serve us.
 pub const TOWER_REFUSED: i32 = 2_004;
+/// The payee credits nothing of a payment.
+pub(super) const UNCREDITED: i32 = 2_005;
 /// The node is stopping.
 pub const STOPPING: i32 = 3_001;
 /// The time to wait is over; what was begun goes on.
@@ -130,11 +133,32 @@ impl Refusal {
         Self::field(TOO_MANY_WAITING, "wait", "too_many_waiting", message)
     }
 
-    /// A payment that is made, and that the payee has not confirmed yet.
-    pub fn undelivered() -> Self {
-        let message = "the payment is made, but the payee has not confirmed it yet; it is delivered \
-                       once the payee answers, so do not pay again";
+    /// A payment that is made, and that the payee has not confirmed yet; with what it counts as paid
+    /// over the channel, when it has said so.
+    pub fn undelivered(credited: Option<Amount>) -> Self {
+        let counted = credited
+            .map(|total| format!(" (it counts {total} as paid so far)"))
+            .unwrap_or_default();
+        let message = format!(
+            "the payment is made, but the payee has not confirmed it yet{counted}; it is delivered \
+             once the payee answers, so do not pay again"
+        );
         Self::field(TIMED_OUT, "timeout_secs", "undelivered", message)
+    }
+
+    /// A payment of which the payee credits nothing.
+    pub fn uncredited(error: Uncredited) -> Self {
+        let advice = match error.proven {
+            true => {
+                "it has shown this node's signature on that, which this node keeps now: let no other \
+                 copy of this node run, and pay again"
+            }
+            false => {
+                "it shows no signature of this node on that, so do not pay over this channel again: \
+                 close it"
+            }
+        };
+        Self::new(UNCREDITED, "uncredited", format!("{error}; {advice}"))
     }
 }
 
@@ -150,7 +174,8 @@ impl From<CallError> for Refusal {
             CallError::Refused(error) => error.into(),
             CallError::Stopped => Self::stopping(),
             CallError::Unknown => Self::outcome_unknown(),
-            CallError::Undelivered => Self::undelivered(),
+            CallError::Undelivered => Self::undelivered(None),
+            CallError::Uncredited(error) => Self::uncredited(error),
         }
     }
 }

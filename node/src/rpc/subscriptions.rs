@@ -93,6 +93,14 @@ impl Topic {
                     total: AmountText(*total),
                     delta: AmountText(*delta),
                 }),
+            (Self::Payments(id), Update::Surpassed { channel, remembered, total, proven }) => {
+                wanted(id, channel).then_some(Notice::Surpassed {
+                    channel: *channel,
+                    remembered: AmountText(*remembered),
+                    total: AmountText(*total),
+                    proven: *proven,
+                })
+            }
             (Self::Payments(id), Update::Received { channel, total, delta }) => wanted(id, channel)
                 .then_some(Notice::Received {
                     channel: *channel,

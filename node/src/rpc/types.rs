@@ -465,6 +465,18 @@ pub enum Notice {
         /// This payment.
         delta: AmountText,
     },
+    /// The payee counts more than this node remembered to have paid: its folder is an older copy, or
+    /// the payee claims too much.
+    Surpassed {
+        /// Which channel.
+        channel: ChannelId,
+        /// Everything paid as this node remembered it.
+        remembered: AmountText,
+        /// Everything that the payee counts.
+        total: AmountText,
+        /// True when the payee has shown this node's own signature on it.
+        proven: bool,
+    },
     /// We were paid.
     Received {
         /// Which channel.

@@ -1,12 +1,16 @@
 //! The main job on real parts: ledgers, payment channels, payments, payouts.
 
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
 use engine::crypto::Signature;
 use engine::effect::Response;
 use engine::error::RequestError;
 use engine::input::Request;
 use engine::types::{Amount, Asset};
 use engine::vouchers::{Voucher, VoucherError};
-use node::CallError;
+use node::{CallError, Uncredited};
 
 use crate::support::route::{CAPACITY, DEPOSIT, End, Route, open_ledgers, settled};
 use crate::support::{ETHER, Network, TestNode, amount};
@@ -180,6 +184,40 @@ async fn vouchers_that_the_applications_carry_count_like_sent_ones() {
         assert_eq!(ledgers.len(), 1);
         assert_eq!((ledgers[0].peer, ledgers[0].mine), (other.address, amount(expected)));
     }
+}
+
+/// "Delivered" was said of payments of which the payee credited nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_payment_of_an_old_copy_is_an_error_that_the_payer_sees() {
+    let network = Network::start().await;
+    let [mut alice, bob] = network.nodes::<2>().await;
+    alice.open_ledger(&bob, Asset::NATIVE, DEPOSIT, DEPOSIT).await;
+    let channel = alice.open_payment(&[&bob], Asset::NATIVE, CAPACITY).await;
+    alice.pay(channel, 10).await;
+    let (folder, backup) = (alice.settings.data_dir.clone(), tempfile::tempdir().unwrap());
+    let copy = |from: &Path, to: &Path| {
+        let copied = Command::new("cp").arg("-a").arg(from.join(".")).arg(to).status();
+        assert!(copied.expect("cp runs").success());
+    };
+    alice.stop().await;
+    copy(&folder, backup.path());
+    alice.resume().await;
+    alice.pay(channel, 30).await;
+    alice.stop().await;
+    fs::remove_dir_all(&folder).unwrap();
+    fs::create_dir(&folder).unwrap();
+    copy(backup.path(), &folder);
+    alice.resume().await;
+
+    let lost = alice.handle().pay(channel, amount(5), true).await;
+    let expected = Uncredited { remembered: amount(15), total: amount(40), proven: true };
+    assert!(matches!(lost, Err(CallError::Uncredited(lost)) if lost == expected), "{lost:?}");
+    assert_eq!(bob.payment(channel).await.paid, amount(40));
+    // What was signed before is known again: the next one counts, and the channel lives on.
+    alice.pay(channel, 5).await;
+    assert_eq!(bob.payment(channel).await.paid, amount(45));
+    let closing = alice.begin_close_payment(channel).await;
+    settled(&[alice, bob], closing).await;
 }
 
 async fn create_voucher(

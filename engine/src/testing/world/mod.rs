@@ -199,6 +199,7 @@ impl World {
     pub fn restore(&mut self, party: Party, store: MemStore) {
         self.crash(party);
         self.nodes[party.0].store = store;
+        self.nodes[party.0].memory.forget_payments();
         self.restart(party);
     }
 

@@ -91,7 +91,8 @@ impl Api {
             CallError::Refused(error) => self.explain(error),
             CallError::Stopped => Refusal::stopping(),
             CallError::Unknown => Refusal::outcome_unknown(),
-            CallError::Undelivered => Refusal::undelivered(),
+            CallError::Undelivered => Refusal::undelivered(None),
+            CallError::Uncredited(error) => Refusal::uncredited(error),
         }
     }
 

@@ -8,6 +8,7 @@ use engine::vouchers::Voucher;
 
 use super::{Api, unexpected};
 use crate::amount::AmountText;
+use crate::handle::CallError;
 use crate::rpc::error::Refusal;
 use crate::rpc::fields::Fields;
 use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
@@ -26,8 +27,10 @@ pub(super) async fn pay(api: Arc<Api>, mut fields: Fields) -> Result<PaidInfo, R
         // From here on the payment is made, whatever comes.
         let delivered = tokio::time::timeout(wait.timeout, api.node.delivered(&payment));
         let delivered = api.closing.run_until_cancelled(delivered).await;
-        if !matches!(delivered, Some(Ok(Ok(())))) {
-            return Err(Refusal::undelivered());
+        match delivered {
+            Some(Ok(Ok(()))) => {}
+            Some(Ok(Err(CallError::Uncredited(error)))) => return Err(Refusal::uncredited(error)),
+            _ => return Err(Refusal::undelivered(api.node.credited(channel))),
         }
     }
     Ok(PaidInfo {

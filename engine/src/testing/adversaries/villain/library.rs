@@ -137,7 +137,8 @@ impl Library {
             | Message::Guard { .. }
             | Message::Guarded { .. }
             | Message::GuardRefused { .. }
-            | Message::Unguard { .. } => {}
+            | Message::Unguard { .. }
+            | Message::Credited { .. } => {}
         }
     }
 

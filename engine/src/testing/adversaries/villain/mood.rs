@@ -22,10 +22,11 @@ pub(super) enum Kind {
     RequestFinal,
     Finalize,
     Decline,
+    Credited,
     Tower,
 }
 
-const KINDS: [Kind; 13] = [
+const KINDS: [Kind; 14] = [
     Kind::Voucher,
     Kind::OpenLedger,
     Kind::LedgerPrefund,
@@ -39,6 +40,7 @@ const KINDS: [Kind; 13] = [
     Kind::RequestFinal,
     Kind::Finalize,
     Kind::Decline,
+    Kind::Credited,
 ];
 
 impl Kind {
@@ -57,6 +59,7 @@ impl Kind {
             Message::RequestFinal { .. } => Self::RequestFinal,
             Message::Finalize { .. } => Self::Finalize,
             Message::Decline { .. } => Self::Decline,
+            Message::Credited { .. } => Self::Credited,
             Message::TowerHello { .. }
             | Message::TowerTerms { .. }
             | Message::Guard { .. }

@@ -247,7 +247,7 @@ impl Ring {
         })
     }
 
-    /// A refusal that goes with an acknowledgement.
+    /// A refusal that goes with an acknowledgement, or what is said to be credited.
     pub(super) fn answer_of_chance(&mut self, villain: Address) -> Option<Message> {
         let books: Vec<&PaymentBook> = self
             .library
@@ -259,7 +259,23 @@ impl Ring {
             return None;
         }
         let book = (*self.random.pick(&books)).clone();
-        Some(self.decline_payment(&book))
+        Some(match self.random.chance(50) {
+            true => self.decline_payment(&book),
+            false => self.credited(&book),
+        })
+    }
+
+    /// Any total, with any voucher's signature or none.
+    fn credited(&mut self, book: &PaymentBook) -> Message {
+        let total = self.random.below(400).into();
+        let shown = (!book.vouchers.is_empty() && self.random.chance(70))
+            .then(|| *self.random.pick(&book.vouchers));
+        let (total, proof) = match shown {
+            Some(voucher) if self.random.chance(70) => (voucher.total, Some(voucher.signature)),
+            Some(voucher) => (total, Some(voucher.signature)),
+            None => (total, None),
+        };
+        Message::Credited { channel: book.channel.id, total, proof, signer: Address::ZERO }
     }
 
     /// A voucher at any time, also during challenges, also above the capacity.
