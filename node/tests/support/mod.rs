@@ -30,7 +30,7 @@ use tempfile::TempDir;
 use tokio::sync::broadcast::error::RecvError;
 
 /// No step of a test takes that long unless it hangs.
-pub const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(240);
 
 /// One ether.
 pub const ETHER: u128 = 1_000_000_000_000_000_000;

@@ -29,11 +29,13 @@ async fn direct_exit(coin: Coin, exiting: usize) {
 
 /// Alice has paid Bob 12 units through Irene, who is silent from then on.
 async fn silent_relay(coin: Coin) -> (Scene, [engine::types::ChannelId; 3]) {
-    let mut scene = Scene::impatient(coin, 3).await;
+    let mut scene = Scene::eager(coin, 3).await;
     let ledgers = scene.open_line().await;
     let channel = scene.open_payment(&[ALICE, IRENE, BOB]).await;
     scene.pay(ALICE, channel, 12).await;
     scene.stop(IRENE).await;
+    scene.lose_patience(ALICE).await;
+    scene.lose_patience(BOB).await;
     (scene, [ledgers[0], ledgers[1], channel])
 }
 

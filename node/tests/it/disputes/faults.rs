@@ -81,11 +81,12 @@ async fn an_endpoint_that_comes_back_shortly_before_the_deadline_is_early_enough
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_stops_at_each_step_of_an_exit_goes_on() {
     in_both(async |coin| {
-        let mut scene = Scene::impatient(coin, 3).await;
+        let mut scene = Scene::eager(coin, 3).await;
         let ledgers = scene.open_line().await;
         let channel = scene.open_payment(&[ALICE, IRENE, BOB]).await;
         scene.pay(ALICE, channel, 12).await;
         scene.stop(IRENE).await;
+        scene.lose_patience(ALICE).await;
         scene.exit(BOB, ledgers[1]).await;
         scene.nodes[BOB].restart().await;
         scene.until_challenged(BOB, ledgers[1]).await;

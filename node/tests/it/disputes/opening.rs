@@ -60,7 +60,7 @@ async fn both_deposits_come_back_when_a_postfund_signature_never_comes() {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_locked_for_a_channel_that_never_opens_comes_back() {
     in_both(async |coin| {
-        let mut scene = Scene::impatient(coin, 3).await;
+        let mut scene = Scene::eager(coin, 3).await;
         let ledgers = scene.open_line().await;
         let path = [&scene.nodes[IRENE], &scene.nodes[BOB]];
         let capacity = scene.units(DEPOSIT);

@@ -10,7 +10,7 @@ use super::scene::{ALICE, BOB, Coin, IRENE, PATIENCE, Scene, in_both};
 #[tokio::test(flavor = "multi_thread")]
 async fn several_payment_channels_of_a_silent_relay_end_with_their_vouchers() {
     in_both(async |coin| {
-        let mut scene = Scene::impatient(coin, 3).await;
+        let mut scene = Scene::eager(coin, 3).await;
         let ledgers = scene.open_line().await;
         let (there, back) = ([ALICE, IRENE, BOB], [BOB, IRENE, ALICE]);
         let mut channels = Vec::new();

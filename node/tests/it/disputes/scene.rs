@@ -27,7 +27,7 @@ pub(crate) const DEPOSIT: u128 = 1_000;
 pub(crate) const CAPACITY: u128 = 300;
 /// Challenge duration of all channels, in seconds of the chain.
 pub(crate) const CHALLENGE: u64 = 3_600;
-/// How long nodes wait for silent peers, where a test is about that.
+/// How long nodes wait for peers that are silent for good, where a test is about that.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 
 /// How often the chain is looked at, where no node says what happens.
@@ -76,13 +76,19 @@ impl Scene {
         Self::start_with(coin, count, |_, _| {}).await
     }
 
-    /// Nodes that wait [`PATIENCE`] for silent peers.
-    pub(crate) async fn impatient(coin: Coin, count: u8) -> Self {
-        Self::start_with(coin, count, |_, settings| {
-            settings.policy.patience = PATIENCE;
-            settings.policy.withdrawal_delay = PATIENCE;
-        })
-        .await
+    /// Nodes that do not leave a withdrawal to the other side for long. They never lose patience
+    /// either, before [`Scene::lose_patience`].
+    pub(crate) async fn eager(coin: Coin, count: u8) -> Self {
+        Self::start_with(coin, count, |_, settings| settings.policy.withdrawal_delay = PATIENCE)
+            .await
+    }
+
+    /// The node waits [`PATIENCE`] for its peers from now on, for what it has not begun to wait for.
+    /// They must all be silent: on a machine under load nobody answers in time.
+    pub(crate) async fn lose_patience(&mut self, index: usize) {
+        let node = &mut self.nodes[index];
+        node.settings.policy.patience = PATIENCE;
+        node.restart().await;
     }
 
     pub(crate) async fn start_with(

@@ -37,7 +37,7 @@ async fn a_replayed_challenge_is_passed_over() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_voucher_costs_nobody_but_its_payee() {
     in_both(async |coin| {
-        let mut scene = Scene::impatient(coin, 2).await;
+        let mut scene = Scene::eager(coin, 2).await;
         let ledger = scene.open_ledger(0, 1).await;
         let channel = scene.open_payment(&[0, 1]).await;
         scene.pay(0, channel, 5).await;
@@ -93,7 +93,7 @@ async fn a_final_state_that_not_everyone_signed_as_final_concludes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_two_relays_everyone_gets_out_and_ledgers_that_answer_live_on() {
     in_both(async |coin| {
-        let mut scene = Scene::impatient(coin, 4).await;
+        let mut scene = Scene::eager(coin, 4).await;
         let ledgers = scene.open_line().await;
         let channel = scene.open_payment(&[0, 1, 2, 3]).await;
         scene.pay(0, channel, 12).await;
