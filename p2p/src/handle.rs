@@ -1,68 +1,23 @@
 //! The node's end of the network.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc};
 
 use alloy_primitives::{Address, bytes::Bytes};
 use libp2p::{Multiaddr, PeerId};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinHandle,
-};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::{
-    config::P2pConfig,
+    command::{Command, PeerInfo, Resolved},
     discovery::address_book,
-    error::{DialFailure, P2pError, ResolveError, SendError, Stopped},
-    event::{Event, FrameToken},
-    event_loop::EventLoop,
+    error::{DialFailure, ResolveError, SendError, Stopped},
+    event::FrameToken,
     identity::Identity,
-    limits::EVENT_QUEUE,
     messages::{
         MAX_MESSAGE_BYTES,
         codec::{self, Response},
     },
     metrics::Metrics,
 };
-
-/// Starts the network.
-#[derive(Debug)]
-pub struct P2p;
-
-impl P2p {
-    /// Listens, and runs the event loop as a task until `shutdown` is cancelled.
-    ///
-    /// When this returns, every configured address is bound and listed, though a wildcard may
-    /// not show all its interfaces yet. The task ends within [`P2p::SHUTDOWN_LIMIT`] of the
-    /// cancellation, and acknowledgements given before it still leave; a peer that misses one
-    /// sends the frame again. Dropping the event
-    /// receiver or every handle ends the task too: nobody could settle frames.
-    pub async fn start(
-        config: P2pConfig,
-        secret_key: [u8; 32],
-        shutdown: CancellationToken,
-    ) -> Result<(P2pHandle, mpsc::Receiver<Event>, JoinHandle<()>), P2pError> {
-        let identity = Identity::new(secret_key)?;
-        let metrics = Arc::new(Metrics::default());
-        // Unbounded, because sending must neither block nor fail: the sum of what is queued is
-        // the caller's outbox, which the caller bounds.
-        let (command_sender, commands) = mpsc::unbounded_channel();
-        let (event_sender, events) = mpsc::channel(EVENT_QUEUE);
-        let handle = P2pHandle {
-            commands: command_sender,
-            metrics: Arc::clone(&metrics),
-            address: identity.address,
-            peer_id: identity.peer_id,
-        };
-        let mut event_loop =
-            EventLoop::new(config, identity, commands, event_sender, metrics, shutdown)?;
-        event_loop.listen().await?;
-        Ok((handle, events, tokio::spawn(Box::pin(event_loop.run()))))
-    }
-
-    /// The longest that the event loop takes to end.
-    pub const SHUTDOWN_LIMIT: Duration = Duration::from_secs(3);
-}
 
 /// Talks to the event loop; cheap to clone.
 #[derive(Debug, Clone)]
@@ -73,55 +28,15 @@ pub struct P2pHandle {
     peer_id: PeerId,
 }
 
-/// What is known of a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PeerInfo {
-    /// The peer's name.
-    pub address: Address,
-    /// Its libp2p name, once it is known: it does not follow from the address.
-    pub peer_id: Option<PeerId>,
-    /// Whether a connection is up.
-    pub connected: bool,
-    /// Where it would be dialled.
-    pub addresses: Vec<Multiaddr>,
-    /// Messages that it has not committed yet.
-    pub queued: usize,
-    /// How many of those are in the frame on its way.
-    pub in_flight: usize,
-    /// Points for recent offences; a peer is blocked at a hundred.
-    pub offences: u32,
-    /// Whether it is blocked at present.
-    pub blocked: bool,
-    /// Whether it is a first contact, whose connection is always kept up.
-    pub boot: bool,
-}
-
-/// Where an address leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Resolved {
-    /// The peer to be found there.
-    pub peer_id: PeerId,
-    /// Where it can be dialled.
-    pub addresses: Vec<Multiaddr>,
-}
-
-#[derive(Debug)]
-pub(crate) enum Command {
-    Send(Address, u64, Bytes),
-    SendAll(Address, Vec<(u64, Bytes)>),
-    Forget(Address, u64),
-    Settle(FrameToken, Response),
-    Report(Address, u32),
-    SetPartners(HashSet<Address>),
-    Remember(Address, Bytes),
-    AddPeer(Multiaddr),
-    Dial(Multiaddr, oneshot::Sender<Result<Address, DialFailure>>),
-    Resolve(Address, oneshot::Sender<Option<Resolved>>),
-    Peers(oneshot::Sender<Vec<PeerInfo>>),
-    ListenAddresses(oneshot::Sender<Vec<Multiaddr>>),
-}
-
 impl P2pHandle {
+    pub(crate) const fn new(
+        commands: mpsc::UnboundedSender<Command>,
+        metrics: Arc<Metrics>,
+        identity: &Identity,
+    ) -> Self {
+        Self { commands, metrics, address: identity.address, peer_id: identity.peer_id }
+    }
+
     /// This node's name.
     pub const fn address(&self) -> Address {
         self.address

@@ -33,6 +33,7 @@
 mod admission;
 mod backoff;
 mod behaviour;
+mod command;
 mod config;
 pub mod discovery;
 mod error;
@@ -45,13 +46,16 @@ pub mod messages;
 mod metrics;
 mod outbox;
 mod reach;
+mod service;
 mod swarm;
 
 pub use alloy_primitives::{Address, bytes::Bytes};
+pub use command::{PeerInfo, Resolved};
 pub use config::P2pConfig;
 pub use error::{DialFailure, P2pError, ResolveError, SendError, Stopped};
 pub use event::{Event, FrameToken};
-pub use handle::{P2p, P2pHandle, PeerInfo, Resolved};
+pub use handle::P2pHandle;
 pub use identity::{address_of, peer_id_of};
 pub use libp2p::{Multiaddr, PeerId};
 pub use metrics::{Counter, Metrics};
+pub use service::P2p;

@@ -35,13 +35,13 @@ use crate::{
     admission::host::Host,
     backoff::Backoff,
     behaviour::{Behaviour, BehaviourEvent},
+    command::{Command, PeerInfo, Resolved},
     config::P2pConfig,
     discovery::{
         address_book::AddressBook, publisher::Publisher, record::AddressRecord, search::Searches,
     },
     error::{DialFailure, P2pError},
     event::Event,
-    handle::{Command, PeerInfo, Resolved},
     identity::Identity,
     limits::Offenders,
     messages::{

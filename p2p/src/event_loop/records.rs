@@ -14,12 +14,12 @@ use tracing::{debug, info, warn};
 use super::{EventLoop, Lookup};
 use crate::{
     behaviour::{MAX_RECORDS, QUERY_TIMEOUT},
+    command::Resolved,
     discovery::{
         KAD_PROTOCOL,
         record::{self, AddressRecord, RecordError},
     },
     event::Event,
-    handle::Resolved,
     limits::{BAD_RECORD, REQUEST},
 };
 
