@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use alloy::transports::http::reqwest::Url;
 use chain::{
     AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,
     DEFAULT_DEADLINE_MARGIN, DEFAULT_DEADLINE_MAX_FEE_PER_GAS, DEFAULT_MAX_FEE_PER_GAS,
@@ -302,8 +303,31 @@ impl RpcSection {
                 return Err(Fault::new(key, "must be more than zero"));
             }
         }
-        Ok(())
+        match self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(Fault::new("rpc.allowed_origins", origin_fault(origin))),
+            None => Ok(()),
+        }
     }
+}
+
+/// True for what a browser sends as the origin of a page, letter by letter. Neither `*` nor `null` is
+/// one: each would let in pages that nobody has named.
+fn is_origin(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let extension = || {
+        let name = url.host_str().filter(|_| url.scheme().ends_with("-extension"));
+        name.map(|name| format!("{}://{name}", url.scheme()))
+    };
+    let origin = url.origin();
+    let written = if origin.is_tuple() { Some(origin.ascii_serialization()) } else { extension() };
+    written.is_some_and(|written| written.eq_ignore_ascii_case(text) && !written.contains('*'))
+}
+
+fn origin_fault(origin: &str) -> String {
+    format!(
+        "{origin:?} is no origin: name each page by scheme, host and port as browsers do, such as \
+         \"http://localhost:3000\", without a path or a usual port; no sign stands for all of them"
+    )
 }
 
 /// What the node agrees to. The fields mirror [`Policy`].

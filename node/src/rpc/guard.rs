@@ -3,7 +3,9 @@
 //! - **Host**: only loopback names. A web page that makes its own name resolve to this machine
 //!   (DNS rebinding) still sends that name.
 //! - **Origin**: browsers name the page that asks. None is allowed unless it is configured.
-//! - **Authorization**: `Bearer` and the token of the data folder, for WebSockets as well.
+//! - **Authorization**: `Bearer` and the token of the data folder, for WebSockets as well. A web page can
+//!   set no headers of a WebSocket but its sub-protocols: there the token is one of them, beside the
+//!   one that is spoken.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,6 +18,13 @@ use tower::Service;
 
 use super::hall::Visitor;
 use super::token::Token;
+
+/// The header in which a WebSocket names what it can speak.
+const SUBPROTOCOLS: &str = "sec-websocket-protocol";
+/// What is spoken over a WebSocket: JSON-RPC, as without any sub-protocol.
+const SUBPROTOCOL: &str = "nitro";
+/// Stands before the token among the sub-protocols.
+const TOKEN_PREFIX: &str = "token.";
 
 /// Who is served.
 #[derive(Debug)]
@@ -73,8 +82,10 @@ where
         if let Err(refusal) = self.rules.check_token(headers) {
             return Box::pin(async move { Ok(share(refusal.into_response(), origin)) });
         }
-        // Nobody behind this point needs it, and what is not there is not logged.
+        let speaks = is_websocket(headers) && offered(headers).any(|name| name == SUBPROTOCOL);
+        // Nobody behind this point needs them, and what is not there is neither logged nor answered.
         request.headers_mut().remove("authorization");
+        request.headers_mut().remove(SUBPROTOCOLS);
         // A WebSocket keeps what is noted with the request that opens it, and so the room.
         request.extensions_mut().insert(Arc::clone(&self.visitor));
         let (visitor, mut inner) = (Arc::clone(&self.visitor), self.inner.clone());
@@ -82,7 +93,13 @@ where
             if !visitor.enter().await {
                 return Ok(share(Refused::Room.into_response(), origin));
             }
-            Ok(share(inner.call(request).await?, origin))
+            let mut response = inner.call(request).await?;
+            if speaks && response.status().as_u16() == 101 {
+                // Browsers close a WebSocket that answers with none of the protocols they offered.
+                let spoken = HeaderValue::from_static(SUBPROTOCOL);
+                response.headers_mut().insert(SUBPROTOCOLS, spoken);
+            }
+            Ok(share(response, origin))
         })
     }
 }
@@ -103,7 +120,8 @@ impl Refused {
             Self::Origin => respond(403, "this origin is not in the setting rpc.allowed_origins\n"),
             Self::Token => respond(
                 401,
-                "send the header Authorization: Bearer <content of rpc.token in the data folder>\n",
+                "send the header Authorization: Bearer <content of rpc.token in the data folder>; a \
+                 web page opens its WebSocket with the sub-protocols nitro and token.<the same>\n",
             ),
             Self::Room => respond(429, "rpc.max_connections are in use; close one and try again\n"),
         }
@@ -146,8 +164,29 @@ impl Rules {
         let token = found.and_then(|value| value.split_once(' ')).filter(|(scheme, token)| {
             scheme.eq_ignore_ascii_case("bearer") && expected.is(token.trim())
         });
-        token.map(drop).ok_or(Refused::Token)
+        let in_header = token.is_some();
+        let as_protocol = || is_websocket(headers) && offers_token(headers, expected);
+        if in_header || as_protocol() { Ok(()) } else { Err(Refused::Token) }
     }
+}
+
+/// True when `nitro` is offered beside the token: the token itself is never chosen, and a browser that
+/// is answered with no protocol gives up.
+fn offers_token(headers: &HeaderMap, expected: &Token) -> bool {
+    let token =
+        |name: &str| name.strip_prefix(TOKEN_PREFIX).is_some_and(|token| expected.is(token));
+    offered(headers).any(|name| name == SUBPROTOCOL) && offered(headers).any(token)
+}
+
+/// The sub-protocols that a WebSocket offers.
+fn offered(headers: &HeaderMap) -> impl Iterator<Item = &str> {
+    let values = headers.get_all(SUBPROTOCOLS).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).map(str::trim)
+}
+
+fn is_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get("upgrade").and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
 }
 
 /// True for names of this machine, with any port: a tunnel may have another one.

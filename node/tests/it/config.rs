@@ -243,3 +243,37 @@ fn tells_which_setting_is_missing() {
     let error = config.finish().unwrap().chain.deployment().unwrap_err().to_string();
     assert_says(&error, &["chain.adjudicator", "NITRO_CHAIN_ADJUDICATOR"]);
 }
+
+#[test]
+fn only_origins_that_are_named_can_be_allowed() {
+    let read = |origin: &str| {
+        Layers::default()
+            .text("config.toml", &format!("[rpc]\nallowed_origins = [\"{origin}\"]\n"))
+            .and_then(Layers::finish)
+    };
+    for origin in [
+        "http://localhost:3000",
+        "https://app.example",
+        "http://[::1]:3000",
+        "HTTP://Localhost:3000",
+        "moz-extension://0b2d9e4c",
+    ] {
+        assert!(read(origin).is_ok(), "{origin}: {:?}", read(origin));
+    }
+    for origin in [
+        "*",
+        "null",
+        "",
+        "localhost:3000",
+        "http://*",
+        "https://*.example",
+        "http://localhost:3000/",
+        "http://localhost:80",
+        "file://",
+        "moz-extension://*",
+        "http://a@b.example",
+    ] {
+        let error = read(origin).unwrap_err().to_string();
+        assert!(error.contains("rpc.allowed_origins"), "{origin}: {error}");
+    }
+}

@@ -4,6 +4,7 @@
 mod support;
 
 mod bad_input;
+mod browser;
 mod chain_down;
 mod cli;
 mod cli_exit;
