@@ -4,9 +4,13 @@ use clap::Subcommand;
 
 use super::CliError;
 use super::client::{Client, arg};
-use super::exit::{self, Kind, Leaving};
-use super::objective::Waiting;
-use super::output::{Output, maybe, money, record, table};
+use super::exit::{self, Leaving};
+use super::ids::{self, Noun, short_address};
+use super::layout::{Row, maybe, record, table};
+use super::money::{asset_name, brief, money, token_note};
+use super::objective::{Running, Waiting};
+use super::output::Output;
+use super::words;
 use crate::data_dir::DataDir;
 use crate::rpc::types::{ChannelInfo, StartedInfo};
 
@@ -15,8 +19,8 @@ use crate::rpc::types::{ChannelInfo, StartedInfo};
 pub(super) enum Channel {
     /// Open one to a payee, over ledger channels and without the chain
     #[command(after_help = "Examples:\n  \
-        nitro channel open 0x<payee> --relay 0x<peer> --amount 1ether\n  \
-        nitro channel open 0x<peer> --amount 5000 --asset 0x<token>")]
+        nitro channel open 0xPAYEE --relay 0xPEER --amount 1ether\n  \
+        nitro channel open 0xPEER --amount 5000 --asset 0xTOKEN")]
     Open {
         /// Address of the payee
         payee: String,
@@ -37,21 +41,21 @@ pub(super) enum Channel {
     },
     /// Close one with what has been paid
     Close {
-        /// The payment channel
+        /// The payment channel, or the beginning of its id
         channel: String,
         #[command(flatten)]
         waiting: Waiting,
     },
     /// Leave one without the others: the chain decides with the best voucher
     #[command(after_help = "Examples:\n  \
-        nitro channel exit 0x<channel> --dry-run    what it takes and costs, without doing it\n  \
-        nitro channel exit 0x<channel>              says each step until it is done\n  \
-        nitro channel exit 0x<channel> --no-wait    the running node goes on by itself\n\n\
+        nitro channel exit 0xCHANNEL --dry-run    what it takes and costs, without doing it\n  \
+        nitro channel exit 0xCHANNEL              says each step until it is done\n  \
+        nitro channel exit 0xCHANNEL --no-wait    the running node goes on by itself\n\n\
         For participants that do not answer. Ledgers whose peers answer stay open; one whose peer \
         does not is left, too. It goes on when this command is interrupted; nitro channel show \
         says how far it is.")]
     Exit {
-        /// The payment channel
+        /// The payment channel, or the beginning of its id
         channel: String,
         #[command(flatten)]
         leaving: Leaving,
@@ -70,7 +74,7 @@ pub(super) enum Channel {
     },
     /// One of them, open or closed
     Show {
-        /// The payment channel
+        /// The payment channel, or the beginning of its id
         channel: String,
     },
 }
@@ -89,26 +93,33 @@ impl Channel {
                 show_started(&client, &started, out).await
             }
             Self::Close { channel, waiting } => {
+                let channel = Noun::Channel.find(&client, channel).await?;
                 let args = arg("channel", channel);
                 let started = waiting.begin(&client, "nitro_closeChannel", args).await?;
                 show_started(&client, &started, out).await
             }
             Self::Exit { channel, leaving } => {
-                match leaving.begin(&client, Kind::Channel, channel, out).await? {
+                let channel = Noun::Channel.find(&client, channel).await?;
+                match leaving.begin(&client, Noun::Channel, channel, out).await? {
                     Some(started) => show_started(&client, &started, out).await,
                     None => Ok(()),
                 }
             }
             Self::List { ledger, closed, after } => {
+                let ledger = Noun::Ledger.find_if_given(&client, ledger).await?;
+                let after = Noun::Channel.find_if_given(&client, after).await?;
                 let args = arg("ledger", ledger).with("closed", closed).with("after", after);
                 let list: Vec<ChannelInfo> = client.call("nitro_channels", args).await?;
-                let exits = list.iter().map(|c| (c.channel.to_string(), c.exit.as_ref()));
-                let exits =
-                    if out.is_json() { String::new() } else { exit::lines(&client, exits).await? };
-                out.answer(&list, |list| describe_all(list) + &exits)?;
-                Ok(())
+                if out.is_json() {
+                    return out.line(&list);
+                }
+                let running = Running::of(&client).await?;
+                out.text(&describe_all(&list, &running))
             }
-            Self::Show { channel } => show(&client, channel, out).await,
+            Self::Show { channel } => {
+                let channel = Noun::Channel.find(&client, channel).await?;
+                show(&client, channel, out).await
+            }
         }
     }
 }
@@ -131,43 +142,51 @@ async fn show(client: &Client, channel: String, out: Output) -> Result<(), CliEr
     if out.is_json() {
         return out.line(&found);
     }
-    let exit = exit::rows(client, found.channel, found.exit.as_ref()).await?;
-    out.answer(&found, |found| describe(found, exit))
+    let running = Running::of(client).await?;
+    out.text(&describe(&found, &running))
 }
 
-fn describe(channel: &ChannelInfo, exit: Vec<(&'static str, String)>) -> String {
+pub(super) fn describe(channel: &ChannelInfo, running: &Running) -> String {
     let money = |amount| money(&channel.asset, amount);
     let relays: Vec<_> = channel.relays.iter().map(|relay| relay.0.to_string()).collect();
+    let objective = running.joint(channel.channel);
     let facts = [
         ("channel", channel.channel.to_string()),
-        ("status", channel.status.clone()),
+        ("status", words::status_and_wait(&channel.status, objective)),
         ("role", channel.role.clone()),
         ("payer", channel.payer.0.to_string()),
         ("relays", if relays.is_empty() { "-".to_owned() } else { relays.join(" ") }),
         ("payee", channel.payee.0.to_string()),
-        ("asset", channel.asset.clone()),
+        ("asset", asset_name(&channel.asset)),
         ("capacity", money(channel.capacity)),
         ("paid", money(channel.paid)),
         ("remaining", money(channel.remaining)),
-        ("ledger to payer", maybe(channel.left_ledger)),
-        ("ledger to payee", maybe(channel.right_ledger)),
-        ("on chain", channel.on_chain.clone()),
+        ("payer ledger", maybe(channel.left_ledger)),
+        ("payee ledger", maybe(channel.right_ledger)),
+        ("on chain", words::dispute(&channel.on_chain).to_owned()),
     ];
-    record(facts.into_iter().chain(exit))
+    record(
+        facts.into_iter().chain(exit::rows(channel.exit.as_ref(), running.exit(channel.channel))),
+    )
 }
 
-fn describe_all(channels: &[ChannelInfo]) -> String {
+pub(super) fn describe_all(channels: &[ChannelInfo], running: &Running) -> String {
+    let short = ids::distinct(channels.iter().map(|channel| channel.channel));
     let row = |channel: &ChannelInfo| {
         let other = if channel.role == "payer" { channel.payee } else { channel.payer };
-        [
-            channel.channel.to_string(),
-            channel.status.clone(),
+        let cells = [
+            short(channel.channel),
+            words::status(&channel.status),
             channel.role.clone(),
-            other.0.to_string(),
-            money(&channel.asset, channel.paid),
-            money(&channel.asset, channel.remaining),
-        ]
+            short_address(other.0),
+            brief(&channel.asset, channel.paid),
+            brief(&channel.asset, channel.remaining),
+        ];
+        let exit = exit::note(channel.exit.as_ref(), running.exit(channel.channel));
+        let waits = running.joint(channel.channel).map(|step| words::progress(step, None));
+        let notes = token_note(&channel.asset).into_iter().chain(exit.or(waits)).collect();
+        Row { cells, notes }
     };
     let names = ["channel", "status", "role", "with", "paid", "remaining"];
-    table(names, channels.iter().map(row).collect(), "no payment channels")
+    table(names, &channels.iter().map(row).collect::<Vec<_>>(), "no payment channels")
 }

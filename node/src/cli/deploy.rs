@@ -7,7 +7,8 @@ use clap::Args;
 
 use super::CliError;
 use super::init::DeploymentFile;
-use super::output::{Output, record, say};
+use super::layout::record;
+use super::output::{Output, say};
 use crate::address::AddressText;
 use crate::config::{ChainSection, Layers};
 use crate::data_dir::DataDir;

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 
+use super::words::task;
 use crate::config::ConfigError;
 use crate::data_dir::FileError;
 use crate::descriptors::TooFewDescriptors;
@@ -23,6 +24,9 @@ pub enum CliError {
     /// Arguments that do not go together.
     #[error("{0}")]
     Usage(String),
+    /// A short id that fits nothing, or several.
+    #[error("{0}")]
+    Meant(String),
     /// The node refused.
     #[error("{message}")]
     Refused {
@@ -35,7 +39,7 @@ pub enum CliError {
     },
     /// What was begun will not be reached.
     #[error(
-        "{} was declined: {}", .0.objective, .0.reason.as_deref().unwrap_or("no reason given")
+        "{} was declined: {}", task(&.0.objective), .0.reason.as_deref().unwrap_or("no reason given")
     )]
     Declined(Box<ObjectiveInfo>),
     /// Nobody answers.
@@ -129,6 +133,7 @@ impl CliError {
             Self::Unwritten(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
             Self::Unwritten(_) => 6,
             Self::NoHome
+            | Self::Meant(_)
             | Self::Refused { .. }
             | Self::Declined(_)
             | Self::Fatal(_)

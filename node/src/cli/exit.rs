@@ -4,7 +4,11 @@ use clap::Args;
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, money, say};
+use super::ids::Noun;
+use super::layout::wrap;
+use super::money::money;
+use super::output::{Output, say};
+use super::words::{progress, task};
 use crate::address::NATIVE;
 use crate::moment::{now, span, utc_and_distance};
 use crate::rpc::TIMED_OUT;
@@ -29,21 +33,8 @@ pub(super) struct Leaving {
     timeout: Option<u64>,
 }
 
-/// What is left: names of methods and parameters, and how it is described.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Ledger,
-    Channel,
-}
-
-impl Kind {
-    const fn parameter(self) -> &'static str {
-        match self {
-            Self::Ledger => "ledger",
-            Self::Channel => "channel",
-        }
-    }
-
+/// What is left: names of methods, and how it is described.
+impl Noun {
     const fn show(self) -> &'static str {
         match self {
             Self::Ledger => "nitro_ledger",
@@ -73,22 +64,22 @@ impl Leaving {
     pub(super) async fn begin(
         &self,
         client: &Client,
-        kind: Kind,
+        noun: Noun,
         id: String,
         out: Output,
     ) -> Result<Option<StartedInfo>, CliError> {
-        let args = arg(kind.parameter(), &id);
+        let args = arg(noun.parameter(), &id);
         let status: StatusInfo = client.call("nitro_status", Named::default()).await?;
-        let plan = match kind {
-            Kind::Ledger => {
-                let ledger: LedgerInfo = client.call(kind.show(), args.clone()).await?;
+        let plan = match noun {
+            Noun::Ledger => {
+                let ledger: LedgerInfo = client.call(noun.show(), args.clone()).await?;
                 if self.dry_run && out.is_json() {
                     out.line(&ledger)?;
                 }
                 ledger_plan(&ledger, &status)
             }
-            Kind::Channel => {
-                let channel: ChannelInfo = client.call(kind.show(), args.clone()).await?;
+            Noun::Channel => {
+                let channel: ChannelInfo = client.call(noun.show(), args.clone()).await?;
                 if self.dry_run && out.is_json() {
                     out.line(&channel)?;
                 }
@@ -104,16 +95,13 @@ impl Leaving {
             return Ok(None);
         }
         // What is closed or left already is refused by the node, in its own words.
-        let mut started: StartedInfo = match plan {
-            Some(plan) => {
-                say(plan);
-                client.change(kind.exit(), args).await?
-            }
-            None => client.change(kind.exit(), args).await?,
-        };
-        say(format_args!("{}: begun", started.objective));
+        if let Some(plan) = plan {
+            say(wrap(&plan));
+        }
+        let mut started: StartedInfo = client.change(noun.exit(), args).await?;
+        say(format_args!("{}: begun", task(&started.objective)));
         if !self.no_wait {
-            let ended = follow(client, kind, &started, self.timeout).await;
+            let ended = follow(client, noun, &started, self.timeout).await;
             started.result = Some(ended.map_err(|error| error.after(&started.objective))?);
         }
         Ok(Some(started))
@@ -123,7 +111,7 @@ impl Leaving {
 /// Waits for the end of an exit and tells of each step on stderr.
 async fn follow(
     client: &Client,
-    kind: Kind,
+    noun: Noun,
     started: &StartedInfo,
     timeout: Option<u64>,
 ) -> Result<ObjectiveInfo, CliError> {
@@ -132,7 +120,7 @@ async fn follow(
     let mut told = None;
     // Listening before looking: a step in between is not missed.
     let first: ObjectiveInfo = client.call("nitro_objective", arg("objective", objective)).await?;
-    tell(client, kind, &id, &first, &mut told).await?;
+    tell(client, noun, &id, &first, &mut told).await?;
     let begun = now();
     let ended = loop {
         let left = timeout.map(|timeout| timeout.saturating_sub(now().saturating_sub(begun)));
@@ -145,7 +133,7 @@ async fn follow(
                 biased;
                 answer = &mut end => break answer,
                 Some(Ok(Notice::Objective(step))) = steps.next() => {
-                    tell(client, kind, &id, &step, &mut told).await?;
+                    tell(client, noun, &id, &step, &mut told).await?;
                 }
             }
         };
@@ -157,14 +145,14 @@ async fn follow(
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    say(format_args!("{objective}: {}", ended.status));
+    say(format_args!("{}: {}", task(objective), ended.status));
     Ok(ended)
 }
 
 /// Tells a step once, with the deadline that the chain has set.
 async fn tell(
     client: &Client,
-    kind: Kind,
+    noun: Noun,
     id: &str,
     step: &ObjectiveInfo,
     told: &mut Option<String>,
@@ -172,42 +160,15 @@ async fn tell(
     if step.waiting_for.is_none() {
         return Ok(());
     }
-    let finalizes_at = kind.look(client, id).await?.and_then(|exit| exit.finalizes_at);
-    let words = step_words(step, finalizes_at);
+    let finalizes_at = noun.look(client, id).await?.and_then(|exit| exit.finalizes_at);
+    let words = progress(step, finalizes_at);
     // The same step with another deadline is news: somebody has shown a newer state.
     let news = format!("{:?} {finalizes_at:?}", step.waiting_for);
     if told.as_ref() != Some(&news) {
         *told = Some(news);
-        say(format_args!("{}: {words}", step.objective));
+        say(format_args!("{}: {words}", task(&step.objective)));
     }
     Ok(())
-}
-
-/// What an exit waits for, for people.
-pub(super) fn step_words(step: &ObjectiveInfo, finalizes_at: Option<u64>) -> String {
-    let Some(waiting_for) = step.waiting_for.as_deref() else { return step.status.clone() };
-    match (waiting_for, finalizes_at) {
-        ("WaitingForChallenge", None) => {
-            "waits for the challenge transaction to be mined and confirmed".to_owned()
-        }
-        ("WaitingForChallenge", Some(at)) => format!(
-            "waits for its answer to a challenge to be mined, at the latest {}",
-            utc_and_distance(at)
-        ),
-        ("WaitingForChallengeExpiry", Some(at)) if at > now() => {
-            format!("the challenge runs until {}", utc_and_distance(at))
-        }
-        ("WaitingForChallengeExpiry", Some(at)) => format!(
-            "the challenge ran out {}; waits for a confirmed block after that",
-            utc_and_distance(at)
-        ),
-        ("WaitingForChallengeExpiry", None) => "waits for the challenge to run out".to_owned(),
-        ("WaitingForPaymentChannels", _) => {
-            "waits for the payment channels over the ledger to become final on chain".to_owned()
-        }
-        ("WaitingForWithdraw", _) => "waits for the payout".to_owned(),
-        (other, _) => other.to_owned(),
-    }
 }
 
 /// What leaving a ledger will do; none for one that is closed or being left.
@@ -290,12 +251,12 @@ fn cost(exit: &ExitInfo, status: &StatusInfo) -> String {
 pub(super) async fn foretell(client: &Client) -> Result<(), CliError> {
     let status: StatusInfo = client.call("nitro_status", Named::default()).await?;
     if let Some(gas) = status.gas {
-        say(format_args!(
+        say(wrap(&format!(
             "Should the peer ever fall silent, leaving the ledger channel alone would cost about {} \
              at the present price of gas, and {} more for each payment channel over it.",
             money(NATIVE, gas.ledger_exit),
             money(NATIVE, gas.channel_exit),
-        ));
+        )));
     }
     Ok(())
 }
@@ -311,37 +272,21 @@ pub(super) fn price_words(exit: &ExitInfo) -> String {
 }
 
 /// Rows for `show`: why the channel is left, how far that is, and what it may still cost.
-pub(super) async fn rows(
-    client: &Client,
-    id: impl ToString,
+pub(super) fn rows(
     exit: Option<&ExitInfo>,
-) -> Result<Vec<(&'static str, String)>, CliError> {
-    let Some(exit) = exit else { return Ok(Vec::new()) };
-    let Some(reason) = &exit.reason else {
-        return Ok(vec![("exit would cost", price_words(exit))]);
-    };
-    let objective = arg("objective", format!("Exit-{}", id.to_string()));
-    let step: ObjectiveInfo = client.call("nitro_objective", objective).await?;
-    Ok(vec![
-        ("exits because", reason.clone()),
-        ("exit step", step_words(&step, exit.finalizes_at)),
-        ("exit may cost", price_words(exit)),
-    ])
+    step: Option<&ObjectiveInfo>,
+) -> Vec<(&'static str, String)> {
+    let Some(exit) = exit else { return Vec::new() };
+    let Some(reason) = &exit.reason else { return vec![("exit cost", price_words(exit))] };
+    let step = step.map(|step| ("exit step", progress(step, exit.finalizes_at)));
+    let reason = std::iter::once(("exit reason", reason.clone()));
+    reason.chain(step).chain([("exit cost", price_words(exit))]).collect()
 }
 
-/// Lines below a list: why each channel is left, and how far that is.
-pub(super) async fn lines<'a>(
-    client: &Client,
-    exits: impl Iterator<Item = (String, Option<&'a ExitInfo>)>,
-) -> Result<String, CliError> {
-    let mut text = String::new();
-    for (id, exit) in exits {
-        let Some(exit) = exit else { continue };
-        let Some(reason) = &exit.reason else { continue };
-        let objective = arg("objective", format!("Exit-{id}"));
-        let step: ObjectiveInfo = client.call("nitro_objective", objective).await?;
-        let step = step_words(&step, exit.finalizes_at);
-        text.push_str(&format!("{id} exits because {reason}: {step}\n"));
-    }
-    Ok(text)
+/// A note for a row of a list: why the channel is left, and how far that is.
+pub(super) fn note(exit: Option<&ExitInfo>, step: Option<&ObjectiveInfo>) -> Option<String> {
+    let reason = exit?.reason.as_ref()?;
+    let finalizes_at = exit?.finalizes_at;
+    let step = step.map(|step| format!(": {}", progress(step, finalizes_at)));
+    Some(format!("because {reason}{}", step.unwrap_or_default()))
 }

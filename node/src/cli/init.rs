@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::output::{Output, record};
+use super::layout::record;
+use super::output::Output;
 use super::{CliError, run};
 use crate::address::AddressText;
 use crate::config::{Config, Layers, Origin, template};
@@ -51,7 +52,7 @@ pub(super) struct Init {
     /// Port for programs, on 127.0.0.1
     #[arg(long, value_name = "PORT")]
     rpc_port: Option<u16>,
-    /// A first contact, ending in /p2p/<peer id>; may be repeated
+    /// A first contact, ending in /p2p/PEER_ID; may be repeated
     #[arg(long, value_name = "MULTIADDR")]
     boot_peer: Vec<String>,
     /// Most to deposit because a peer asks: 10ether, or <token address>=5000; may be repeated

@@ -4,9 +4,13 @@ use clap::Subcommand;
 
 use super::CliError;
 use super::client::{Client, arg};
-use super::exit::{self, Kind, Leaving};
-use super::objective::Waiting;
-use super::output::{Output, maybe, money, record, table};
+use super::exit::{self, Leaving};
+use super::ids::{self, Noun, short_address};
+use super::layout::{Row, maybe, record, table};
+use super::money::{asset_name, brief, money, token_note};
+use super::objective::{Running, Waiting};
+use super::output::Output;
+use super::words;
 use crate::data_dir::DataDir;
 use crate::moment::utc_and_distance;
 use crate::rpc::types::{LedgerInfo, StartedInfo};
@@ -16,8 +20,8 @@ use crate::rpc::types::{LedgerInfo, StartedInfo};
 pub(super) enum Ledger {
     /// Open one: both sides deposit on chain
     #[command(after_help = "Examples:\n  \
-        nitro ledger open 0x<peer> --amount 10ether\n  \
-        nitro ledger open 0x<peer> --amount 5000 --peer-amount 5000 --asset 0x<token> --no-wait")]
+        nitro ledger open 0xPEER --amount 10ether\n  \
+        nitro ledger open 0xPEER --amount 5000 --peer-amount 5000 --asset 0xTOKEN --no-wait")]
     Open {
         /// Address of the peer
         peer: String,
@@ -38,22 +42,22 @@ pub(super) enum Ledger {
     },
     /// Close one together with the peer, and pay out on chain
     Close {
-        /// The ledger channel
+        /// The ledger channel, or the beginning of its id
         ledger: String,
         #[command(flatten)]
         waiting: Waiting,
     },
     /// Leave one without the peer: the chain decides, and pays out after a while
     #[command(after_help = "Examples:\n  \
-        nitro ledger exit 0x<ledger> --dry-run    what it takes and costs, without doing it\n  \
-        nitro ledger exit 0x<ledger>              says each step until it is paid out\n  \
-        nitro ledger exit 0x<ledger> --no-wait    the running node goes on by itself\n\n\
+        nitro ledger exit 0xLEDGER --dry-run    what it takes and costs, without doing it\n  \
+        nitro ledger exit 0xLEDGER              says each step until it is paid out\n  \
+        nitro ledger exit 0xLEDGER --no-wait    the running node goes on by itself\n\n\
         For a peer that does not answer. It needs two transactions and the ledger's challenge \
         duration, and takes the payment channels over the ledger along. It goes on when this \
         command is interrupted; nitro ledger show says how far it is. A node that was stopped goes \
         on when it runs again, and must run before the deadline of a challenge to answer it.")]
     Exit {
-        /// The ledger channel
+        /// The ledger channel, or the beginning of its id
         ledger: String,
         #[command(flatten)]
         leaving: Leaving,
@@ -69,7 +73,7 @@ pub(super) enum Ledger {
     },
     /// One of them, open or closed
     Show {
-        /// The ledger channel
+        /// The ledger channel, or the beginning of its id
         ledger: String,
     },
 }
@@ -89,26 +93,32 @@ impl Ledger {
                 show_started(&client, &started, out).await
             }
             Self::Close { ledger, waiting } => {
+                let ledger = Noun::Ledger.find(&client, ledger).await?;
                 let args = arg("ledger", ledger);
                 let started = waiting.begin(&client, "nitro_closeLedger", args).await?;
                 show_started(&client, &started, out).await
             }
             Self::Exit { ledger, leaving } => {
-                match leaving.begin(&client, Kind::Ledger, ledger, out).await? {
+                let ledger = Noun::Ledger.find(&client, ledger).await?;
+                match leaving.begin(&client, Noun::Ledger, ledger, out).await? {
                     Some(started) => show_started(&client, &started, out).await,
                     None => Ok(()),
                 }
             }
             Self::List { closed, after } => {
+                let after = Noun::Ledger.find_if_given(&client, after).await?;
                 let args = arg("closed", closed).with("after", after);
                 let list: Vec<LedgerInfo> = client.call("nitro_ledgers", args).await?;
-                let exits = list.iter().map(|l| (l.ledger.to_string(), l.exit.as_ref()));
-                let exits =
-                    if out.is_json() { String::new() } else { exit::lines(&client, exits).await? };
-                out.answer(&list, |list| describe_all(list) + &exits)?;
-                Ok(())
+                if out.is_json() {
+                    return out.line(&list);
+                }
+                let running = Running::of(&client).await?;
+                out.text(&describe_all(&list, &running))
             }
-            Self::Show { ledger } => show(&client, ledger, out).await,
+            Self::Show { ledger } => {
+                let ledger = Noun::Ledger.find(&client, ledger).await?;
+                show(&client, ledger, out).await
+            }
         }
     }
 }
@@ -131,51 +141,60 @@ async fn show(client: &Client, ledger: String, out: Output) -> Result<(), CliErr
     if out.is_json() {
         return out.line(&found);
     }
-    let exit = exit::rows(client, found.ledger, found.exit.as_ref()).await?;
-    out.answer(&found, |found| describe(found, exit))
+    let running = Running::of(client).await?;
+    out.text(&describe(&found, &running))
 }
 
-fn describe(ledger: &LedgerInfo, exit: Vec<(&'static str, String)>) -> String {
+pub(super) fn describe(ledger: &LedgerInfo, running: &Running) -> String {
     let money = |amount| money(&ledger.asset, amount);
     let closed = ledger.status == "closed";
     let (mine, theirs) =
         if closed { ("paid to me", "paid to peer") } else { ("my balance", "peer balance") };
+    let objective = running.joint(ledger.ledger);
     let facts = [
         ("ledger", ledger.ledger.to_string()),
-        ("status", ledger.status.clone()),
+        ("status", words::status_and_wait(&ledger.status, objective)),
         ("peer", ledger.peer.0.to_string()),
-        ("asset", ledger.asset.clone()),
+        ("asset", asset_name(&ledger.asset)),
         (mine, money(ledger.my_balance)),
         (theirs, money(ledger.peer_balance)),
         ("locked", money(ledger.locked)),
-        ("on chain", format!("{} ({})", money(ledger.holdings), ledger.on_chain)),
+        ("on chain", words::on_chain(ledger)),
         ("final at", maybe(final_at(ledger))),
-        ("challenge", format!("{} s", ledger.challenge_duration)),
+        ("challenge", format!("{} s to answer one", ledger.challenge_duration)),
         ("turn", ledger.turn.to_string()),
     ];
     let reason = ledger.exit_reason.clone().filter(|_| closed);
     let reason = reason.map(|reason| ("exit reason", reason));
+    let exit = exit::rows(ledger.exit.as_ref(), running.exit(ledger.ledger));
     let mut text = record(facts.into_iter().chain(reason).chain(exit));
     for locked in &ledger.channels {
-        text.push_str(&format!("channel {} locks {}\n", locked.channel, money(locked.amount)));
+        let amount = money(locked.amount);
+        let channel = ids::short(locked.channel);
+        text.push_str(&format!("payment channel {channel} locks {amount}\n"));
     }
     text
 }
 
-fn describe_all(ledgers: &[LedgerInfo]) -> String {
+pub(super) fn describe_all(ledgers: &[LedgerInfo], running: &Running) -> String {
+    let short = ids::distinct(ledgers.iter().map(|ledger| ledger.ledger));
     let row = |ledger: &LedgerInfo| {
-        let money = |amount| money(&ledger.asset, amount);
-        [
-            ledger.ledger.to_string(),
-            ledger.status.clone(),
-            ledger.peer.0.to_string(),
-            money(ledger.my_balance),
-            money(ledger.peer_balance),
-            money(ledger.locked),
-        ]
+        let cell = |amount| brief(&ledger.asset, amount);
+        let cells = [
+            short(ledger.ledger),
+            words::status(&ledger.status),
+            short_address(ledger.peer.0),
+            cell(ledger.my_balance),
+            cell(ledger.peer_balance),
+            cell(ledger.locked),
+        ];
+        let exit = exit::note(ledger.exit.as_ref(), running.exit(ledger.ledger));
+        let waits = running.joint(ledger.ledger).map(|step| words::progress(step, None));
+        let notes = token_note(&ledger.asset).into_iter().chain(exit.or(waits)).collect();
+        Row { cells, notes }
     };
-    let names = ["ledger", "status", "peer", "my balance", "peer balance", "locked"];
-    table(names, ledgers.iter().map(row).collect(), "no ledger channels")
+    let names = ["ledger", "status", "peer", "mine", "theirs", "locked"];
+    table(names, &ledgers.iter().map(row).collect::<Vec<_>>(), "no ledger channels")
 }
 
 /// When a running challenge becomes final; nothing runs against a closed ledger.

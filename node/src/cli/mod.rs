@@ -5,8 +5,11 @@ mod client;
 mod deploy;
 mod error;
 mod exit;
+mod ids;
 mod init;
+mod layout;
 mod ledger;
+mod money;
 mod network;
 mod objective;
 mod output;
@@ -15,6 +18,9 @@ mod run;
 mod status;
 mod tower;
 mod watch;
+#[cfg(test)]
+mod width;
+mod words;
 
 use std::path::PathBuf;
 
@@ -32,6 +38,7 @@ use output::Output;
     name = "nitro",
     version,
     arg_required_else_help = true,
+    max_term_width = 80,
     after_help = "Exit codes:\n  \
                   0 done\n  \
                   1 refused: nothing has changed; or failed\n  \
@@ -41,12 +48,12 @@ use output::Output;
                   5 not known whether it was done: look before you repeat it, or pay with --total\n  \
                   6 done, but the answer could not be written\n\n\
                   Examples:\n  \
-                  nitro deploy --chain-endpoint http://127.0.0.1:8545 --key-file key --json > deployment.json\n  \
+                  nitro deploy --key-file key --json > deployment.json\n  \
                   nitro init --deployment deployment.json --max-peer-deposit 10ether\n  \
                   nitro run\n  \
-                  nitro ledger open 0x<peer> --amount 10ether\n  \
-                  nitro channel open 0x<payee> --relay 0x<peer> --amount 1ether\n  \
-                  nitro pay 0x<channel> 5gwei --total 25gwei"
+                  nitro ledger open 0xPEER --amount 10ether\n  \
+                  nitro channel open 0xPAYEE --relay 0xPEER --amount 1ether\n  \
+                  nitro pay 0xCHANNEL 5gwei --total 25gwei"
 )]
 pub struct Cli {
     /// Folder of the node

@@ -4,7 +4,9 @@ use clap::{Args, Subcommand};
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, maybe, money, record, table};
+use super::layout::{CUT, Row, WIDTH, record, table};
+use super::money::{asset_name, money};
+use super::output::Output;
 use crate::address::AddressText;
 use crate::data_dir::DataDir;
 use crate::rpc::types::{BalanceInfo, PeerInfo, ResolvedInfo};
@@ -15,9 +17,9 @@ pub(super) enum Peer {
     /// Those that are connected or known
     List,
     /// Remember where a peer is, and connect to it
-    #[command(after_help = "Example:\n  nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/<peer id>")]
+    #[command(after_help = "Example:\n  nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/PEER_ID")]
     Add {
-        /// Where it is, ending in /p2p/<peer id>
+        /// Where it is, ending in /p2p/PEER_ID
         address: String,
         /// Connect only when there is something to send
         #[arg(long)]
@@ -50,7 +52,7 @@ impl Peer {
                     record([
                         ("peer", found.peer.0.to_string()),
                         ("peer id", found.peer_id.clone()),
-                        ("addresses", found.addresses.join(" ")),
+                        ("addresses", found.addresses.join("\n")),
                     ])
                 })?;
             }
@@ -59,22 +61,31 @@ impl Peer {
     }
 }
 
-fn describe_all(peers: &[PeerInfo]) -> String {
+pub(super) fn describe_all(peers: &[PeerInfo]) -> String {
     let row = |peer: &PeerInfo| {
         let state = match (peer.blocked, peer.connected) {
             (true, _) => "blocked",
             (false, true) => "connected",
             (false, false) => "away",
         };
-        [
+        let cells = [
             peer.peer.0.to_string(),
             state.to_owned(),
-            peer.messages_waiting.to_string(),
-            maybe(peer.addresses.first()),
-        ]
+            format!("{} messages", peer.messages_waiting),
+        ];
+        Row { cells, notes: peer.addresses.first().map(|at| place(at)).into_iter().collect() }
     };
-    let names = ["peer", "state", "waiting", "address"];
-    table(names, peers.iter().map(row).collect(), "no peers")
+    table(["peer", "state", "waiting"], &peers.iter().map(row).collect::<Vec<_>>(), "no peers")
+}
+
+/// Where a peer is, for one line: its id says nothing beside its address, and a name may be long.
+fn place(address: &str) -> String {
+    const ROOM: usize = WIDTH - "  at ".len();
+    let place = address.rsplit_once("/p2p/").map_or(address, |(place, _)| place);
+    match place.char_indices().nth(ROOM) {
+        None => format!("at {place}"),
+        Some(_) => format!("at {}{CUT}", place.chars().take(ROOM - 1).collect::<String>()),
+    }
 }
 
 /// What an account has on chain.
@@ -95,7 +106,7 @@ impl Balance {
         out.answer(&balance, |balance| {
             record([
                 ("account", balance.address.0.to_string()),
-                ("asset", balance.asset.clone()),
+                ("asset", asset_name(&balance.asset)),
                 ("balance", money(&balance.asset, balance.amount)),
             ])
         })?;

@@ -1,10 +1,14 @@
 //! `nitro objective`, and waiting with progress for what a command has begun.
 
 use clap::{Args, Subcommand};
+use engine::types::{ChannelId, ObjectiveId};
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, maybe, record, say, table};
+use super::ids::{self, find_objective};
+use super::layout::{Row, maybe, record, table};
+use super::output::{Output, say};
+use super::words::{WAITING_FOR, job, progress, task};
 use crate::data_dir::DataDir;
 use crate::rpc::types::{Notice, ObjectiveInfo, StartedInfo};
 
@@ -15,12 +19,12 @@ pub(super) enum Objective {
     List,
     /// One of them, running or ended
     Show {
-        /// Such as DirectFunding-0x...
+        /// Such as DirectFunding-0x..., or the beginning of its channel's id
         objective: String,
     },
     /// Wait until it has ended
     Wait {
-        /// Such as DirectFunding-0x...
+        /// Such as DirectFunding-0x..., or the beginning of its channel's id
         objective: String,
         /// Seconds
         #[arg(long, default_value_t = 600, value_name = "SECONDS")]
@@ -28,7 +32,7 @@ pub(super) enum Objective {
     },
     /// Give it up, as long as one side alone can do that
     Cancel {
-        /// Such as DirectFunding-0x...
+        /// Such as DirectFunding-0x..., or the beginning of its channel's id
         objective: String,
     },
 }
@@ -54,16 +58,18 @@ impl Objective {
                 out.answer(&list, |list| describe_all(list))?;
             }
             Self::Show { objective } => {
+                let objective = find_objective(&client, objective).await?;
                 let found = client.call("nitro_objective", arg("objective", objective)).await?;
                 out.answer(&found, describe)?;
             }
             Self::Wait { objective, timeout } => {
+                let objective = find_objective(&client, objective).await?;
                 let ended = follow(&client, &objective, timeout).await?;
                 out.answer(&ended, describe)?;
             }
             Self::Cancel { objective } => {
-                let ended =
-                    client.change("nitro_cancelObjective", arg("objective", objective)).await?;
+                let args = arg("objective", find_objective(&client, objective).await?);
+                let ended = client.change("nitro_cancelObjective", args).await?;
                 out.answer(&ended, describe)?;
             }
         }
@@ -81,7 +87,7 @@ impl Waiting {
     ) -> Result<StartedInfo, CliError> {
         let mut started: StartedInfo = client.change(method, args).await?;
         if !self.no_wait {
-            say(format_args!("{}: begun", started.objective));
+            say(format_args!("{}: begun", task(&started.objective)));
             let ended = follow(client, &started.objective, self.timeout).await;
             started.result = Some(ended.map_err(|error| error.after(&started.objective))?);
         }
@@ -95,6 +101,7 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     let args = arg("objective", objective).with("timeout_secs", timeout);
     let end = client.call::<ObjectiveInfo>("nitro_waitObjective", args);
     tokio::pin!(end);
+    let task = task(objective);
     let (mut told, mut refused) = (None, None);
     let ended = loop {
         tokio::select! {
@@ -103,12 +110,12 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
             Some(Ok(notice)) = steps.next() => match notice {
                 Notice::Objective(step) if step.waiting_for != told => {
                     told.clone_from(&step.waiting_for);
-                    if let Some(waiting_for) = step.waiting_for {
-                        say(format_args!("{objective}: {waiting_for}"));
+                    if step.waiting_for.is_some() {
+                        say(format_args!("{task}: {}", progress(&step, None)));
                     }
                 }
                 Notice::Refused { reason, .. } if refused.as_ref() != Some(&reason) => {
-                    say(format_args!("{objective}: refused by a contract: {reason}"));
+                    say(format_args!("{task}: refused by a contract: {reason}"));
                     refused = Some(reason);
                 }
                 _ => {}
@@ -118,29 +125,64 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    say(format_args!("{objective}: {}", ended.status));
+    say(format_args!("{task}: {}", ended.status));
     Ok(ended)
 }
 
-fn describe(objective: &ObjectiveInfo) -> String {
+/// What runs, to say how far each channel is.
+pub(super) struct Running(Vec<ObjectiveInfo>);
+
+impl Running {
+    pub(super) async fn of(client: &Client) -> Result<Self, CliError> {
+        Ok(Self(client.call("nitro_objectives", Named::default()).await?))
+    }
+
+    #[cfg(test)]
+    pub(super) const fn new(objectives: Vec<ObjectiveInfo>) -> Self {
+        Self(objectives)
+    }
+
+    /// What opens or closes a channel together with the others.
+    pub(super) fn joint(&self, channel: ChannelId) -> Option<&ObjectiveInfo> {
+        self.0.iter().find(|objective| objective.channel == channel && objective.kind != "exit")
+    }
+
+    /// What leaves it without them.
+    pub(super) fn exit(&self, channel: ChannelId) -> Option<&ObjectiveInfo> {
+        self.0.iter().find(|objective| objective.channel == channel && objective.kind == "exit")
+    }
+}
+
+pub(super) fn describe(objective: &ObjectiveInfo) -> String {
+    let waits = objective.waiting_for.is_some();
     record([
-        ("objective", objective.objective.clone()),
-        ("kind", objective.kind.clone()),
-        ("status", objective.status.clone()),
-        ("waiting for", maybe(objective.waiting_for.as_ref())),
+        ("objective", words(objective)),
+        ("channel", objective.channel.to_string()),
+        ("status", if waits { progress(objective, None) } else { objective.status.clone() }),
         ("declined by", maybe(objective.declined_by.map(|by| by.0))),
         ("reason", maybe(objective.reason.as_ref())),
     ])
 }
 
-fn describe_all(objectives: &[ObjectiveInfo]) -> String {
+pub(super) fn describe_all(objectives: &[ObjectiveInfo]) -> String {
+    let channels: Vec<_> = objectives.iter().map(|objective| objective.channel).collect();
+    let shown = ids::distinct(channels.iter().copied());
     let row = |objective: &ObjectiveInfo| {
-        [
-            objective.objective.clone(),
-            objective.status.clone(),
-            maybe(objective.waiting_for.as_ref()),
-        ]
+        // A channel that is opened and closed at once is told apart by what is done.
+        let alone = channels.iter().filter(|channel| **channel == objective.channel).count() == 1;
+        let id = shown(objective.channel);
+        let kind = objective.objective.split('-').next().unwrap_or_default();
+        let id = if alone { id } else { format!("{kind}-{id}") };
+        let waits = progress(objective, None);
+        let waits = waits.strip_prefix(WAITING_FOR).map_or(waits.as_str(), str::trim_start);
+        Row::from([id, words(objective), waits.to_owned()])
     };
-    let rows = objectives.iter().map(row).collect();
-    table(["objective", "status", "waiting for"], rows, "nothing is running")
+    let rows: Vec<_> = objectives.iter().map(row).collect();
+    table(["channel", "objective", WAITING_FOR], &rows, "nothing is running")
+}
+
+/// What it does; an objective that this program does not know, by its name.
+fn words(objective: &ObjectiveInfo) -> String {
+    let id = objective.objective.parse::<ObjectiveId>();
+    id.map_or_else(|_| objective.kind.clone(), |id| job(id).to_owned())
 }

@@ -7,22 +7,25 @@ use clap::{Args, Subcommand};
 
 use super::CliError;
 use super::client::{Client, arg};
-use super::output::{Output, record};
+use super::ids::Noun;
+use super::layout::record;
+use super::money::money;
+use super::output::Output;
 use crate::data_dir::{DataDir, FileError};
-use crate::rpc::types::{PaidInfo, ReceivedInfo, VoucherInfo};
+use crate::rpc::types::{ChannelInfo, PaidInfo, ReceivedInfo, VoucherInfo};
 
 /// Pays over a payment channel.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  nitro pay 0x<channel> 5gwei\n  nitro pay 0x<channel> 1000 --wait\n  \
-        nitro pay 0x<channel> 5gwei --total 25gwei\n\n\
+    after_help = "Examples:\n  nitro pay 0xCHANNEL 5gwei\n  nitro pay 0xCHANNEL 1000 --wait\n  \
+        nitro pay 0xCHANNEL 5gwei --total 25gwei\n\n\
         With --total a payment is made once, however often the command is repeated, for example \
         after exit code 5 (not known whether it was made) or 6 (made, but the answer could not be \
         written). Take what is paid so far from nitro channel show, and add the amount. Exit code 1 \
         says that nothing was paid, 4 that it is paid and the payee has not confirmed it yet."
 )]
 pub(super) struct Pay {
-    /// The payment channel
+    /// The payment channel, or the beginning of its id
     channel: String,
     /// How much
     #[arg(allow_hyphen_values = true)]
@@ -42,17 +45,18 @@ pub(super) struct Pay {
 impl Pay {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
         let client = Client::connect(dir).await?;
+        let (channel, asset) = over(&client, self.channel, out).await?;
         let mut args =
-            arg("channel", self.channel).with("amount", self.amount).with("total", self.total);
+            arg("channel", channel).with("amount", self.amount).with("total", self.total);
         if self.wait {
             args = args.with("wait", true).with("timeout_secs", self.timeout);
         }
         let paid: PaidInfo = client.change("nitro_pay", args).await?;
         out.answer(&paid, |paid| {
             record([
-                (if paid.repeated { "paid before" } else { "paid" }, paid.amount.0.to_string()),
-                ("paid in all", paid.total.0.to_string()),
-                ("remaining", paid.remaining.0.to_string()),
+                (if paid.repeated { "paid before" } else { "paid" }, money(&asset, paid.amount)),
+                ("paid in all", money(&asset, paid.total)),
+                ("remaining", money(&asset, paid.remaining)),
             ])
         })?;
         Ok(())
@@ -64,10 +68,10 @@ impl Pay {
 pub(super) enum Voucher {
     /// Pay by a voucher that you hand to the payee yourself
     #[command(
-        after_help = "Example:\n  nitro voucher create 0x<channel> 5gwei --json > voucher.json"
+        after_help = "Example:\n  nitro voucher create 0xCHANNEL 5gwei --json > voucher.json"
     )]
     Create {
-        /// The payment channel
+        /// The payment channel, or the beginning of its id
         channel: String,
         /// How much
         #[arg(allow_hyphen_values = true)]
@@ -99,40 +103,52 @@ impl Voucher {
         match self {
             Self::Create { channel, amount } => {
                 let client = Client::connect(dir).await?;
+                let (channel, asset) = over(&client, channel, out).await?;
                 let args = arg("channel", channel).with("amount", amount);
                 let voucher: VoucherInfo = client.change("nitro_createVoucher", args).await?;
                 out.answer(&voucher, |voucher| {
                     record([
                         ("channel", voucher.channel.to_string()),
-                        ("total", voucher.total.0.to_string()),
+                        ("total", money(&asset, voucher.total)),
                         ("signature", voucher.signature.clone()),
                     ])
                 })?;
             }
             Self::Receive { file, channel, total, signature } => {
-                let args = match file {
+                let (channel, total, signature) = match file {
                     Some(path) => {
                         let voucher = read(&path)?;
-                        arg("channel", voucher.channel)
-                            .with("total", voucher.total)
-                            .with("signature", voucher.signature)
+                        let total = voucher.total.0.to_string();
+                        (voucher.channel.to_string(), Some(total), Some(voucher.signature))
                     }
-                    None => {
-                        arg("channel", channel).with("total", total).with("signature", signature)
-                    }
+                    None => (channel.unwrap_or_default(), total, signature),
                 };
                 let client = Client::connect(dir).await?;
+                let (channel, asset) = over(&client, channel, out).await?;
+                let args =
+                    arg("channel", channel).with("total", total).with("signature", signature);
                 let received: ReceivedInfo = client.change("nitro_receiveVoucher", args).await?;
                 out.answer(&received, |received| {
                     record([
-                        ("received", received.delta.0.to_string()),
-                        ("received in all", received.total.0.to_string()),
+                        ("received", money(&asset, received.delta)),
+                        ("received in all", money(&asset, received.total)),
                     ])
                 })?;
             }
         }
         Ok(())
     }
+}
+
+/// The whole id of a channel and, for people, what is paid over it. Looked up before anything is paid:
+/// afterwards nothing may go wrong any more.
+async fn over(client: &Client, channel: String, out: Output) -> Result<(String, String), CliError> {
+    let channel = Noun::Channel.find(client, channel).await?;
+    if out.is_json() {
+        return Ok((channel, String::new()));
+    }
+    let found: ChannelInfo = client.call("nitro_channel", arg("channel", &channel)).await?;
+    Ok((channel, found.asset))
 }
 
 fn read(path: &PathBuf) -> Result<VoucherInfo, CliError> {

@@ -10,7 +10,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::CliError;
-use super::output::{Output, record};
+use super::layout::record;
+use super::output::Output;
 use crate::address::AddressText;
 use crate::config::{Config, ConfigError, Layers, Origin};
 use crate::data_dir::{self, DataDir};
@@ -196,7 +197,7 @@ async fn announce(
             ("address", ready.address.0.to_string()),
             ("chain account", ready.chain_account.0.to_string()),
             ("rpc", ready.rpc.clone()),
-            ("peers reach it at", ready.listen_addresses.join("\n                   ")),
+            ("peers reach it at", ready.listen_addresses.join("\n")),
         ])
     });
     if let Err(error) = told {

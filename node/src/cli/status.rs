@@ -2,7 +2,9 @@
 
 use super::CliError;
 use super::client::{Args, Client};
-use super::output::{Output, maybe, money, record};
+use super::layout::{maybe, record};
+use super::money::money;
+use super::output::Output;
 use crate::address::{AddressText, NATIVE};
 use crate::data_dir::DataDir;
 use crate::keys::{self, KeyName};
@@ -37,7 +39,7 @@ pub(super) async fn stop(dir: &DataDir, out: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-fn describe(status: &StatusInfo) -> String {
+pub(super) fn describe(status: &StatusInfo) -> String {
     let chain = &status.chain;
     let mut text = record([
         ("address", status.address.0.to_string()),
@@ -80,7 +82,7 @@ fn describe(status: &StatusInfo) -> String {
         }
     }
     for address in &status.listen_addresses {
-        text.push_str(&format!("peers reach it at {address}\n"));
+        text.push_str(&format!("peers reach it at\n  {address}\n"));
     }
     text
 }

@@ -1,20 +1,27 @@
 //! `nitro tower`.
 
+use std::collections::BTreeMap;
+
 use clap::Subcommand;
+use engine::types::ChannelId;
 use serde::Serialize;
 use tracing::{error, info, warn};
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
-use super::output::{Output, maybe, record, table};
+use super::ids::short;
+use super::layout::{Row, maybe, record, table};
+use super::money::brief;
+use super::output::Output;
 use super::run::{Run, STOP_LIMIT, Signals};
-use crate::address::AddressText;
+use crate::address::{AddressText, NATIVE};
+use crate::amount::AmountText;
 use crate::data_dir::DataDir;
 use crate::descriptors;
 use crate::keys::{self, Keys, Purpose};
 use crate::logging;
 use crate::node::StopReason;
-use crate::rpc::types::{GuardInfo, GuardedInfo, TowerInfo};
+use crate::rpc::types::{ChannelInfo, GuardInfo, GuardedInfo, TowerInfo};
 use crate::tower::TowerNode;
 
 /// Watchtowers.
@@ -22,8 +29,8 @@ use crate::tower::TowerNode;
 pub(super) enum Tower {
     /// Have a watchtower guard all channels of this node
     #[command(after_help = "Example:\n  \
-        nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/<peer id>\n  \
-        nitro tower add 0x<tower>\n\n\
+        nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/PEER_ID\n  \
+        nitro tower add 0xTOWER\n\n\
         The tower must be a node with tower.serve, or nitro tower serve, of the same chain and \
         adjudicator. It can answer stale challenges and can move no funds; docs/towers.md says \
         what it is trusted with.")]
@@ -56,8 +63,16 @@ impl Tower {
             Self::List => {
                 let client = Client::connect(dir).await?;
                 let towers: Vec<TowerInfo> = client.call("nitro_towers", Named::default()).await?;
-                out.answer(&towers, |towers| describe_all(towers))?;
-                return Ok(());
+                if out.is_json() {
+                    return out.line(&towers);
+                }
+                let channels: Vec<ChannelInfo> =
+                    client.call("nitro_channels", Named::default()).await?;
+                let assets: BTreeMap<_, _> =
+                    channels.into_iter().map(|channel| (channel.channel, channel.asset)).collect();
+                // Only payment channels pay; one that has just been closed pays no more.
+                let asset = |channel| assets.get(&channel).cloned().unwrap_or_default();
+                return out.text(&describe_all(&towers, asset));
             }
             Self::Status => {
                 let client = Client::connect(dir).await?;
@@ -83,37 +98,44 @@ fn describe(tower: &TowerInfo) -> String {
     ])
 }
 
-fn describe_all(towers: &[TowerInfo]) -> String {
-    let rows = towers.iter().flat_map(|tower| {
-        let name = tower.tower.0.to_string();
-        if tower.channels.is_empty() {
-            let status = if tower.serving { "serving" } else { "asked" };
-            let dash = || "-".to_owned();
-            return vec![[name, dash(), status.to_owned(), dash(), dash(), dash()]];
-        }
-        tower.channels.iter().map(|guard| row(&name, guard)).collect()
-    });
-    let names = ["tower", "channel", "status", "holds turn", "newest turn", "reason"];
-    table(names, rows.collect(), "no towers; add one with nitro tower add")
+pub(super) fn describe_all(towers: &[TowerInfo], asset: impl Fn(ChannelId) -> String) -> String {
+    let row = |tower: &TowerInfo| {
+        let most = tower.max_channels.map_or_else(String::new, |most| format!(" of {most}"));
+        let cells = [
+            tower.tower.0.to_string(),
+            if tower.serving { "serving" } else { "asked" }.to_owned(),
+            format!("{}{most}", tower.channels.len()),
+        ];
+        let notes = tower.channels.iter().map(|guard| guard_words(guard, &asset(guard.channel)));
+        Row { cells, notes: notes.collect() }
+    };
+    let nothing = "no towers; add one with nitro tower add";
+    let names = ["tower", "status", "channels"];
+    table(names, &towers.iter().map(row).collect::<Vec<_>>(), nothing)
 }
 
-fn row(tower: &str, guard: &GuardInfo) -> [String; 6] {
-    let with_paid = |turn: u64, paid: String| match paid.as_str() {
-        "0" => turn.to_string(),
-        _ => format!("{turn} (paid {paid})"),
+/// What a tower has of a channel: `0x628a1234: guarded, holds turn 4 (5 gwei paid)`.
+fn guard_words(guard: &GuardInfo, asset: &str) -> String {
+    let state = |turn: u64, paid: AmountText| {
+        if paid.0.is_zero() {
+            format!("turn {turn}")
+        } else {
+            let unit = if asset == NATIVE { "" } else { " units" };
+            format!("turn {turn} ({}{unit} paid)", brief(asset, paid))
+        }
     };
-    let held = guard.receipt.as_ref();
-    let held = held.map(|receipt| with_paid(receipt.turn, receipt.paid.0.to_string()));
-    let paid = guard.newest_paid.map(|paid| paid.0.to_string()).unwrap_or_default();
-    let newest = guard.newest_turn.map(|turn| with_paid(turn, paid));
-    [
-        tower.to_owned(),
-        guard.channel.to_string(),
-        guard.status.clone(),
-        maybe(held),
-        maybe(newest),
-        maybe(guard.reason.as_ref()),
-    ]
+    let mut text = format!("{}: {}", short(guard.channel), guard.status);
+    if let Some(receipt) = &guard.receipt {
+        text.push_str(&format!(", holds {}", state(receipt.turn, receipt.paid)));
+    }
+    if let (Some(turn), true) = (guard.newest_turn, guard.status != "guarded") {
+        let paid = guard.newest_paid.unwrap_or_default();
+        text.push_str(&format!(", newest is {}", state(turn, paid)));
+    }
+    if let Some(reason) = &guard.reason {
+        text.push_str(&format!(": {reason}"));
+    }
+    text
 }
 
 fn describe_guarded(guarded: &GuardedInfo) -> String {

@@ -39,7 +39,7 @@ pub(super) fn check(config: &P2pConfig) -> Result<(), Fault> {
             let place = Place::read(address).map_err(|reason| fault(&reason))?;
             if place.peer.is_none() {
                 return Err(fault(
-                    "must end in /p2p/<peer id>, as the peer prints it when it starts",
+                    "must end in /p2p/PEER_ID, as the peer prints it when it starts",
                 ));
             }
             check_dialable(&place).map_err(fault)?;

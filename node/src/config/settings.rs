@@ -244,12 +244,12 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "p2p.boot_peers",
         Kind::List,
-        &["First contacts, each ending in /p2p/<peer id>; retried for ever."],
+        &["First contacts, each ending in /p2p/PEER_ID; retried for ever."],
     ),
     setting(
         "p2p.peers",
         Kind::List,
-        &["Peers known in advance, each ending in /p2p/<peer id>; dialled when needed."],
+        &["Peers known in advance, each ending in /p2p/PEER_ID; dialled when needed."],
     ),
     setting(
         "p2p.dial_private",
@@ -351,7 +351,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Deposits,
         &[
             "Most that this node deposits in a ledger channel that a peer opens, by asset:",
-            "{ native = \"10ether\", 0x<token> = \"5000\" }. An asset that is not listed is",
+            "{ native = \"10ether\", 0xTOKEN = \"5000\" }. An asset that is not listed is",
             "deposited only when the user of this node asks.",
         ],
     ),
@@ -472,7 +472,7 @@ pub const SETTINGS: &[Setting] = &[
         Kind::Deposits,
         &[
             "Amounts that are not worth a transaction, by asset, and are left behind:",
-            "{ native = \"10gwei\", 0x<token> = \"5000\" }. The native coin is besides compared",
+            "{ native = \"10gwei\", 0xTOKEN = \"5000\" }. The native coin is besides compared",
             "with what the gas costs.",
         ],
     ),

@@ -164,7 +164,7 @@ impl Fields {
     }
 
     pub(super) fn multiaddr(&mut self, field: &'static str) -> Result<p2p::Multiaddr, Refusal> {
-        let form = "an address such as \"/ip4/192.0.2.1/tcp/3005/p2p/<peer id>\"";
+        let form = "an address such as \"/ip4/192.0.2.1/tcp/3005/p2p/PEER_ID\"";
         let text = self.text(field, form)?.ok_or_else(|| missing(field))?;
         let refuse = |error| {
             Refusal::param(field, "malformed_multiaddr", format!("{error}; expected {form}"))

@@ -198,7 +198,20 @@ async fn two_nodes_pay_each_other_from_the_command_line() {
     let shown = place.text("alice", &["ledger", "show", &ledger]);
     let squeezed = shown.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(squeezed.contains("my balance 1 ether peer balance 2 ether"), "{shown}");
-    assert!(place.text("bob", &["ledger", "list"]).contains(&ledger));
+    // What a list shows of an id is enough for every command.
+    let listed = place.text("bob", &["ledger", "list"]);
+    let short = listed.lines().nth(1).and_then(|row| row.split_whitespace().next()).unwrap();
+    assert!(short.len() == 10 && ledger.starts_with(short), "{listed}");
+    assert_eq!(word(&place.json("alice", &["ledger", "show", short]), "ledger"), ledger);
+    let others = if ledger.starts_with("0xffff") { "0xeeee" } else { "0xffff" };
+    place.fails(
+        "alice",
+        &["ledger", "show", others],
+        1,
+        &["error: ledger: no ledger channel begins"],
+    );
+    place.fails("alice", &["ledger", "show", &ledger[..5]], 1, &["error: ledger: ", "at least 4"]);
+    place.fails("alice", &["channel", "show", short], 1, &["no payment channel begins"]);
     assert!(place.text("alice", &["status"]).contains("peers connected   1"));
 
     let begun = place.run("alice", &["channel", "open", &payee, "--amount", "0.5ether"]);
@@ -208,7 +221,10 @@ async fn two_nodes_pay_each_other_from_the_command_line() {
     let channel = word(&place.json("alice", &["channel", "list"])[0], "channel").to_owned();
     let paid = place.json("alice", &["pay", &channel, "5gwei", "--wait"]);
     assert_eq!((word(&paid, "total"), &paid["delivered"]), ("5000000000", &Value::Bool(true)));
-    let voucher = place.json("alice", &["voucher", "create", &channel, "7"]);
+    let short = &channel[..10];
+    let paid = place.text("alice", &["pay", short, "2gwei"]);
+    assert_eq!(paid, "paid         2 gwei\npaid in all  7 gwei\nremaining    0.499999993 ether\n");
+    let voucher = place.json("alice", &["voucher", "create", short, "7"]);
     fs::write(place.path("voucher.json"), voucher.to_string()).unwrap();
     assert_eq!(word(&place.json("bob", &["voucher", "receive", "voucher.json"]), "delta"), "7");
 
@@ -233,10 +249,22 @@ async fn two_nodes_pay_each_other_from_the_command_line() {
     let closing = place.json("alice", &["ledger", "close", &ledger, "--no-wait"]);
     assert_eq!(closing["result"], Value::Null);
     place.json("alice", &["objective", "wait", word(&closing, "objective")]);
-    assert!(place.text("alice", &["ledger", "list", "--closed"]).contains("closed"));
+    let closed = place.text("alice", &["ledger", "list", "--closed"]);
+    assert!(closed.contains("closed") && closed.contains(&ledger[..10]), "{closed}");
+    let shown = place.text("alice", &["ledger", "show", &ledger[..10]]);
+    assert!(shown.contains(&ledger) && shown.contains("paid to peer"), "{shown}");
+    let ended =
+        place.text("alice", &["objective", "show", &format!("DirectDefunding-{}", &ledger[..10])]);
+    assert!(ended.contains("closing ledger") && ended.contains("completed"), "{ended}");
+    place.fails(
+        "alice",
+        &["objective", "show", &ledger[..10]],
+        1,
+        &["nothing that runs", "its kind"],
+    );
     assert_eq!(place.text("alice", &["ledger", "list"]).trim(), "no ledger channels");
     let balance = place.json("bob", &["balance", &payee]);
-    assert_eq!(word(&balance, "amount"), "2000000005000000007");
+    assert_eq!(word(&balance, "amount"), "2000000007000000007");
 
     // Declined, not done in time, and not reachable have codes of their own.
     let too_much = ["ledger", "open", &payee, "--amount", "1", "--peer-amount", "11ether"];
@@ -244,6 +272,12 @@ async fn two_nodes_pay_each_other_from_the_command_line() {
     drop(bob);
     let late = ["ledger", "open", &payee, "--amount", "1", "--timeout", "0"];
     place.fails("alice", &late, 4, &["still running"]);
+    let listed = place.text("alice", &["objective", "list"]);
+    let row = listed.lines().find(|row| row.contains("the others to agree"));
+    let short = row.and_then(|row| row.split_whitespace().next()).unwrap().to_owned();
+    assert!(listed.contains("opening ledger") && short.starts_with("0x"), "{listed}");
+    let given_up = place.text("alice", &["objective", "cancel", &short]);
+    assert!(given_up.contains("declined"), "{given_up}");
     place.fails("bob", &["status"], 3, &["cannot be reached"]);
     assert_eq!(place.json("alice", &["stop"]), Value::Bool(true));
     assert_eq!(alice.exit_code(), Some(0));

@@ -72,7 +72,7 @@ async fn locate(api: &Api, tower: Address) -> Result<(), Refusal> {
         Err(ResolveError::NotFound) => {
             let message = format!(
                 "unknown tower {tower}: nobody knows where it is; add its network address first \
-                 with `nitro peer add /ip4/<address>/tcp/<port>/p2p/<peer id>`"
+                 with `nitro peer add /ip4/192.0.2.1/tcp/3005/p2p/PEER_ID`"
             );
             Err(Refusal::field(PEER_NOT_FOUND, "tower", "unknown_tower", message))
         }
