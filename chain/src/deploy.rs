@@ -65,6 +65,14 @@ pub enum Progress {
     },
 }
 
+/// The id of the chain that an endpoint serves: what to look at before money is spent there.
+///
+/// # Errors
+/// When the endpoint cannot be used.
+pub async fn chain_id(endpoint: &str) -> Result<u64, ChainError> {
+    Endpoint::parse(endpoint)?.connect().await?.chain_id().await
+}
+
 /// Deploys the adjudicator and the apps, one after another.
 ///
 /// # Errors

@@ -63,7 +63,7 @@ pub use config::{
     DEFAULT_MAX_LAG, DEFAULT_MAX_RANGE, DEFAULT_POLL_INTERVAL, DEFAULT_QUORUM, DEFAULT_STALL_AFTER,
     DeadlineBounds, FeeBounds,
 };
-pub use deploy::{Deployed, Progress, TestToken, deploy};
+pub use deploy::{Deployed, Progress, TestToken, chain_id, deploy};
 pub use error::{ChainError, Stopped};
 pub use event::Event;
 pub use event_loop::Chain;

@@ -228,7 +228,7 @@ impl Party {
 
     /// Leaves a ledger without the peer. The command returns; the node goes on.
     pub(crate) fn exit_ledger(&self, ledger: &str) -> Result<()> {
-        self.show(&["ledger", "exit", ledger, "--no-wait"]).map(drop)
+        self.show(&["ledger", "exit", ledger, "--yes", "--no-wait"]).map(drop)
     }
 
     /// What the node knows of a ledger.

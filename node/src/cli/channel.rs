@@ -50,7 +50,8 @@ pub(super) enum Channel {
     #[command(after_help = "Examples:\n  \
         nitro channel exit 0xCHANNEL --dry-run    what it takes and costs, without doing it\n  \
         nitro channel exit 0xCHANNEL              says each step until it is done\n  \
-        nitro channel exit 0xCHANNEL --no-wait    the running node goes on by itself\n\n\
+        nitro channel exit 0xCHANNEL --no-wait    the running node goes on by itself\n  \
+        nitro channel exit 0xCHANNEL --yes        without a question, for scripts\n\n\
         For participants that do not answer. Ledgers whose peers answer stay open; one whose peer \
         does not is left, too. It goes on when this command is interrupted; nitro channel show \
         says how far it is.")]

@@ -6,6 +6,7 @@ use chain::{AccountKey, Deployed, Progress, TestToken};
 use clap::Args;
 
 use super::CliError;
+use super::consent::Consent;
 use super::init::DeploymentFile;
 use super::layout::record;
 use super::output::{Output, say};
@@ -20,7 +21,8 @@ use crate::keys::{self, KeyName, Purpose};
     nitro deploy --chain-endpoint http://127.0.0.1:8545 --key-file key --json > deployment.json\n  \
     nitro deploy --token\n\n\
     Without --key-file the chain key of the node's folder pays. Without --chain-endpoint the \
-    endpoint of the node's configuration is used.")]
+    endpoint of the node's configuration is used. On chains other than those of development \
+    (31337 and 1337) it asks before it spends coin; --yes answers for scripts.")]
 pub(super) struct Deploy {
     /// RPC endpoint of the chain
     #[arg(long, value_name = "URL", env = "NITRO_CHAIN_ENDPOINT", hide_env_values = true)]
@@ -34,7 +36,12 @@ pub(super) struct Deploy {
     /// Deploy a token for tests as well; the paying account gets all of it
     #[arg(long)]
     token: bool,
+    #[command(flatten)]
+    consent: Consent,
 }
+
+/// Chains of development, on which nothing is worth anything: those of anvil and hardhat, and of geth.
+const PLAY_CHAINS: [u64; 2] = [31_337, 1_337];
 
 impl Deploy {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
@@ -53,6 +60,12 @@ impl Deploy {
             }
         };
         let token = if self.token { TestToken::Deploy } else { TestToken::None };
+        let chain_id = chain::chain_id(endpoint.reveal()).await?;
+        if !PLAY_CHAINS.contains(&chain_id) {
+            let account = key.address();
+            let what = format!("spending coin of {account} for contracts on chain {chain_id}");
+            self.consent.to(&what)?;
+        }
         let deployed =
             chain::deploy(endpoint.reveal(), &AccountKey::new(key.bytes()), token, report).await?;
         out.answer(&DeploymentFile::from(deployed), describe)?;

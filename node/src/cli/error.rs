@@ -24,6 +24,9 @@ pub enum CliError {
     /// Arguments that do not go together.
     #[error("{0}")]
     Usage(String),
+    /// The owner was asked, and did not say yes.
+    #[error("nothing was done")]
+    NotConfirmed,
     /// A short id that fits nothing, or several.
     #[error("{0}")]
     Meant(String),
@@ -133,6 +136,7 @@ impl CliError {
             Self::Unwritten(error) if error.kind() == std::io::ErrorKind::BrokenPipe => 0,
             Self::Unwritten(_) => 6,
             Self::NoHome
+            | Self::NotConfirmed
             | Self::Meant(_)
             | Self::Refused { .. }
             | Self::Declined(_)

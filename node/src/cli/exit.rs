@@ -4,6 +4,7 @@ use clap::Args;
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
+use super::consent::Consent;
 use super::ids::Noun;
 use super::layout::wrap;
 use super::money::money;
@@ -31,6 +32,8 @@ pub(super) struct Leaving {
     /// Seconds to wait; what was begun goes on afterwards [default: until it is done]
     #[arg(long, value_name = "SECONDS", conflicts_with = "no_wait")]
     timeout: Option<u64>,
+    #[command(flatten)]
+    consent: Consent,
 }
 
 /// What is left: names of methods, and how it is described.
@@ -97,6 +100,8 @@ impl Leaving {
         // What is closed or left already is refused by the node, in its own words.
         if let Some(plan) = plan {
             say(wrap(&plan));
+            let what = format!("leaving {} {id}", noun.words());
+            self.consent.to(&what)?;
         }
         let mut started: StartedInfo = client.change(noun.exit(), args).await?;
         say(format_args!("{}: begun", task(&started.objective)));

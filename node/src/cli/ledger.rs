@@ -51,7 +51,8 @@ pub(super) enum Ledger {
     #[command(after_help = "Examples:\n  \
         nitro ledger exit 0xLEDGER --dry-run    what it takes and costs, without doing it\n  \
         nitro ledger exit 0xLEDGER              says each step until it is paid out\n  \
-        nitro ledger exit 0xLEDGER --no-wait    the running node goes on by itself\n\n\
+        nitro ledger exit 0xLEDGER --no-wait    the running node goes on by itself\n  \
+        nitro ledger exit 0xLEDGER --yes        without a question, for scripts\n\n\
         For a peer that does not answer. It needs two transactions and the ledger's challenge \
         duration, and takes the payment channels over the ledger along. It goes on when this \
         command is interrupted; nitro ledger show says how far it is. A node that was stopped goes \

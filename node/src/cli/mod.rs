@@ -2,6 +2,7 @@
 
 mod channel;
 mod client;
+mod consent;
 mod deploy;
 mod error;
 mod exit;

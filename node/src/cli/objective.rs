@@ -5,6 +5,7 @@ use engine::types::{ChannelId, ObjectiveId};
 
 use super::CliError;
 use super::client::{Args as Named, Client, arg};
+use super::consent::Consent;
 use super::ids::{self, find_objective};
 use super::layout::{Row, maybe, record, table};
 use super::output::{Output, say};
@@ -34,6 +35,8 @@ pub(super) enum Objective {
     Cancel {
         /// Such as DirectFunding-0x..., or the beginning of its channel's id
         objective: String,
+        #[command(flatten)]
+        consent: Consent,
     },
 }
 
@@ -67,8 +70,13 @@ impl Objective {
                 let ended = follow(&client, &objective, timeout).await?;
                 out.answer(&ended, describe)?;
             }
-            Self::Cancel { objective } => {
+            Self::Cancel { objective, consent } => {
                 let args = arg("objective", find_objective(&client, objective).await?);
+                let found: ObjectiveInfo = client.call("nitro_objective", args.clone()).await?;
+                // What has ended is refused by the node, in its own words.
+                if found.status == "running" {
+                    consent.to(&format!("giving up {}", task(&found.objective)))?;
+                }
                 let ended = client.change("nitro_cancelObjective", args).await?;
                 out.answer(&ended, describe)?;
             }

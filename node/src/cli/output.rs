@@ -64,6 +64,12 @@ pub fn say(text: impl std::fmt::Display) {
     let _ = writeln!(stderr().lock(), "{}", harmless(&text.to_string()));
 }
 
+/// A question, on stderr, with the cursor behind it.
+pub(super) fn ask(question: &str) {
+    let mut err = stderr().lock();
+    let _ = write!(err, "{} ", harmless(question)).and_then(|()| err.flush());
+}
+
 /// The text without what moves a cursor or changes colours: peers choose the addresses under which
 /// they are reached, and tokens the words with which they refuse, and neither may write over what is
 /// said about money.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::support::{LIMIT, Network};
-use chain::testing::ACCOUNTS;
+use chain::testing::{ACCOUNTS, Anvil};
 
 /// Nobody is there.
 const BOOT: &str =
@@ -276,7 +276,10 @@ async fn two_nodes_pay_each_other_from_the_command_line() {
     let row = listed.lines().find(|row| row.contains("the others to agree"));
     let short = row.and_then(|row| row.split_whitespace().next()).unwrap().to_owned();
     assert!(listed.contains("opening ledger") && short.starts_with("0x"), "{listed}");
-    let given_up = place.text("alice", &["objective", "cancel", &short]);
+    let cancel = ["objective", "cancel", &short];
+    place.fails("alice", &cancel, 2, &["nothing was done: giving up opening ledger", "--yes"]);
+    assert_eq!(place.text("alice", &["objective", "list"]), listed);
+    let given_up = place.text("alice", &["objective", "cancel", &short, "--yes"]);
     assert!(given_up.contains("declined"), "{given_up}");
     place.fails("bob", &["status"], 3, &["cannot be reached"]);
     assert_eq!(place.json("alice", &["stop"]), Value::Bool(true));
@@ -424,6 +427,19 @@ async fn contracts_are_deployed_and_the_answer_is_a_deployment_file() {
         1,
         &["endpoint"],
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn coin_of_a_real_chain_is_spent_on_contracts_only_with_a_yes() {
+    let network = Network::start().await;
+    let place = Place::new(&network);
+    let real = Anvil::start(&["--chain-id", "1"]);
+    let url = real.url();
+    let deploy = ["deploy", "--chain-endpoint", &url, "--key-file", "k5"];
+    let account = "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc";
+    place.fails("node", &deploy, 2, &["nothing was done", account, "on chain 1 cannot", "--yes"]);
+    let deployed = place.json("node", &[&deploy[..], &["--yes"]].concat());
+    assert_eq!(deployed["chain_id"], 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]

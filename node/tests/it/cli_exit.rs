@@ -59,7 +59,13 @@ async fn a_ledger_is_left_when_the_other_side_is_gone() {
     let shown = until(&place, "alice", &["ledger", "show", &ledger], "at the present price");
     contains_all(&shown, &["status           open", "exit cost ", " gas, "]);
 
+    // Nobody is there to be asked, and nobody has said yes.
     let short = &ledger[..10];
+    for args in [["ledger", "exit", short], ["channel", "exit", &channel[..10]]] {
+        place.fails("alice", &args, 2, &["nothing was done", "cannot be undone", "add --yes"]);
+    }
+    assert_eq!(word(&place.json("alice", &["ledger", "show", short]), "status"), "open");
+
     // What it takes is said before anything is done.
     let plan = place.text("alice", &["ledger", "exit", &ledger, "--dry-run"]);
     contains_all(
@@ -84,7 +90,7 @@ async fn a_ledger_is_left_when_the_other_side_is_gone() {
     assert_eq!(word(&place.json("alice", &["ledger", "show", &ledger]), "status"), "open");
 
     let mut exit = place
-        .command("alice", &["ledger", "exit", &ledger])
+        .command("alice", &["ledger", "exit", &ledger, "--yes"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
@@ -158,7 +164,7 @@ async fn a_command_that_does_not_wait_leaves_the_exit_to_the_node() {
     let open = ["ledger", "open", &peer, "--amount", "1ether"];
     let ledger = word(&place.json("alice", &open), "channel").to_owned();
     drop(bob);
-    let begun = place.json("alice", &["ledger", "exit", &ledger, "--no-wait"]);
+    let begun = place.json("alice", &["ledger", "exit", &ledger, "--yes", "--no-wait"]);
     assert_eq!(word(&begun, "objective"), format!("Exit-{ledger}"));
     assert_eq!(begun["result"], Value::Null);
     let late = ["objective", "wait", word(&begun, "objective"), "--timeout", "0"];
@@ -201,7 +207,7 @@ async fn a_node_that_is_killed_at_each_step_of_an_exit_is_paid() {
         drop(bob);
 
         network.set("evm_setAutomine", json!([false])).await;
-        let begun = place.json("alice", &["ledger", "exit", &ledger, "--no-wait"]);
+        let begun = place.json("alice", &["ledger", "exit", &ledger, "--yes", "--no-wait"]);
         drop(alice);
         let alice = place.start("alice", &[]);
         network.set("evm_setAutomine", json!([true])).await;
