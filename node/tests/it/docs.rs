@@ -1,6 +1,10 @@
 //! The documents name what the program has.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 const RPC: &str = include_str!("../../../docs/rpc.md");
 
@@ -44,4 +48,28 @@ fn every_code_and_reason_is_described() {
             assert!(!reason || RPC.contains(&format!("`{word}`")), "{word} is not described");
         }
     }
+}
+
+/// An interactive zsh knows no comments, and takes `<id>` in any shell for a redirection.
+#[test]
+fn what_a_document_gives_to_paste_can_be_pasted() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let folders = [root.clone(), root.join("docs")];
+    let files = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap());
+    let files = files.map(|entry| entry.unwrap().path());
+    let mut pasted = 0;
+    for path in files.filter(|path| path.extension().is_some_and(|kind| kind == "md")) {
+        let text = fs::read_to_string(&path).unwrap();
+        for block in text.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()) {
+            for line in block.lines() {
+                let comment = line.starts_with('#') || line.contains(" #");
+                let placeholder = line.split('<').skip(1).any(|rest| {
+                    rest.starts_with(|c: char| c.is_ascii_alphabetic()) && rest.contains('>')
+                });
+                assert!(!comment && !placeholder, "{}: {line}", path.display());
+                pasted += 1;
+            }
+        }
+    }
+    assert!(pasted > 50, "{pasted}");
 }

@@ -18,6 +18,7 @@ mod many;
 mod misfortune;
 mod offline;
 mod payments;
+mod readme;
 mod reorg;
 mod restart;
 mod rpc;
