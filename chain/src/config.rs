@@ -35,9 +35,8 @@ pub const DEFAULT_DEADLINE_MARGIN: Duration = Duration::from_secs(600);
 /// A minute of Ethereum: further behind the others an endpoint is of no use.
 pub const DEFAULT_MAX_LAG: u64 = 5;
 
-/// Ten blocks of Ethereum. An endpoint that is down or shows the same head for so long while
-/// others move on has lost the chain, and its silence must not stop the node. Before that it
-/// counts as one that could contradict: a liar must not profit from a hiccup.
+/// Ten blocks of Ethereum. An endpoint that shows the same head for so long while others move on has
+/// lost the chain, and must not stop the node. Before that it counts as one that could contradict.
 pub const DEFAULT_STALL_AFTER: Duration = Duration::from_secs(120);
 
 /// A majority of the endpoints that answer, and the only one that does goes on alone.
@@ -55,8 +54,9 @@ pub struct ChainConfig {
     pub quorum: usize,
     /// Blocks that the endpoint in use may be behind the others.
     pub max_lag: u64,
-    /// How long an endpoint may be down, or its head stay the same while others move on, before
-    /// the others go on without it.
+    /// How long an endpoint that answers may show the same head while others move on, before the
+    /// others go on without it. One that does not answer is waited for for some seconds only, unless
+    /// `quorum` demands it.
     pub stall_after: Duration,
     /// Chain id and contract addresses; start-up refuses an endpoint that disagrees.
     pub deployment: Deployment,

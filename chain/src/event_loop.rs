@@ -2,13 +2,15 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
 use engine::chain::BlockRef;
 use futures::FutureExt;
-use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
@@ -22,7 +24,7 @@ use crate::journal::Journal;
 use crate::metrics::Metrics;
 use crate::roster::{Patience, Roster};
 use crate::rpc::Rpc;
-use crate::scout::{Report, Scout, backoff};
+use crate::scout::{ABSENCE, Report, SILENCE, Scout, backoff};
 use crate::status::{CallStatus, ChainStatus};
 use crate::submitter::{Submitter, Wiring};
 use crate::watcher::{Cursor, History, Watched, Watcher};
@@ -87,8 +89,12 @@ impl Chain {
         )?;
         let (scouts, watched) = scouts(&config, endpoints, &news, &metrics);
         let first = first_connections(&scouts, &chain).await?;
-        let patience =
-            Patience { lag: config.max_lag, stall: config.stall_after, least: config.quorum };
+        let patience = Patience {
+            lag: config.max_lag,
+            stall: config.stall_after,
+            absence: ABSENCE.min(config.stall_after),
+            least: config.quorum,
+        };
         let watcher = Watcher {
             account,
             roster: Roster::new(watched.len(), patience, &backoff(config.poll_interval)),
@@ -184,28 +190,38 @@ fn scouts(
         .unzip()
 }
 
-/// Tries every endpoint once, so that wrong settings are refused at start and not later.
+/// Tries every endpoint once, so that wrong settings are refused at start and not later. Once one is
+/// usable, those that do not answer are waited for no longer than later.
 async fn first_connections(
     scouts: &[Scout],
     status: &watch::Sender<ChainStatus>,
 ) -> Result<Vec<Option<Rpc>>, ChainError> {
-    let tried = join_all(scouts.iter().map(Scout::connect)).await;
-    let mut connections = Vec::new();
-    for (scout, tried) in scouts.iter().zip(tried) {
-        let endpoint = scout.endpoint.shown();
-        connections.push(match tried {
-            Ok(rpc) => Some(rpc),
+    let mut asked: FuturesUnordered<_> = scouts
+        .iter()
+        .enumerate()
+        .map(|(seat, scout)| async move { (seat, scout.connect().await) })
+        .collect();
+    let mut connections: Vec<Option<Rpc>> = scouts.iter().map(|_| None).collect();
+    let mut patience = Duration::MAX;
+    while let Ok(Some((seat, tried))) = timeout(patience, asked.next()).await {
+        let endpoint = scouts.get(seat).map_or("", |scout| scout.endpoint.shown());
+        match tried {
+            Ok(rpc) => {
+                patience = SILENCE;
+                if let Some(connection) = connections.get_mut(seat) {
+                    *connection = Some(rpc);
+                }
+            }
             Err(error) if error.is_retryable() => {
                 warn!(endpoint, %error, "chain endpoint is not usable yet");
                 status.send_modify(|status| status.set_down(error.to_string()));
-                None
             }
             Err(error) if scouts.len() > 1 => {
                 let endpoint = endpoint.to_owned();
                 return Err(ChainError::One { endpoint, error: Box::new(error) });
             }
             Err(error) => return Err(error),
-        });
+        }
     }
     Ok(connections)
 }

@@ -22,8 +22,9 @@
 //!
 //! A **scout** keeps up the connection to one endpoint. The first endpoint of the settings that
 //! is in order is read from; what it says counts when a majority of the endpoints that answer
-//! says the same (`quorum.rs`). An endpoint that is down counts as one that could contradict
-//! for [`ChainConfig::stall_after`]; then the others go on without it, also a single one unless
+//! says the same (`quorum.rs`). One that leaves questions unanswered is waited for for some
+//! seconds, one that is down for ten, and one whose blocks stand still while it answers for
+//! [`ChainConfig::stall_after`]; then the others go on without it, also a single one unless
 //! [`ChainConfig::quorum`] forbids it. With two endpoints a contradiction therefore stops the
 //! events, never the sending; three or more outvote one that lies.
 //!

@@ -12,6 +12,7 @@ use crate::error::ChainError;
 use crate::quorum::{self, Decision, Vote};
 use crate::refusal::Refusal;
 use crate::rpc::Rpc;
+use crate::scout::SILENCE;
 
 /// A transaction that one endpoint takes is on its way; slow ones must not hold up the next.
 const SEND_PATIENCE: Duration = Duration::from_secs(3);
@@ -60,8 +61,9 @@ impl Share {
 
 impl Panel {
     /// Asks the witnesses about a statement of the leader, until it is decided: a slow one holds up
-    /// nobody who can do without it. One that refuses to answer is silent; one that cannot be
-    /// reached counts, until it is given up: a liar must not profit from a hiccup.
+    /// nobody who can do without it. One that refuses to answer is silent, and so is one that leaves
+    /// the question unanswered; one that cannot be reached counts, until it is given up: a liar must
+    /// not profit from a hiccup.
     pub(crate) async fn confirm<F>(&self, ask: impl Fn(Rpc) -> F) -> Answer
     where
         F: Future<Output = Result<Vote, ChainError>>,
@@ -75,26 +77,37 @@ impl Panel {
                 async move { (seat, Self::vote(witness, vote.await)) }
             })
             .collect();
-        // Who has not answered does not know of it yet.
-        let mut votes = vec![Vote::Lacks; self.witnesses.len() + self.missing];
+        let mut votes = vec![None; self.witnesses.len()];
+        // What is gone does not know of it yet.
+        let with = |unanswered: Vote, votes: &[Option<Vote>]| {
+            let mut cast: Vec<Vote> = votes.iter().map(|vote| vote.unwrap_or(unanswered)).collect();
+            cast.resize(cast.len() + self.missing, Vote::Lacks);
+            quorum::decide(&cast, self.least)
+        };
         loop {
-            let holds = quorum::decide(&votes, self.least).holds();
-            // Enough agree; whoever contradicts is to be heard all the same.
-            let patience = if holds { DISSENT_PATIENCE } else { Duration::MAX };
+            let patience = if with(Vote::Lacks, &votes).holds() {
+                // Enough agree; whoever contradicts is to be heard all the same.
+                DISSENT_PATIENCE
+            } else if with(Vote::Silent, &votes).holds() {
+                SILENCE
+            } else {
+                Duration::MAX
+            };
             let Ok(Some((seat, vote))) = timeout(patience, asked.next()).await else { break };
             if let Some(cast) = votes.get_mut(seat) {
-                *cast = vote;
+                *cast = Some(vote);
             }
         }
-        let told = votes.get(..self.witnesses.len()).unwrap_or_default();
-        Answer { decision: quorum::decide(&votes, self.least), against: self.against(told) }
+        let decision = with(Vote::Silent, &votes);
+        let told: Vec<Vote> = votes.into_iter().map(|vote| vote.unwrap_or(Vote::Silent)).collect();
+        Answer { decision, against: self.against(&told) }
     }
 
     fn vote(witness: &Rpc, vote: Result<Vote, ChainError>) -> Vote {
         vote.unwrap_or_else(|error| {
             debug!(endpoint = witness.shown(), %error, "no answer to a cross-check");
             match error {
-                ChainError::Refused { .. } => Vote::Silent,
+                ChainError::Refused { .. } | ChainError::TimedOut { .. } => Vote::Silent,
                 _ => Vote::Lacks,
             }
         })

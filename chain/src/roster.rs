@@ -20,6 +20,8 @@ pub(crate) struct Seat {
     pub(crate) head: Option<u64>,
     /// When that changed last, the loss of the connection included.
     pub(crate) since: Instant,
+    /// False while a look at it waits longer than [`SILENCE`](crate::scout::SILENCE) for an answer.
+    pub(crate) answers: bool,
 }
 
 /// What is expected of an endpoint.
@@ -27,9 +29,11 @@ pub(crate) struct Seat {
 pub(crate) struct Patience {
     /// Blocks that the leader may be behind the others.
     pub(crate) lag: u64,
-    /// How long an endpoint may be gone, or stay behind without moving, and still count as one
-    /// that could say otherwise. Otherwise a liar only had to wait for a hiccup of the others.
+    /// How long an endpoint may stay behind without moving and still count as one that could say
+    /// otherwise.
     pub(crate) stall: Duration,
+    /// The same for one that is gone. Otherwise a liar only had to wait for a hiccup of the others.
+    pub(crate) absence: Duration,
     /// Endpoints that must agree.
     pub(crate) least: usize,
 }
@@ -81,11 +85,17 @@ impl Roster {
     /// The endpoint to ask now.
     pub(crate) fn choose(&self, seats: &[Seat], now: Instant) -> Option<Lead> {
         let best = seats.iter().filter_map(|seat| seat.head).max()?;
+        // Whoever is heard goes on without those who are not; where nobody is, all are waited for.
+        let is_heard = |seat: &Seat| seat.answers && seat.head.is_some();
+        let somebody_is_heard = seats.iter().any(is_heard);
         // What is gone for a short while counts as having nothing.
         let counts = |seat: &Seat| {
             let height = seat.head.unwrap_or_default();
-            let given_up = height < best && now.duration_since(seat.since) >= self.patience.stall;
-            (!given_up).then_some(height)
+            let patience =
+                if seat.head.is_some() { self.patience.stall } else { self.patience.absence };
+            let is_silent = somebody_is_heard && !seat.answers;
+            let is_over = height < best && now.duration_since(seat.since) >= patience;
+            (!is_silent && !is_over).then_some(height)
         };
         let heights: Vec<u64> = seats.iter().filter_map(counts).collect();
         let height = quorum::height(heights, self.patience.least);
@@ -138,7 +148,12 @@ impl Roster {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience { lag: 5, stall: Duration::from_secs(100), least: 1 };
+    const PATIENCE: Patience = Patience {
+        lag: 5,
+        stall: Duration::from_secs(100),
+        absence: Duration::from_secs(10),
+        least: 1,
+    };
 
     fn roster(seats: usize) -> Roster {
         let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
@@ -146,7 +161,7 @@ mod tests {
     }
 
     fn seats(now: Instant, heads: &[Option<u64>]) -> Vec<Seat> {
-        heads.iter().map(|head| Seat { head: *head, since: now }).collect()
+        heads.iter().map(|head| Seat { head: *head, since: now, answers: true }).collect()
     }
 
     fn choice(heads: &[Option<u64>]) -> Option<(usize, Option<u64>)> {
@@ -166,9 +181,10 @@ mod tests {
         assert_eq!(choice(&[None, Some(10)]), Some((1, Some(0))));
         assert_eq!(choice(&[None, Some(10), Some(10)]), Some((1, Some(10))));
         let start = Instant::now();
-        let now = start + PATIENCE.stall;
-        let gone = Seat { head: None, since: start };
-        let lead = roster(2).choose(&[gone, Seat { head: Some(10), since: now }], now).unwrap();
+        let now = start + PATIENCE.absence;
+        let gone = Seat { head: None, since: start, answers: true };
+        let up = Seat { head: Some(10), since: now, answers: true };
+        let lead = roster(2).choose(&[gone, up], now).unwrap();
         assert_eq!((lead.seat, lead.height, lead.answering), (1, Some(10), vec![1]));
     }
 
@@ -188,13 +204,35 @@ mod tests {
     fn stalled_endpoint_counts_as_none() {
         let start = Instant::now();
         let now = start + PATIENCE.stall;
-        let stalled = Seat { head: Some(90), since: start };
-        let moving = Seat { head: Some(100), since: now };
+        let stalled = Seat { head: Some(90), since: start, answers: true };
+        let moving = Seat { head: Some(100), since: now, answers: true };
         let lead = roster(2).choose(&[stalled, moving], now).unwrap();
         assert_eq!(lead, Lead { seat: 1, height: Some(100), answering: vec![1], pace: Pace::Go });
         // Where the whole chain stands still, nobody is to blame.
         let lead = roster(2).choose(&[stalled, stalled], now).unwrap();
         assert_eq!(lead, Lead { seat: 0, height: Some(90), answering: vec![0, 1], pace: Pace::Go });
+    }
+
+    /// Once a second endpoint that accepted connections and never answered stopped the first one.
+    #[test]
+    fn endpoint_that_is_not_heard_stops_nobody() {
+        let now = Instant::now();
+        let silent = Seat { head: Some(90), since: now, answers: false };
+        let heard = Seat { head: Some(100), since: now, answers: true };
+        for (seats, leader) in [([heard, silent], 0), ([silent, heard], 1)] {
+            let lead = roster(2).choose(&seats, now).unwrap();
+            let answering = vec![leader];
+            let expected = Lead { seat: leader, height: Some(100), answering, pace: Pace::Go };
+            assert_eq!(lead, expected);
+        }
+        // Where nobody is heard, everybody is waited for.
+        let lead = roster(2).choose(&[silent, silent], now).unwrap();
+        assert_eq!((lead.seat, lead.height, lead.answering), (0, Some(90), vec![0, 1]));
+        // Whoever demands two is not content with one.
+        let patience = Patience { least: 2, ..PATIENCE };
+        let backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(8));
+        let lead = Roster::new(2, patience, &backoff).choose(&[heard, silent], now).unwrap();
+        assert_eq!((lead.seat, lead.height), (0, None));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Keeps up the connection to one endpoint and tells its newest block.
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::future::OptionFuture;
 use futures::stream::{BoxStream, StreamExt};
 use tokio::sync::{Notify, watch};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use crate::backoff::Backoff;
@@ -32,6 +33,13 @@ const LOOK_SHARE: u32 = 8;
 
 /// Looks in a row that must fail before the endpoint is down. Each has been repeated by then.
 const FAILED_LOOKS: u32 = 2;
+
+/// A look that waits longer than this is not waited for by those that have other endpoints: one that
+/// takes connections and never answers must stop nobody.
+pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+
+/// How long an endpoint that is gone counts as one that could contradict.
+pub(crate) const ABSENCE: Duration = Duration::from_secs(10);
 
 /// Waits between attempts to use an endpoint.
 pub(crate) fn backoff(poll_interval: Duration) -> Backoff {
@@ -61,11 +69,20 @@ pub(crate) struct Report {
     pub(crate) error: Option<Arc<ChainError>>,
     /// It has served our contracts before: whatever it answers now may pass.
     pub(crate) proven: bool,
+    /// False while a look waits for long.
+    pub(crate) answers: bool,
 }
 
 impl Default for Report {
     fn default() -> Self {
-        Self { rpc: None, heads: Arc::default(), since: Instant::now(), error: None, proven: false }
+        Self {
+            rpc: None,
+            heads: Arc::default(),
+            since: Instant::now(),
+            error: None,
+            proven: false,
+            answers: true,
+        }
     }
 }
 
@@ -124,7 +141,7 @@ impl Scout {
         };
         let mut announcements = rpc.announcements().await?;
         let mut heads = Heads::default();
-        let mut blocks = Self::look(&rpc, &mut heads, None).await?;
+        let mut blocks = self.heard(Self::look(&rpc, &mut heads, None)).await?;
         info!(endpoint = self.endpoint.shown(), "chain endpoint is up");
         let mut cadence = Cadence::new(self.config.poll_interval);
         let mut failed: u32 = 0;
@@ -136,7 +153,7 @@ impl Scout {
             let rhythm = cadence.wait(Instant::now(), blocks, timestamp);
             let wait = rhythm.max(rpc.gap() * LOOK_SHARE);
             let announced = Self::pause(&mut announcements, wait).await?;
-            blocks = match Self::look(&rpc, &mut heads, announced).await {
+            blocks = match self.heard(Self::look(&rpc, &mut heads, announced)).await {
                 Ok(blocks) => {
                     failed = 0;
                     backoff.reset();
@@ -152,6 +169,24 @@ impl Scout {
                 }
             };
         }
+    }
+
+    /// The end of a look. Tells of one that waits for long.
+    async fn heard<T>(
+        &self,
+        look: impl Future<Output = Result<T, ChainError>>,
+    ) -> Result<T, ChainError> {
+        let mut look = pin!(look);
+        if let Ok(done) = timeout(SILENCE, &mut look).await {
+            return done;
+        }
+        debug!(endpoint = self.endpoint.shown(), "no answer to a look yet");
+        self.tell(|report| report.answers = false);
+        let done = look.await;
+        if done.is_ok() {
+            self.tell(|report| report.answers = true);
+        }
+        done
     }
 
     /// One look at the newest block, and at those between it and what is known. Answers how many
@@ -195,6 +230,7 @@ impl Scout {
             }
             report.heads = heads;
             report.since = Instant::now();
+            report.answers = true;
         });
     }
 

@@ -159,6 +159,7 @@ impl Watcher {
             .map(|report| Seat {
                 head: report.live_head().map(|head| head.block.number.0),
                 since: report.since,
+                answers: report.answers,
             })
             .collect();
         let Some(lead) = self.roster.choose(&seats, Instant::now()) else { return Ok(None) };

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use alloy::providers::Provider;
+use chain::testing::refusing;
 use chain::{ChainConfig, ChainError};
 use engine::chain::Receipt;
 use engine::types::{Amount, Asset, B256, CallId};
@@ -265,6 +266,75 @@ async fn slow_second_endpoint_stops_nothing() {
     assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
     assert_eq!(service.handle.metrics().endpoint_failures.get(), 0);
     assert_eq!(service.handle.status().chain.alarm, None);
+}
+
+/// A tenth of a day: longer than any request is waited for.
+const NEVER: Duration = Duration::from_secs(8_640);
+
+/// The rule of an endpoint that takes connections and answers nothing, or only some methods.
+fn hangs(on: fn(&str) -> bool) -> impl FnMut(&str, &Value) -> Meddling + Send {
+    move |method, _| if on(method) { Meddling::Delay(NEVER) } else { Meddling::Pass }
+}
+
+/// A deposit is sent, settled and told through an endpoint that fails now and then, beside one of
+/// that rule; nobody waits for `stall_after`, which is longer than any wait of a test.
+async fn works_beside(rule: impl FnMut(&str, &Value) -> Meddling + Send + 'static) {
+    let world = World::with(&["--block-time", "1"]).await;
+    let busy = || Meddling::Fail { status: 429, retry_after: None, body: "slow down" };
+    let first = Meddler::start(world.anvil.rpc.clone(), refusing(20, busy)).await;
+    let second = Meddler::start(world.anvil.rpc.clone(), rule).await;
+    let config = ChainConfig { endpoint: first.url(), ..world.config() };
+    let mut service = Service::start(config.with_endpoints([second.url()])).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_held(channel(1), 5).await;
+}
+
+/// Once it stopped the first one for two minutes each time.
+#[tokio::test]
+async fn second_endpoint_that_hangs_stops_nothing() {
+    works_beside(hangs(|_| true)).await;
+}
+
+/// Once the first one waited for it for ever: it answered all looks at the head.
+#[tokio::test]
+async fn second_endpoint_that_hangs_on_logs_stops_nothing() {
+    works_beside(hangs(|method| method == "eth_getLogs")).await;
+}
+
+#[tokio::test]
+async fn second_endpoint_that_begins_to_hang_stops_nothing() {
+    let mut answered = 0;
+    works_beside(move |_, _| {
+        answered += 1;
+        if answered > 30 { Meddling::Delay(NEVER) } else { Meddling::Pass }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn first_endpoint_that_hangs_makes_way() {
+    let world = World::new().await;
+    let first = Meddler::start(world.anvil.rpc.clone(), hangs(|_| true)).await;
+    let mut service = Service::start(led_by(&world, first.url())).await;
+    until_leads(&service, 1).await;
+    service.handle.submit(CallId(1), deposit(channel(1), Asset::NATIVE, 0, 5)).unwrap();
+    assert!(matches!(service.until_settled(1).await, Receipt::Succeeded { .. }));
+    service.until_held(channel(1), 5).await;
+}
+
+/// Whoever demands two is not content with one.
+#[tokio::test]
+async fn endpoint_that_hangs_stops_a_quorum_of_two() {
+    let world = World::new().await;
+    peer_deposits(&world, 1, 3).await;
+    let second =
+        Meddler::start(world.anvil.rpc.clone(), hangs(|method| method == "eth_getLogs")).await;
+    let config = impatient(world.config().with_endpoints([second.url()]));
+    let service = Service::start(ChainConfig { quorum: 2, ..config }).await;
+    until_alarm(&service, true).await;
+    let delivered = service.handle.status().chain.delivered.unwrap().number.0;
+    assert!(delivered < world.deployed.start_block, "nothing is told but the anchor");
 }
 
 /// The chain is asked whether a deposit is there already: one endpoint alone must not prevent it.

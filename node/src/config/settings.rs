@@ -118,7 +118,10 @@ pub const SETTINGS: &[Setting] = &[
     setting(
         "chain.stall_after_secs",
         Kind::Number,
-        &["Seconds that an endpoint's newest block may stay the same while others move on."],
+        &[
+            "Seconds that an endpoint's newest block may stay the same while others move on. One that",
+            "does not answer is waited for for a few seconds, unless `quorum` demands it.",
+        ],
     ),
     required("chain.chain_id", Kind::Number, "31337", &["EIP-155 chain id. Has no default."]),
     required(
