@@ -70,6 +70,15 @@ pub enum ChainError {
         /// Height of the block.
         height: BlockNumber,
     },
+    /// The endpoint shows a block without all of its logs.
+    #[error(
+        "the endpoint leaves out logs of block {block}, in which there may be a challenge; it is \
+         asked again, and another endpoint is better"
+    )]
+    LogsLeftOut {
+        /// Height of the block.
+        block: BlockNumber,
+    },
     /// The endpoint does not give the logs of an old block.
     #[error(
         "the endpoint does not give the logs of block {block}: {message}. There are channels that may \
@@ -189,6 +198,7 @@ impl ChainError {
             | Self::Awaited { .. }
             | Self::Behind { .. }
             | Self::Lags { .. }
+            | Self::LogsLeftOut { .. }
             | Self::NoHistory { .. }
             | Self::NoCommonBlock { .. }
             | Self::Moved

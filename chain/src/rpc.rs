@@ -228,6 +228,12 @@ impl Rpc {
         self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
     }
 
+    /// The logs of all contracts in one block.
+    pub(crate) async fn all_logs_of(&self, block: B256) -> Result<Vec<Log>, ChainError> {
+        let filter = Filter::new().at_block_hash(block);
+        self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
+    }
+
     /// New heads where the endpoint announces them. What is looked for is found without: an endpoint
     /// may lose announcements silently.
     pub(crate) async fn announcements(

@@ -2,14 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use alloy::primitives::{Address, BloomInput};
+use alloy::primitives::{Address, Bloom, BloomInput};
 use alloy::rpc::types::Log;
+use alloy::sol_types::SolEvent;
 use engine::chain::BlockRef;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tracing::warn;
 
 use super::blocks::{self, Inconsistent, Range};
+use crate::bindings::NitroAdjudicator;
 use crate::error::ChainError;
+use crate::refusal::Refusal;
 use crate::rpc::{Header, Rpc};
 
 /// Requests for parts of a range that are made at once.
@@ -52,10 +55,9 @@ async fn read_each(
     let headers = headers(rpc, (from..=to).collect()).await?;
     check_links(&headers)?;
     let bloom = BloomInput::Raw(adjudicator.as_slice());
-    let suspects = headers.values().filter(|header| header.bloom.contains_input(bloom));
-    let suspects: Vec<BlockRef> = suspects.map(|header| header.block).collect();
-    let logs: Vec<Vec<Log>> = stream::iter(suspects)
-        .map(|block| logs_of(rpc, adjudicator, block))
+    let suspects = headers.values().filter(|header| header.bloom.contains_input(bloom)).copied();
+    let logs: Vec<Vec<Log>> = stream::iter(suspects.collect::<Vec<Header>>())
+        .map(|header| logs_of(rpc, adjudicator, header))
         .buffered(REQUESTS_AT_ONCE)
         .try_collect()
         .await?;
@@ -66,14 +68,50 @@ async fn read_each(
 /// The logs of a block that may have some. Behind one endpoint there may be a node that has a block
 /// and no index of its logs yet; it answers with no logs and no error (threat C4), so that "none"
 /// is asked for in another way once more.
-async fn logs_of(rpc: &Rpc, adjudicator: Address, block: BlockRef) -> Result<Vec<Log>, ChainError> {
-    let logs = rpc.logs_of(adjudicator, block.hash).await?;
-    let height = block.number.0;
+async fn logs_of(rpc: &Rpc, adjudicator: Address, header: Header) -> Result<Vec<Log>, ChainError> {
+    let logs = rpc.logs_of(adjudicator, header.block.hash).await?;
+    let height = header.block.number.0;
     if logs.is_empty() && !rpc.logs(adjudicator, height, height).await?.is_empty() {
         warn!(block = height, "the endpoint left out logs; reading again");
         return Err(ChainError::Moved);
     }
+    if may_hide_a_challenge(adjudicator, &header, &logs) {
+        return all_logs_of(rpc, adjudicator, &header, logs).await;
+    }
     Ok(logs)
+}
+
+/// True for a block that may have a challenge by its header, while its logs have none. A challenge is
+/// what must not be missed: it runs out.
+fn may_hide_a_challenge(adjudicator: Address, header: &Header, logs: &[Log]) -> bool {
+    let challenge = NitroAdjudicator::ChallengeRegistered::SIGNATURE_HASH;
+    // Chains that fill in no filter of logs say "perhaps" to everything.
+    header.bloom != Bloom::repeat_byte(0xff)
+        && header.bloom.contains_raw_log(adjudicator, &[challenge])
+        && !logs.iter().any(|log| log.topic0() == Some(&challenge))
+}
+
+/// The logs of a block, picked from those of all contracts, which must be all that its header tells of:
+/// an index of logs that has lost some does not change what the header says. `otherwise` where the
+/// endpoint answers only for single contracts.
+async fn all_logs_of(
+    rpc: &Rpc,
+    adjudicator: Address,
+    header: &Header,
+    otherwise: Vec<Log>,
+) -> Result<Vec<Log>, ChainError> {
+    let mut shown = match rpc.all_logs_of(header.block.hash).await {
+        Ok(logs) => logs,
+        Err(ChainError::Refused { kind, .. }) if kind != Refusal::Busy => return Ok(otherwise),
+        Err(error) => return Err(error),
+    };
+    let mut bloom = Bloom::ZERO;
+    shown.iter().for_each(|log| bloom.accrue_log(&log.inner));
+    if !bloom.contains(&header.bloom) {
+        return Err(ChainError::LogsLeftOut { block: header.block.number });
+    }
+    shown.retain(|log| log.address() == adjudicator);
+    Ok(shown)
 }
 
 fn assemble(

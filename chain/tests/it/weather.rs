@@ -7,11 +7,11 @@ use std::time::Duration;
 use alloy::providers::Provider;
 use chain::ChainConfig;
 use chain::testing::{Limit, lagging, limited, refusing};
-use engine::chain::Receipt;
+use engine::chain::{ChainFact, ChannelLog, Receipt};
 use engine::types::{Asset, B256, CallId};
 use serde_json::{Value, json};
 
-use crate::support::{Meddler, Meddling, Service, World, channel, deposit, key, within};
+use crate::support::{Meddler, Meddling, Service, World, challenge, channel, deposit, key, within};
 
 /// Sends a call through an endpoint that fails, and awaits its settlement and its logs.
 async fn a_deposit_arrives(
@@ -241,6 +241,36 @@ async fn a_deposit_whose_log_was_lost_is_not_sent_again_and_is_read_again() {
     world.mine(1).await;
     service.until_held(channel(1), 5).await;
     assert_eq!(world.mined_nonce(service.handle.account()).await, 1, "sent once");
+}
+
+/// A challenge whose log was lost in each way in which it was asked for was never answered. The header
+/// still tells of it.
+#[tokio::test]
+async fn a_challenge_whose_log_is_lost_again_and_again_is_seen() {
+    let world = World::new().await;
+    world.mine(10).await;
+    let mut lost = 5;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, _| {
+        if method == "eth_getLogs" && lost > 0 {
+            lost -= 1;
+            return Meddling::Answer(json!([]));
+        }
+        Meddling::Pass
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let config = ChainConfig { start_block: world.block_number().await, ..config };
+    let mut service = Service::start(config).await;
+    service.until_delivered(world.block_number().await).await;
+    let mut peer = Service::start(ChainConfig { key: key(2), ..world.config() }).await;
+    peer.handle.submit(CallId(1), challenge(&world.deployed.deployment, 1)).unwrap();
+    assert!(matches!(peer.until_settled(1).await, Receipt::Succeeded { .. }));
+    let is_challenge = |log: &ChannelLog| matches!(log.fact, ChainFact::ChallengeRegistered { .. });
+    service
+        .until("the challenge", |service| {
+            service.blocks.iter().flat_map(|block| &block.logs).any(is_challenge)
+        })
+        .await;
 }
 
 /// Anybody may deposit for a channel: that is told in its time, and no reason to distrust anybody.

@@ -7,6 +7,6 @@ mod service;
 
 pub(crate) use chain::testing::{ACCOUNTS, Anvil, Meddler, Meddling};
 pub(crate) use journal::MemoryJournal;
-pub(crate) use parties::{channel, conclusion, deposit, key, settlement};
+pub(crate) use parties::{challenge, channel, conclusion, deposit, key, settlement};
 pub(crate) use proxy::Proxy;
 pub(crate) use service::{Service, World, within};

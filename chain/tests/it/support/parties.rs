@@ -2,10 +2,10 @@
 
 use alloy::primitives::B256;
 use chain::AccountKey;
-use engine::chain::{ChainCall, Urgency};
+use engine::chain::{ChainCall, Challenge, Urgency};
 use engine::crypto::{LocalSigner, Signer};
 use engine::outcome::{Allocation, Outcome};
-use engine::state::{Deployment, FixedPart, VariablePart};
+use engine::state::{Deployment, FixedPart, SupportedState, VariablePart, challenge_hash};
 use engine::types::{Address, Amount, Asset, Bytes, ChannelId, TurnNumber};
 
 use super::ACCOUNTS;
@@ -53,6 +53,18 @@ pub(crate) fn conclusion(
     let hash = state.hash(fixed.channel_id());
     let signatures = signers.iter().map(|signer| signer.sign(hash)).collect();
     (fixed.channel_id(), ChainCall::ConcludeAndTransfer { fixed, state, signatures })
+}
+
+/// A challenge with a state that both have signed, by the first of them.
+pub(crate) fn challenge(deployment: &Deployment, nonce: u64) -> ChainCall {
+    let (channel, conclude) = conclusion(deployment, nonce, Address::repeat_byte(0x55), 9);
+    let ChainCall::ConcludeAndTransfer { fixed, state, signatures } = conclude else {
+        panic!("not a conclusion")
+    };
+    let challenger = LocalSigner::new([1; 32]).unwrap().sign(challenge_hash(state.hash(channel)));
+    let candidate = SupportedState { state, signatures };
+    let challenges = vec![Challenge { fixed, proof: vec![], candidate, challenger }];
+    ChainCall::Challenge { challenges, urgency: Urgency::default() }
 }
 
 /// A ledger channel, the call that closes it without paying out, and the one that pays.
