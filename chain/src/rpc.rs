@@ -272,6 +272,11 @@ impl Rpc {
         self.ask("eth_maxPriorityFeePerGas", || self.provider.get_max_priority_fee_per_gas()).await
     }
 
+    /// The price of gas where there is but one.
+    pub(crate) async fn gas_price(&self) -> Result<u128, ChainError> {
+        self.ask("eth_gasPrice", || self.provider.get_gas_price()).await
+    }
+
     /// Calls a view, or repeats a transaction without sending it.
     pub(crate) async fn call(
         &self,

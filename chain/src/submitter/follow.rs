@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::fees::Fees;
 use super::request::Request;
-use super::send::{affordable, cost};
+use super::send::{Form, affordable, cost};
 use super::settle::{Inclusion, Replacement, Sighting, Standing, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
@@ -229,7 +229,7 @@ impl Submitter {
             self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
             return self.resend(panel, id, tx, standing).await;
         };
-        let (attempt, _) = self.sign(tx, fees)?;
+        let (attempt, _) = self.sign(tx, fees, Form::at(view.head))?;
         let mut tx = tx.clone();
         tx.attempts.push(attempt);
         self.replace(id, &tx);

@@ -115,8 +115,8 @@ impl Submitter {
         tx: &SentTx,
         attempt: Attempt,
     ) -> Result<Option<Refusal>, ChainError> {
-        let fees = Fees { max: attempt.max_fee, priority: attempt.priority_fee };
-        let (_, raw) = self.sign(tx, fees)?;
+        let fees = Fees::of(&attempt);
+        let raw = self.sealed_again(tx, attempt)?;
         self.metrics.transactions_sent.increment();
         let (refusal, message) = match panel.send(&raw).await {
             Ok(()) => (Refusal::AlreadyKnown, String::new()),

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use alloy::consensus::{SignableTransaction, TxEip1559};
+use alloy::consensus::transaction::RlpEcdsaEncodableTx;
+use alloy::consensus::{SignableTransaction, TxEip1559, TxLegacy};
 use alloy::eips::BlockNumberOrTag;
 use alloy::eips::eip2718::Encodable2718;
 use alloy::network::TxSignerSync;
-use alloy::primitives::{Address, TxKind, U256};
+use alloy::primitives::{Address, B256, Signature, TxKind, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::chain::ChainCall;
@@ -351,7 +352,7 @@ impl Submitter {
         };
         let Request { to, value, data, takes } = request;
         let mut tx = SentTx { purpose, nonce, to, value, data, gas, attempts: Vec::new() };
-        let (attempt, _) = self.sign(&tx, fees)?;
+        let (attempt, _) = self.sign(&tx, fees, Form::at(view.head))?;
         tx.attempts.push(attempt);
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.token = entry.record.token.or_else(|| takes.map(|(token, _)| token));
@@ -366,24 +367,74 @@ impl Submitter {
 
     /// The signed bytes of a transaction. Signing is deterministic: the same fees give the same
     /// hash, also after a restart.
-    pub(super) fn sign(&self, tx: &SentTx, fees: Fees) -> Result<(Attempt, Vec<u8>), ChainError> {
-        let mut unsigned = TxEip1559 {
-            chain_id: self.config.deployment.chain_id,
-            nonce: tx.nonce,
-            gas_limit: tx.gas,
-            max_fee_per_gas: fees.max,
-            max_priority_fee_per_gas: fees.priority,
-            to: TxKind::Call(tx.to),
-            value: tx.value,
-            access_list: Default::default(),
-            input: tx.data.0.clone().into(),
+    pub(super) fn sign(
+        &self,
+        tx: &SentTx,
+        fees: Fees,
+        form: Form,
+    ) -> Result<(Attempt, Vec<u8>), ChainError> {
+        let (chain_id, nonce, gas_limit) = (self.config.deployment.chain_id, tx.nonce, tx.gas);
+        let (to, value) = (TxKind::Call(tx.to), tx.value);
+        let input: alloy::primitives::Bytes = tx.data.0.clone().into();
+        let (hash, raw) = match form {
+            Form::Legacy => self.sealed(TxLegacy {
+                // By EIP-155, so that no other chain takes it.
+                chain_id: Some(chain_id),
+                nonce,
+                gas_price: fees.max,
+                gas_limit,
+                to,
+                value,
+                input,
+            })?,
+            Form::DynamicFee => self.sealed(TxEip1559 {
+                chain_id,
+                nonce,
+                gas_limit,
+                max_fee_per_gas: fees.max,
+                max_priority_fee_per_gas: fees.priority,
+                to,
+                value,
+                access_list: Default::default(),
+                input,
+            })?,
         };
+        Ok((Attempt { hash, max_fee: fees.max, priority_fee: fees.priority }, raw))
+    }
+
+    fn sealed<T>(&self, mut unsigned: T) -> Result<(B256, Vec<u8>), ChainError>
+    where
+        T: SignableTransaction<Signature> + RlpEcdsaEncodableTx,
+    {
         let signature =
             self.signer.sign_transaction_sync(&mut unsigned).map_err(|_| ChainError::Key)?;
         let signed = unsigned.into_signed(signature);
-        let attempt =
-            Attempt { hash: *signed.hash(), max_fee: fees.max, priority_fee: fees.priority };
-        Ok((attempt, signed.encoded_2718()))
+        Ok((*signed.hash(), signed.encoded_2718()))
+    }
+
+    /// The bytes of what was signed before. Its hash tells in which form.
+    pub(super) fn sealed_again(&self, tx: &SentTx, sent: Attempt) -> Result<Vec<u8>, ChainError> {
+        let (again, raw) = self.sign(tx, Fees::of(&sent), Form::DynamicFee)?;
+        if again.hash == sent.hash {
+            return Ok(raw);
+        }
+        Ok(self.sign(tx, Fees::of(&sent), Form::Legacy)?.1)
+    }
+}
+
+/// How a transaction says what it pays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// One price, paid in full: what chains without EIP-1559 take.
+    Legacy,
+    /// A bound and a tip (EIP-1559).
+    DynamicFee,
+}
+
+impl Form {
+    /// The one that the chain takes: blocks without a base fee are of one without EIP-1559.
+    pub(super) const fn at(head: Header) -> Self {
+        if head.base_fee.is_some() { Self::DynamicFee } else { Self::Legacy }
     }
 }
 
@@ -438,7 +489,12 @@ async fn exceeds(rpc: &Rpc, call: TransactionRequest) -> Result<Vote, ChainError
 
 /// What the chain asks per gas.
 pub(crate) async fn market(rpc: &Rpc, head: Header) -> Result<Market, ChainError> {
-    let priority = match rpc.priority_fee().await {
+    let suggested = match head.base_fee {
+        Some(_) => rpc.priority_fee().await,
+        // All of the one price is for the block's producer.
+        None => rpc.gas_price().await,
+    };
+    let priority = match suggested {
         Ok(fee) => fee,
         Err(ChainError::Refused { .. }) => DEFAULT_PRIORITY_FEE,
         Err(error) => return Err(error),

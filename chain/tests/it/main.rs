@@ -8,6 +8,7 @@ mod calls;
 mod crowd;
 mod deployment;
 mod endpoint;
+mod legacy;
 mod refusals;
 mod reorg;
 mod restart;
