@@ -49,6 +49,7 @@ mod panel;
 mod quorum;
 mod refusal;
 mod retry;
+mod rollup;
 mod roster;
 mod rpc;
 mod scout;

@@ -1,7 +1,8 @@
 //! Typed requests to the endpoint, each with a time limit and an error that says what failed.
 
+use std::collections::BTreeMap;
 use std::future::IntoFuture;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use alloy::eips::{BlockId, BlockNumberOrTag};
@@ -20,6 +21,7 @@ use crate::heads::Heads;
 use crate::pace::{Outcome, Pace};
 use crate::refusal::Refusal;
 use crate::retry::Retry;
+use crate::rollup::{self, Oracle};
 use crate::submitter::settle::Inclusion;
 
 /// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
@@ -70,6 +72,8 @@ pub(crate) struct Rpc {
     pace: Arc<Mutex<Pace>>,
     /// Its newest blocks, as its scout has seen them.
     heads: Arc<Mutex<Arc<Heads>>>,
+    /// Who was not there to say what a rollup charges for data, and when.
+    absent: Arc<Mutex<BTreeMap<Oracle, Instant>>>,
     subscribes: bool,
 }
 
@@ -117,8 +121,8 @@ impl Rpc {
         pace: Arc<Mutex<Pace>>,
         subscribes: bool,
     ) -> Self {
-        let heads = Arc::default();
-        Self { provider, secret, pace, heads, subscribes }
+        let (heads, absent) = (Arc::default(), Arc::default());
+        Self { provider, secret, pace, heads, absent, subscribes }
     }
 
     /// The endpoint without what may be an access key.
@@ -275,6 +279,24 @@ impl Rpc {
     /// The price of gas where there is but one.
     pub(crate) async fn gas_price(&self) -> Result<u128, ChainError> {
         self.ask("eth_gasPrice", || self.provider.get_gas_price()).await
+    }
+
+    /// What a rollup charges for the data of a transaction, in wei; nothing on other chains, which are
+    /// not asked each time.
+    pub(crate) async fn data_fee(&self, oracle: Oracle, data: Vec<u8>) -> Result<U256, ChainError> {
+        let missed = self.absent().get(&oracle).copied();
+        if missed.is_some_and(|since| since.elapsed() < rollup::ABSENCE) {
+            return Ok(U256::ZERO);
+        }
+        let fee = oracle.ask(self, data).await?;
+        if fee.is_none() {
+            self.absent().insert(oracle, Instant::now());
+        }
+        Ok(fee.unwrap_or_default())
+    }
+
+    fn absent(&self) -> MutexGuard<'_, BTreeMap<Oracle, Instant>> {
+        self.absent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls a view, or repeats a transaction without sending it.

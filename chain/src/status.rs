@@ -70,7 +70,8 @@ pub struct GasReport {
     pub balance: Amount,
     /// Base fee of the block, in wei per gas.
     pub base_fee: Amount,
-    /// What is offered per gas at first when nothing presses, in wei. More is paid only where a
+    /// What gas costs when nothing presses, in wei per gas: what is offered at first, and what a
+    /// rollup charges for the data of a typical call, spread over its gas. More is paid only where a
     /// transaction waits or runs out.
     pub price_per_gas: Amount,
 }

@@ -114,6 +114,11 @@ impl Schedule {
         Self { policy, market, climb }
     }
 
+    /// True while something runs out.
+    pub(crate) const fn presses(&self) -> bool {
+        self.climb.is_some()
+    }
+
     /// Fees of a first attempt: twice the base fee carries it through six full blocks.
     ///
     /// # Errors

@@ -8,7 +8,7 @@ use tracing::{debug, warn};
 
 use super::fees::Fees;
 use super::request::Request;
-use super::send::{Form, affordable, cost};
+use super::send::Form;
 use super::settle::{Inclusion, Replacement, Sighting, Standing, Verdict, verdict};
 use super::{Entry, Submitter, View};
 use crate::error::ChainError;
@@ -223,13 +223,14 @@ impl Submitter {
                 return self.resend(panel, id, tx, standing).await;
             }
         };
-        let have = self.balance(panel).await?;
-        let most = affordable(have, tx.value, tx.gas);
-        let Some(fees) = schedule.afford_bump(previous, fees, most) else {
-            self.report_poverty(tx.value.saturating_add(cost(tx.gas, fees.max)), have);
+        let form = Form::at(view.head);
+        let purse = self.purse(panel, tx, fees, form).await?;
+        let lowered = purse.pay(&schedule, |most| schedule.afford_bump(previous, fees, most));
+        let Some(fees) = lowered else {
+            self.report_poverty(purse.need(fees), purse.have);
             return self.resend(panel, id, tx, standing).await;
         };
-        let (attempt, _) = self.sign(tx, fees, Form::at(view.head))?;
+        let (attempt, _) = self.sign(tx, fees, form)?;
         let mut tx = tx.clone();
         tx.attempts.push(attempt);
         self.replace(id, &tx);

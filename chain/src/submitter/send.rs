@@ -1,6 +1,6 @@
 //! Makes a transaction of a call that has none yet.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use alloy::consensus::transaction::RlpEcdsaEncodableTx;
 use alloy::consensus::{SignableTransaction, TxEip1559, TxLegacy};
@@ -12,9 +12,10 @@ use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
 use engine::chain::ChainCall;
 use engine::types::{Bytes, CallId, ChannelId};
+use tokio::time::timeout;
 use tracing::info;
 
-use super::fees::{Fees, Market};
+use super::fees::{Fees, Market, Schedule};
 use super::request::Request;
 use super::size::{self, Excess};
 use super::{Submitter, View};
@@ -24,6 +25,7 @@ use crate::journal::{Attempt, Purpose, SentTx, Settled};
 use crate::panel::Panel;
 use crate::quorum::Vote;
 use crate::refusal::Refusal;
+use crate::rollup::{self, Oracle};
 use crate::rpc::{Header, Rpc};
 
 /// One to reset an old allowance, one to grant, one for an allowance that was used by somebody
@@ -32,6 +34,9 @@ const MAX_APPROVALS: usize = 3;
 
 /// Where an endpoint suggests nothing: one gwei gets into a block of Ethereum.
 const DEFAULT_PRIORITY_FEE: u128 = 1_000_000_000;
+
+/// What a rollup charges is good to know before a transaction is sent, and not worth a long wait.
+const DATA_FEE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Submitter {
     /// Takes the next step of a call without a transaction of its own.
@@ -344,15 +349,15 @@ impl Submitter {
                 return Ok(());
             }
         };
-        let have = self.balance(panel).await?;
-        let most = affordable(have, request.value, gas);
-        let Some(fees) = schedule.afford(fees, most) else {
-            self.report_poverty(request.value.saturating_add(cost(gas, fees.max)), have);
-            return Ok(());
-        };
         let Request { to, value, data, takes } = request;
         let mut tx = SentTx { purpose, nonce, to, value, data, gas, attempts: Vec::new() };
-        let (attempt, _) = self.sign(&tx, fees, Form::at(view.head))?;
+        let form = Form::at(view.head);
+        let purse = self.purse(panel, &tx, fees, form).await?;
+        let Some(fees) = purse.pay(&schedule, |most| schedule.afford(fees, most)) else {
+            self.report_poverty(purse.need(fees), purse.have);
+            return Ok(());
+        };
+        let (attempt, _) = self.sign(&tx, fees, form)?;
         tx.attempts.push(attempt);
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.token = entry.record.token.or_else(|| takes.map(|(token, _)| token));
@@ -363,6 +368,23 @@ impl Submitter {
         self.sent.insert(nonce, Instant::now());
         info!(call = id.0, nonce, ?purpose, hash = %attempt.hash, "sending a transaction");
         self.send_first(panel, id, &tx, attempt).await
+    }
+
+    /// What the account has for a transaction.
+    pub(super) async fn purse(
+        &mut self,
+        panel: &Panel,
+        tx: &SentTx,
+        fees: Fees,
+        form: Form,
+    ) -> Result<Purse, ChainError> {
+        let have = self.balance(panel).await?;
+        let (_, raw) = self.sign(tx, fees, form)?;
+        // Whoever does not answer this keeps nothing from being sent.
+        let asked = timeout(DATA_FEE_PATIENCE, panel.leader.data_fee(Oracle::OpStack, raw)).await;
+        let data_fee = asked.ok().and_then(Result::ok).unwrap_or_default();
+        let data_fee = rollup::within(data_fee, tx.gas, self.config.fees.max_fee_per_gas);
+        Ok(Purse { have, value: tx.value, gas: tx.gas, data_fee })
     }
 
     /// The signed bytes of a transaction. Signing is deterministic: the same fees give the same
@@ -435,6 +457,36 @@ impl Form {
     /// The one that the chain takes: blocks without a base fee are of one without EIP-1559.
     pub(super) const fn at(head: Header) -> Self {
         if head.base_fee.is_some() { Self::DynamicFee } else { Self::Legacy }
+    }
+}
+
+/// What the account has for a transaction, and what that takes of it besides its fees.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Purse {
+    pub(super) have: U256,
+    value: U256,
+    gas: u64,
+    /// What a rollup charges for the data, as far as it is counted.
+    data_fee: U256,
+}
+
+impl Purse {
+    /// What `offer` makes of the most per gas that can be paid. Where something runs out and the fee
+    /// for data leaves too little, it is left out: it may be a lie, and only who has tried knows.
+    pub(super) fn pay(
+        &self,
+        schedule: &Schedule,
+        offer: impl Fn(u128) -> Option<Fees>,
+    ) -> Option<Fees> {
+        let beside =
+            |data_fee| affordable(self.have.saturating_sub(data_fee), self.value, self.gas);
+        let offered = offer(beside(self.data_fee));
+        offered.or_else(|| offer(beside(U256::ZERO)).filter(|_| schedule.presses()))
+    }
+
+    /// All that a transaction with these fees may take.
+    pub(super) fn need(&self, fees: Fees) -> U256 {
+        self.value.saturating_add(cost(self.gas, fees.max)).saturating_add(self.data_fee)
     }
 }
 

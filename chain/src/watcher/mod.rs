@@ -32,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::panel::{Answer, Panel};
 use crate::quorum::{Decision, Vote};
 use crate::refusal::Refusal;
+use crate::rollup::{self, Oracle};
 use crate::roster::{Pace, Roster, Seat};
 use crate::rpc::{Header, Rpc};
 use crate::scout::Report;
@@ -54,6 +55,17 @@ const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Blocks of which every endpoint has the logs.
 const OLD: u64 = 128;
+
+/// The account, and what of the price of gas is not in each header.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    at: Instant,
+    balance: U256,
+    /// What the block's producer gets, in wei per gas.
+    tip: u128,
+    /// What a rollup charges for data, in wei per gas.
+    data_fee: u128,
+}
 
 /// A long way to the newest block.
 pub(crate) struct Way {
@@ -91,8 +103,8 @@ pub(crate) struct Watcher {
     pub(crate) awaiting: Option<Instant>,
     /// What the submitter does: it uses the account.
     pub(crate) calls: watch::Receiver<CallStatus>,
-    /// When the account was asked for last, what it had, and the tip that was asked for.
-    pub(crate) account_seen: Option<(Instant, U256, u128)>,
+    /// What was found when the account was asked for last.
+    pub(crate) account_seen: Option<Account>,
 }
 
 /// An endpoint and what its scout says.
@@ -304,28 +316,38 @@ impl Watcher {
     async fn report_gas(&mut self, view: &View) {
         let used = self.calls.has_changed().unwrap_or_default();
         let memory = self.config.poll_interval.saturating_mul(GAS_MEMORY);
-        let is_old = self.account_seen.is_none_or(|(at, ..)| at.elapsed() >= memory);
+        let is_old = self.account_seen.is_none_or(|purse| purse.at.elapsed() >= memory);
         let is_told = self.gas.borrow().is_some_and(|report| report.block == view.head.block);
         if is_told && !is_old {
             return;
         }
         if used || is_old {
             let rpc = &view.panel.leader;
-            let (Ok(balance), Ok(market)) =
-                tokio::join!(rpc.balance(self.account), market(rpc, view.head))
-            else {
-                return;
+            let (balance, market, beside_gas, as_gas) = tokio::join!(
+                rpc.balance(self.account),
+                market(rpc, view.head),
+                rpc.data_fee(Oracle::OpStack, rollup::typical()),
+                rpc.data_fee(Oracle::Arbitrum, rollup::typical())
+            );
+            let (Ok(balance), Ok(market)) = (balance, market) else { return };
+            let bound = self.config.fees.max_fee_per_gas;
+            let data_fee = match (beside_gas, as_gas) {
+                (Ok(beside), Ok(within)) => rollup::per_gas(beside.saturating_add(within), bound),
+                // What it was is nearer to it than nothing.
+                _ => self.account_seen.map_or(0, |account| account.data_fee),
             };
             self.calls.mark_unchanged();
-            self.account_seen = Some((Instant::now(), balance, market.priority));
+            let (at, tip) = (Instant::now(), market.priority);
+            self.account_seen = Some(Account { at, balance, tip, data_fee });
         }
-        let Some((_, balance, priority)) = self.account_seen else { return };
-        let market = Market { base: view.head.base_fee.unwrap_or_default().into(), priority };
+        let Some(Account { balance, tip, data_fee, .. }) = self.account_seen else { return };
+        let base = view.head.base_fee.unwrap_or_default().into();
+        let price = Market { base, priority: tip }.price().saturating_add(data_fee);
         self.gas.send_replace(Some(GasReport {
             block: view.head.block,
             balance: Amount::from(balance),
-            base_fee: Amount::from(market.base),
-            price_per_gas: Amount::from(market.price()),
+            base_fee: Amount::from(base),
+            price_per_gas: Amount::from(price),
         }));
     }
 

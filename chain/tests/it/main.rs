@@ -12,6 +12,7 @@ mod legacy;
 mod refusals;
 mod reorg;
 mod restart;
+mod rollup;
 mod several;
 mod stuck;
 mod support;
