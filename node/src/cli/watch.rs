@@ -53,6 +53,7 @@ impl Assets {
         let channel = match notice {
             Notice::Paid { channel, .. }
             | Notice::Received { channel, .. }
+            | Notice::Surpassed { channel, .. }
             | Notice::LeftBehind { channel, .. } => *channel,
             Notice::Objective(_)
             | Notice::Ledger(_)
@@ -126,9 +127,11 @@ fn describe(notice: &Notice, asset: &str) -> String {
             format!("channel {}: paid {delta}, {total} in all", short(*channel))
         }
         Notice::Surpassed { channel, remembered, total, proven: _ } => format!(
-            "channel {channel}: the payee counts {}, more than the {} that this node remembered: \
-             let no second copy of this node run",
-            total.0, remembered.0
+            "channel {}: the payee counts {}, more than the {} that this node remembered: let no \
+             second copy of this node run",
+            short(*channel),
+            money(asset, *total),
+            money(asset, *remembered)
         ),
         Notice::Received { channel, total, delta } => {
             let (delta, total) = (money(asset, *delta), money(asset, *total));
