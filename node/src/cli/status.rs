@@ -8,6 +8,7 @@ use super::output::Output;
 use crate::address::{AddressText, NATIVE};
 use crate::data_dir::DataDir;
 use crate::keys::{self, KeyName};
+use crate::moment::span;
 use crate::rpc::types::{AddressInfo, EndpointInfo, StatusInfo};
 
 pub(super) async fn status(dir: &DataDir, out: Output) -> Result<(), CliError> {
@@ -44,7 +45,7 @@ pub(super) fn describe(status: &StatusInfo) -> String {
     let mut text = record([
         ("address", status.address.0.to_string()),
         ("version", status.version.clone()),
-        ("running for", format!("{} s", status.uptime_secs)),
+        ("running for", span(status.uptime_secs)),
         ("ledger channels", status.ledgers.to_string()),
         ("payment channels", status.channels.to_string()),
         ("objectives", status.objectives.to_string()),
@@ -81,8 +82,8 @@ pub(super) fn describe(status: &StatusInfo) -> String {
             text.push_str(&endpoint_words(endpoint));
         }
     }
-    for address in &status.listen_addresses {
-        text.push_str(&format!("peers reach it at\n  {address}\n"));
+    if !status.listen_addresses.is_empty() {
+        text.push_str(&format!("peers reach it at\n  {}\n", status.listen_addresses.join("\n  ")));
     }
     text
 }
