@@ -75,7 +75,8 @@ pub enum RequestError {
     /// Enforcing the channel would cost more than is in it.
     #[error(
         "amount: the least capacity of a payment channel of asset {asset} is {least} at present, \
-         see min_capacity, min_capacity_percent and max_dust of the policy; ask for more"
+         in wei or units of the token; see min_capacity, min_capacity_percent and max_dust of the \
+         policy, or ask for more"
     )]
     CapacityTooSmall {
         /// The asset.
@@ -105,7 +106,10 @@ pub enum RequestError {
     #[error("ledger {0} cannot be changed now: it is opening, closing or disputed")]
     LedgerNotUsable(ChannelId),
     /// The ledger has too little left.
-    #[error("amount: ledger channel {ledger} has {available} left on our side, {needed} needed")]
+    #[error(
+        "amount: ledger channel {ledger} has {available} left on our side, {needed} needed, in wei or \
+         units of the token"
+    )]
     InsufficientFunds {
         /// Which ledger.
         ledger: ChannelId,
@@ -177,7 +181,7 @@ pub enum RequestError {
     /// The total that a payment should lead to is not the one that it would lead to.
     #[error(
         "total: {paid} is paid over the channel so far, which a payment of {amount} does not take to \
-         {total}; nothing was paid"
+         {total}, in wei or units of the token; nothing was paid"
     )]
     UnexpectedTotal {
         /// Everything paid so far.

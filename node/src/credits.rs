@@ -15,7 +15,8 @@ pub(crate) struct Credits(Arc<Mutex<HashMap<ChannelId, Account>>>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the payee credits nothing of this payment: it counts {total} as paid over the channel before, \
-     and this node remembered at most {remembered}, so that its folder is an older copy"
+     and this node remembered at most {remembered} (wei or units of the token), so that its folder is \
+     an older copy"
 )]
 pub struct Uncredited {
     /// Everything paid as this node remembered it, this payment included.

@@ -59,7 +59,7 @@ pub enum VoucherError {
     #[error("amount is zero")]
     Zero,
     /// More than the channel has left.
-    #[error("amount is more than is left: {left} of {capacity}")]
+    #[error("amount is more than is left: {left} of {capacity}, in wei or units of the token")]
     InsufficientFunds {
         /// What could still be paid.
         left: Amount,

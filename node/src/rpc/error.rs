@@ -137,7 +137,7 @@ impl Refusal {
     /// over the channel, when it has said so.
     pub fn undelivered(credited: Option<Amount>) -> Self {
         let counted = credited
-            .map(|total| format!(" (it counts {total} as paid so far)"))
+            .map(|total| format!(" (it counts {total} wei or units of the token as paid so far)"))
             .unwrap_or_default();
         let message = format!(
             "the payment is made, but the payee has not confirmed it yet{counted}; it is delivered \
