@@ -12,6 +12,7 @@ use crate::ports::{Application, Chain, Store, StoreError, Transport};
 use crate::state::Deployment;
 use crate::step::{Batch, Write};
 use crate::types::{Address, CallId, ChannelId, MessageId, Timestamp};
+use crate::vouchers::MAX_PAYMENTS;
 
 /// An engine with its ports.
 pub struct Driver<S, T, C, A> {
@@ -63,7 +64,7 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
     ) -> Result<(), StoreError> {
         let mut batch = Batch::default();
         let mut effects = Vec::new();
-        for input in inputs {
+        for input in paid_together(inputs) {
             let Some(input) = self.admit(input, &batch, &mut effects)? else { continue };
             let step = self.engine.handle(now, input);
             step.writes.into_iter().for_each(|write| batch.push(write));
@@ -144,7 +145,8 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
                 }
                 Ok(Some(Input::Request(id, request)))
             }
-            other @ (Input::Chain(_)
+            other @ (Input::Payments(_)
+            | Input::Chain(_)
             | Input::Answered(_)
             | Input::Delivered(..)
             | Input::Settled(..)
@@ -173,6 +175,36 @@ impl<S: Store, T: Transport, C: Chain, A: Application> Driver<S, T, C, A> {
             Effect::Report(peer, offence) => self.transport.report(peer, offence),
         }
     }
+}
+
+/// Makes one input of payments that follow each other, so that what goes over one channel costs one
+/// signature. What was asked before something else still happens before it.
+fn paid_together(inputs: impl IntoIterator<Item = Input>) -> impl Iterator<Item = Input> {
+    let mut inputs = inputs.into_iter();
+    let mut behind = None;
+    std::iter::from_fn(move || {
+        let first = behind.take().or_else(|| inputs.next())?;
+        let Input::Request(id, request @ (Request::Pay { .. } | Request::PayTo { .. })) = first
+        else {
+            return Some(first);
+        };
+        let mut payments = vec![(id, request)];
+        while payments.len() < MAX_PAYMENTS {
+            match inputs.next() {
+                Some(Input::Request(
+                    id,
+                    request @ (Request::Pay { .. } | Request::PayTo { .. }),
+                )) => {
+                    payments.push((id, request));
+                }
+                other => {
+                    behind = other;
+                    break;
+                }
+            }
+        }
+        Some(Input::Payments(payments))
+    })
 }
 
 type Outbox = (Vec<(Address, MessageId, Vec<u8>)>, Vec<(CallId, ChainCall)>);

@@ -40,15 +40,15 @@ pub enum Response {
     Started(ObjectiveId),
     /// A payment was made.
     Paid {
-        /// The voucher that was sent.
-        voucher: Voucher,
+        /// Everything paid so far, this payment included.
+        total: Amount,
         /// What can still be paid.
         remaining: Amount,
     },
     /// The payment that was asked for was made before; nothing was paid now.
     PaidBefore {
-        /// The voucher that was sent then.
-        voucher: Voucher,
+        /// Everything paid so far.
+        total: Amount,
         /// What can still be paid.
         remaining: Amount,
     },

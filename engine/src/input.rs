@@ -12,6 +12,10 @@ use crate::wire::{Envelope, Message};
 pub enum Input {
     /// The application asks for something.
     Request(RequestId, Request),
+    /// The application pays, several times in a row: requests of the kinds [`Request::Pay`] and
+    /// [`Request::PayTo`] only. What goes over one channel is one voucher, whose signature is most of
+    /// what a payment costs.
+    Payments(Vec<(RequestId, Request)>),
     /// A frame of a peer, opened; acknowledged once everything that follows from it is durable.
     Frame {
         /// What the acknowledgement names.

@@ -11,7 +11,6 @@ use engine::objectives::{Objective, ObjectiveStatus};
 use engine::policy::Policy;
 use engine::state::Deployment;
 use engine::types::{Address, Amount, ChannelId, ObjectiveId};
-use engine::vouchers::Voucher;
 use p2p::P2pHandle;
 use store::ArchiveReader;
 use tokio::sync::broadcast::error::RecvError;
@@ -64,8 +63,10 @@ pub enum CallError {
 /// A payment that is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Payment {
-    /// What the payee gets or has.
-    pub voucher: Voucher,
+    /// Over which channel.
+    pub channel: ChannelId,
+    /// Everything paid over it, this payment included.
+    pub total: Amount,
     /// What can still be paid.
     pub remaining: Amount,
     /// True when it was made before and nothing was paid now.
@@ -117,11 +118,11 @@ impl NodeHandle {
             None => Request::Pay { channel, amount },
         };
         match self.request(request).await? {
-            Response::Paid { voucher, remaining } => {
-                Ok(Payment { voucher, remaining, repeated: false })
+            Response::Paid { total, remaining } => {
+                Ok(Payment { channel, total, remaining, repeated: false })
             }
-            Response::PaidBefore { voucher, remaining } => {
-                Ok(Payment { voucher, remaining, repeated: true })
+            Response::PaidBefore { total, remaining } => {
+                Ok(Payment { channel, total, remaining, repeated: true })
             }
             _ => unreachable!("a payment is answered with a payment"),
         }
@@ -133,11 +134,10 @@ impl NodeHandle {
     /// When the node stops or the channel ends before that: the payment is delivered after the
     /// restart, or settled with the channel. When the payee says that it credits nothing of it.
     pub async fn delivered(&self, payment: &Payment) -> Result<(), CallError> {
-        let Voucher { channel, total, .. } = payment.voucher;
         // A node that stops hears no payee any more.
         tokio::select! {
             biased;
-            word = self.credits.wait(channel, total) => {
+            word = self.credits.wait(payment.channel, payment.total) => {
                 word.map_err(|_| CallError::Undelivered)?.map_err(CallError::from)
             }
             () = self.stop.cancelled() => Err(CallError::Undelivered),
@@ -160,12 +160,12 @@ impl NodeHandle {
         channel: ChannelId,
         amount: Amount,
         delivered: bool,
-    ) -> Result<(Voucher, Amount), CallError> {
+    ) -> Result<Payment, CallError> {
         let payment = self.make_payment(channel, amount, None).await?;
         if delivered {
             self.delivered(&payment).await?;
         }
-        Ok((payment.voucher, payment.remaining))
+        Ok(payment)
     }
 
     /// Changes as they are committed. A listener that lags behind misses some and is told so.

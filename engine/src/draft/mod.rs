@@ -26,7 +26,7 @@ use crate::query::{LedgerView, PaymentView};
 use crate::quotas::Quotas;
 use crate::state::Deployment;
 use crate::step::{Buried, ChainCursor, Paid, Step, Write};
-use crate::types::{Address, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
+use crate::types::{Address, Amount, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
@@ -63,6 +63,8 @@ pub(crate) struct Draft<'a> {
     refused: BTreeMap<Address, usize>,
     /// Channels whose crank is due.
     touched: BTreeSet<ChannelId>,
+    /// Payments that no voucher has been signed for yet.
+    paying: BTreeMap<ChannelId, Vec<Amount>>,
     /// Said in the acknowledgement of the frame that is handled.
     answers: Vec<Vec<u8>>,
     /// Rows that are only ever added.
@@ -103,6 +105,7 @@ impl<'a> Draft<'a> {
             refusals: BTreeMap::new(),
             refused: BTreeMap::new(),
             touched: BTreeSet::new(),
+            paying: BTreeMap::new(),
             answers: Vec::new(),
             appended: Vec::new(),
             effects: Vec::new(),
@@ -292,6 +295,19 @@ impl<'a> Draft<'a> {
 
     pub(crate) fn set_paid(&mut self, id: ChannelId, paid: Paid) {
         self.paid.insert(id, Some(paid));
+    }
+
+    /// A payment whose voucher is signed once all payments of the input are known.
+    pub(crate) fn pay(&mut self, id: ChannelId, amount: Amount) {
+        self.paying.entry(id).or_default().push(amount);
+    }
+
+    pub(crate) fn is_paying(&self, id: ChannelId) -> bool {
+        self.paying.contains_key(&id)
+    }
+
+    pub(crate) fn take_paying(&mut self) -> BTreeMap<ChannelId, Vec<Amount>> {
+        std::mem::take(&mut self.paying)
     }
 
     pub(crate) fn set_tower(&mut self, tower: Address, row: Option<Tower>) {

@@ -13,7 +13,9 @@ pub(super) fn handle(draft: &mut Draft<'_>, envelope: Envelope) {
         return;
     }
     match message {
-        Message::Voucher { voucher, signer } => voucher::arrive(draft, from, voucher, signer),
+        Message::Voucher { voucher, payments, signer } => {
+            voucher::arrive(draft, from, voucher, &payments, signer);
+        }
         Message::Credited { channel, total, proof, signer } => {
             voucher::credited(draft, from, channel, total, proof.map(|proof| (proof, signer)));
         }

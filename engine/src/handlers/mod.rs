@@ -23,6 +23,13 @@ pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
             draft.settle();
             draft.emit(Effect::Reply(id, response));
         }
+        Input::Payments(requests) => {
+            for (id, request) in requests {
+                let response = request::handle(draft, request);
+                draft.emit(Effect::Reply(id, response));
+            }
+            draft.settle();
+        }
         Input::Frame { token, envelopes } => {
             let mut shown = voucher::Shown::default();
             for envelope in envelopes {
@@ -46,4 +53,5 @@ pub(crate) fn decide(draft: &mut Draft<'_>, input: Input) {
         Input::Answer(to, message) => outbox::answer(draft, to, &message),
         Input::Deadline => deadline::handle(draft),
     }
+    voucher::hand_over(draft);
 }

@@ -14,7 +14,7 @@ use crate::types::{Address, Amount, ChannelId};
 use crate::vouchers::{self, Voucher, VoucherError};
 use crate::wire::{Envelope, Message};
 
-/// Pays by a message to the payee.
+/// Pays by a message to the payee, which leaves once all payments of the input are known.
 pub(super) fn pay(
     draft: &mut Draft<'_>,
     channel: ChannelId,
@@ -28,9 +28,22 @@ pub(super) fn pay(
     if waiting >= draft.policy.max_backlog {
         return Err(RequestError::Backlog { peer: payee, waiting });
     }
-    let (voucher, remaining) = issue(draft, channel, amount)?;
-    draft.send(payee, &Message::Voucher { voucher, signer: draft.me() });
-    Ok(Response::Paid { voucher, remaining })
+    let (total, remaining) = spend(draft, channel, amount)?;
+    let voucher = draft.paid(channel).and_then(|paid| paid.voucher);
+    draft.set_paid(channel, Paid { total, voucher });
+    draft.pay(channel, amount);
+    Ok(Response::Paid { total, remaining })
+}
+
+/// Signs one voucher for all payments of the input over one channel, and sends it.
+pub(super) fn hand_over(draft: &mut Draft<'_>) {
+    for (id, payments) in draft.take_paying() {
+        let Some(payee) = draft.payment(id).map(PaymentChannel::payee) else { continue };
+        let total = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
+        let voucher = Voucher::sign(id, total, draft.signer);
+        draft.set_paid(id, Paid { total, voucher: Some(voucher) });
+        draft.send(payee, &Message::Voucher { voucher, payments, signer: draft.me() });
+    }
 }
 
 /// Pays unless it was paid: the total tells. Two payments that should lead to one total are one.
@@ -50,18 +63,22 @@ pub(super) fn pay_to(
     }
     let (payee, capacity) = (known.payee(), known.capacity);
     let is_open = known.phase == PaymentPhase::Open;
-    let before = draft.paid(channel);
-    let paid = before.as_ref().map(|paid| paid.total).unwrap_or_default();
-    match before.and_then(|paid| paid.voucher) {
-        Some(voucher) if voucher.total == total => {
-            if is_open && draft.backlog(payee) == 0 {
-                draft.send(payee, &Message::Voucher { voucher, signer: draft.me() });
-            }
-            Ok(Response::PaidBefore { voucher, remaining: capacity.saturating_sub(total) })
+    let Paid { total: paid, voucher } = draft.paid(channel).unwrap_or_default();
+    if paid == total && !total.is_zero() {
+        if let Some(voucher) = voucher
+            && is_open
+            && !draft.is_paying(channel)
+            && draft.backlog(payee) == 0
+        {
+            let signer = draft.me();
+            draft.send(payee, &Message::Voucher { voucher, payments: Vec::new(), signer });
         }
-        _ if paid.checked_add(amount) == Some(total) => pay(draft, channel, amount),
-        _ => Err(RequestError::UnexpectedTotal { paid, amount, total }),
+        return Ok(Response::PaidBefore { total, remaining: capacity.saturating_sub(total) });
     }
+    if paid.checked_add(amount) == Some(total) {
+        return pay(draft, channel, amount);
+    }
+    Err(RequestError::UnexpectedTotal { paid, amount, total })
 }
 
 /// Pays by a voucher that the application hands over itself.
@@ -70,15 +87,18 @@ pub(super) fn create(
     channel: ChannelId,
     amount: Amount,
 ) -> Result<Response, RequestError> {
-    let (voucher, _) = issue(draft, channel, amount)?;
-    Ok(Response::Voucher { total: voucher.total, delta: amount, voucher })
+    let (total, _) = spend(draft, channel, amount)?;
+    let voucher = Voucher::sign(channel, total, draft.signer);
+    draft.set_paid(channel, Paid { total, voucher: Some(voucher) });
+    Ok(Response::Voucher { total, delta: amount, voucher })
 }
 
-fn issue(
+/// The total that a payment leads to, and what is left then.
+fn spend(
     draft: &mut Draft<'_>,
     id: ChannelId,
     amount: Amount,
-) -> Result<(Voucher, Amount), RequestError> {
+) -> Result<(Amount, Amount), RequestError> {
     let channel = draft.payment(id).ok_or(RequestError::UnknownPayment(id))?;
     if channel.role() != Role::Payer {
         return Err(RequestError::NotPayer(id));
@@ -89,10 +109,8 @@ fn issue(
     let capacity = channel.capacity;
     let paid = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
     let total = vouchers::next_total(paid, amount, capacity)?;
-    let voucher = Voucher::sign(id, total, draft.signer);
-    draft.set_paid(id, Paid { total, voucher: Some(voucher) });
     draft.notify(Update::Paid { channel: id, total, delta: amount });
-    Ok((voucher, capacity.saturating_sub(total)))
+    Ok((total, capacity.saturating_sub(total)))
 }
 
 /// Takes a voucher that the application got itself.
@@ -112,14 +130,20 @@ pub(super) fn receive(
     if let Some(left) = channel.left.filter(|_| !is_backed(draft, id)) {
         return Err(RequestError::LedgerNotUsable(left));
     }
-    let delta = credit(draft, voucher, signer)?;
+    let delta = credit(draft, voucher, &[], signer)?;
     let total = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
     Ok(Response::Voucher { total, delta, voucher })
 }
 
 /// A voucher as a message. Counts only while the channel is open (gap S12): before, the funds are
 /// not locked; afterwards, only what the final state pays can be had.
-pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, signer: Address) {
+pub(super) fn arrive(
+    draft: &mut Draft<'_>,
+    from: Address,
+    voucher: Voucher,
+    payments: &[Amount],
+    signer: Address,
+) {
     let Some(channel) = draft.payment(voucher.channel) else { return };
     if channel.payer() != from || channel.role() != Role::Payee {
         return draft.report(from, Offence::NotAllowed);
@@ -129,7 +153,7 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
             keep_early(draft, voucher);
         }
         PaymentPhase::Open => {
-            if credit(draft, voucher, signer).is_err() {
+            if credit(draft, voucher, payments, signer).is_err() {
                 draft.report(from, Offence::BadVoucher);
             }
         }
@@ -152,7 +176,7 @@ pub(super) fn arrive(draft: &mut Draft<'_>, from: Address, voucher: Voucher, sig
                 && is_worth_enforcing(draft, channel)
                 && is_backed(draft, voucher.channel) =>
         {
-            if credit(draft, voucher, signer).is_err() {
+            if credit(draft, voucher, payments, signer).is_err() {
                 draft.report(from, Offence::BadVoucher);
             }
             draft.touch(voucher.channel);
@@ -252,7 +276,7 @@ pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
     let Some(channel) = draft.payment_mut(id) else { return };
     channel.early_voucher = None;
     let payer = channel.payer();
-    if credit(draft, early, payer).is_err() {
+    if credit(draft, early, &[], payer).is_err() {
         return draft.report(payer, Offence::BadVoucher);
     }
     // The frame that carried it was answered before.
@@ -260,10 +284,11 @@ pub(crate) fn credit_early(draft: &mut Draft<'_>, id: ChannelId) {
     draft.send(payer, &message);
 }
 
-/// Books a voucher of an open channel; returns what it adds.
+/// Books a voucher of an open channel, and tells each payment that it adds; returns their sum.
 fn credit(
     draft: &mut Draft<'_>,
     voucher: Voucher,
+    payments: &[Amount],
     signer: Address,
 ) -> Result<Amount, VoucherError> {
     let id = voucher.channel;
@@ -276,7 +301,9 @@ fn credit(
     if !delta.is_zero() {
         let total = voucher.total;
         draft.set_paid(id, Paid { total, voucher: Some(voucher) });
-        draft.notify(Update::Received { channel: id, total, delta });
+        for (total, delta) in vouchers::added(best, total, payments) {
+            draft.notify(Update::Received { channel: id, total, delta });
+        }
     }
     Ok(delta)
 }

@@ -52,6 +52,31 @@ fn voucher_hash(channel: ChannelId, total: Amount) -> B256 {
     keccak256(preimage.abi_encode_params())
 }
 
+/// Most payments that one voucher may list: what a peer can make this node tell of by one signature.
+pub const MAX_PAYMENTS: usize = 1_024;
+
+/// Each payment that a voucher of `total` adds to `best`, as the total that it leads to and what it
+/// adds. `payments` is the payer's word, so that the sum is right whatever it says: what is not listed
+/// comes first, as one, and what was credited before is left out.
+pub(crate) fn added(best: Amount, total: Amount, payments: &[Amount]) -> Vec<(Amount, Amount)> {
+    let sum = Amount::checked_sum(payments.iter().copied());
+    let listed = sum.filter(|sum| *sum <= total && payments.len() <= MAX_PAYMENTS);
+    let (before, payments) = match listed {
+        Some(sum) => (total.saturating_sub(sum), payments),
+        None => (total, &[][..]),
+    };
+    let (mut reached, mut known) = (before, best);
+    let mut added = Vec::with_capacity(payments.len().saturating_add(1));
+    for payment in std::iter::once(Amount::ZERO).chain(payments.iter().copied()) {
+        reached = reached.checked_add(payment).unwrap_or(total);
+        if reached > known {
+            added.push((reached, reached.saturating_sub(known)));
+            known = reached;
+        }
+    }
+    added
+}
+
 /// Why a voucher is not taken, or cannot be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VoucherError {

@@ -84,10 +84,14 @@ impl Evidence {
 /// A message to one peer. The variant order is the wire format: append only.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Message {
-    /// A voucher.
+    /// A voucher, and the payments that it adds.
     Voucher {
         /// The voucher.
         voucher: Voucher,
+        /// The payments since the voucher before, in their order: one signature pays them all. At
+        /// most [`MAX_PAYMENTS`](crate::vouchers::MAX_PAYMENTS), and no more than words: only the
+        /// voucher's total counts.
+        payments: Vec<Amount>,
         /// Recovered signer.
         #[serde(skip)]
         signer: Address,

@@ -22,7 +22,7 @@ pub struct Envelope {
 pub fn open(from: Address, bytes: &[u8]) -> Result<Envelope, WireError> {
     let mut message = decode(bytes)?;
     match &mut message {
-        Message::Voucher { voucher, signer } => {
+        Message::Voucher { voucher, signer, .. } => {
             *signer = voucher.signature.recover(voucher.hash())?;
         }
         Message::OpenLedger { seal, .. }

@@ -240,7 +240,7 @@ fn every_message(who: &Puppet, ledger: &Ledger, channel: &PaymentChannel) -> Vec
     let proposed = seal(ledger.state_hash(&next, false));
     let final_seal = seal(channel.final_hash(paid));
     let mut messages = vec![
-        Message::Voucher { voucher, signer: who.address() },
+        Message::Voucher { voucher, payments: Vec::new(), signer: who.address() },
         Message::LedgerPrefund { ledger: id, seal: seal(ledger.prefund_hash()) },
         Message::LedgerPostfund { ledger: id, seal: seal(ledger.agreed_hash()) },
         Message::CloseLedger { ledger: id, turn, seal: seal(ledger.final_state(turn).hash(id)) },
@@ -791,7 +791,7 @@ fn gap_l16_two_payments_never_have_the_same_total() {
             Request::CreateVoucher { channel: id, amount }
         };
         totals.push(match world.request(alice, request) {
-            Ok(engine::effect::Response::Paid { voucher, .. }) => voucher.total,
+            Ok(engine::effect::Response::Paid { total, .. }) => total,
             Ok(engine::effect::Response::Voucher { total, .. }) => total,
             other => panic!("{other:?}"),
         });

@@ -47,11 +47,15 @@ fn a_payment_is_one_message_and_adds_up() {
 
 #[test]
 fn the_answer_says_what_is_left() {
-    let (mut world, alice, _, id) = open(100);
-    let Ok(Response::Paid { voucher, remaining }) = world.request(alice, pay(id, 30)) else {
-        panic!("the payment is made");
+    let (mut world, alice, bob, id) = open(100);
+    let paid = world.request(alice, pay(id, 30));
+    assert_eq!(paid, Ok(Response::Paid { total: 30_u64.into(), remaining: 70_u64.into() }));
+    let [(_, Message::Voucher { voucher, payments, .. })] =
+        &world.outbox(alice, world.address(bob))[..]
+    else {
+        panic!("one message");
     };
-    assert_eq!((voucher.total, remaining), (30_u64.into(), 70_u64.into()));
+    assert_eq!((voucher.total, &payments[..]), (30_u64.into(), &[30_u64.into()][..]));
     assert_eq!(voucher.signature.recover(voucher.hash()), Ok(world.address(alice)));
     world.run_until_quiet();
 }
@@ -64,12 +68,11 @@ fn a_payment_that_names_its_total_is_made_once() {
         amount: amount.into(),
         total: total.into(),
     };
-    let Ok(Response::Paid { voucher, .. }) = world.request(alice, pay_to(30, 30)) else {
-        panic!("the payment is made");
-    };
+    let (total, remaining) = (30_u64.into(), 70_u64.into());
+    let paid = world.request(alice, pay_to(30, 30));
+    assert_eq!(paid, Ok(Response::Paid { total, remaining }));
     let again = world.request(alice, pay_to(30, 30));
-    let remaining = 70_u64.into();
-    let before = Ok(Response::PaidBefore { voucher, remaining });
+    let before = Ok(Response::PaidBefore { total, remaining });
     assert_eq!(again, before);
     assert_eq!(world.outbox(alice, world.address(bob)).len(), 1);
     world.run_until_quiet();
@@ -94,6 +97,107 @@ fn credits(world: &mut World, payer: Party, id: ChannelId) -> Vec<Amount> {
         _ => None,
     });
     totals.collect()
+}
+
+fn received(world: &mut World, payee: Party, id: ChannelId) -> Vec<(u64, u64)> {
+    let updates = world.take_updates(payee).into_iter();
+    let number = |amount: Amount| amount.to_string().parse().unwrap();
+    let payments = updates.filter_map(|update| match update {
+        Update::Received { channel, total, delta } if channel == id => {
+            Some((number(total), number(delta)))
+        }
+        _ => None,
+    });
+    payments.collect()
+}
+
+/// A voucher is cumulative: the payments of a turn over one channel need one signature.
+#[test]
+fn payments_of_a_turn_are_one_voucher_and_each_is_told() {
+    let (mut world, alice, bob, first) = open(50);
+    let second = world.open_payment(&[alice, bob], 50);
+    world.run_until_quiet();
+    world.take_updates(bob);
+    let to = |channel, amount: u64, total: u64| Request::PayTo {
+        channel,
+        amount: amount.into(),
+        total: total.into(),
+    };
+    let requests = vec![
+        pay(first, 7),
+        pay(second, 1),
+        pay(first, 100),
+        to(first, 3, 10),
+        to(first, 3, 10),
+        pay(second, 2),
+        pay(first, 0),
+        pay(first, 5),
+    ];
+    let mut answers = world.try_requests(alice, requests).into_iter().map(Option::unwrap);
+    let mut next = || answers.next().unwrap();
+    let paid =
+        |total: u64, left: u64| Ok(Response::Paid { total: total.into(), remaining: left.into() });
+    assert_eq!([next(), next()], [paid(7, 43), paid(1, 49)]);
+    assert!(matches!(next(), Err(RequestError::Voucher(VoucherError::InsufficientFunds { .. }))));
+    assert_eq!(next(), paid(10, 40));
+    let (total, remaining) = (10_u64.into(), 40_u64.into());
+    assert_eq!(next(), Ok(Response::PaidBefore { total, remaining }));
+    assert_eq!(next(), paid(3, 47));
+    assert_eq!(next(), Err(RequestError::Voucher(VoucherError::Zero)));
+    assert_eq!(next(), paid(15, 35));
+    assert_eq!(world.outbox(alice, world.address(bob)).len(), 2, "one voucher for each channel");
+    // A doubled frame tells nobody of a payment twice.
+    let again = world.outbox(alice, world.address(bob));
+    world.run_until_quiet();
+    for (_, message) in again {
+        world.inject(world.address(alice), bob, &message);
+    }
+    world.run_until_quiet();
+    let told = received(&mut world, bob, first);
+    assert_eq!(told, [(7, 7), (10, 3), (15, 5)]);
+    assert_eq!((world.paid(bob, first), world.paid(bob, second)), (15_u64.into(), 3_u64.into()));
+}
+
+/// What is asked for between payments happens between them.
+#[test]
+fn a_close_between_payments_lets_no_later_one_through() {
+    let (mut world, alice, bob, id) = open(50);
+    let requests = vec![pay(id, 7), Request::ClosePayment { channel: id }, pay(id, 5)];
+    let answers = world.try_requests(alice, requests);
+    assert!(matches!(answers[0], Some(Ok(Response::Paid { .. }))));
+    assert!(matches!(answers[1], Some(Ok(Response::Started(_)))));
+    assert_eq!(answers[2], Some(Err(RequestError::NotOpen(id))));
+    world.run_until_quiet();
+    assert!(world.has_completed(bob, ObjectiveId::VirtualDefund(id)));
+    assert_eq!(world.purse(alice, Asset::NATIVE), (fixtures::PURSE - 100).into());
+}
+
+/// The list of payments is the payer's word: whatever it says, what is told adds up to the voucher.
+#[test]
+fn a_payer_that_lies_about_its_payments_pays_what_it_has_signed() {
+    let (mut world, alice, bob, id) = open(100);
+    world.pay(alice, id, 10);
+    world.run_until_quiet();
+    world.take_updates(bob);
+    let signer = fixtures::key("alice");
+    let huge = Amount::from(u64::MAX);
+    let all = Amount::from(alloy_primitives::U256::MAX);
+    for (total, payments, told) in [
+        (15_u64, vec![], &[(15, 5)][..]),
+        // One that is partly credited before, and two that are new.
+        (20, vec![4_u64.into(), 2_u64.into(), 2_u64.into()], &[(16, 1), (18, 2), (20, 2)]),
+        (30, vec![2_u64.into()], &[(28, 8), (30, 2)]),
+        (40, vec![huge, 1_u64.into()], &[(40, 10)]),
+        (50, vec![all, all, 1_u64.into()], &[(50, 10)]),
+        (60, vec![Amount::ZERO; 2_000], &[(60, 10)]),
+    ] {
+        let voucher = Voucher::sign(id, total.into(), &signer);
+        let said = Message::Voucher { voucher, payments, signer: signer.address() };
+        world.inject(signer.address(), bob, &said);
+        world.run_until_quiet();
+        assert_eq!(received(&mut world, bob, id), told, "{total}");
+        assert_eq!(world.paid(bob, id), total.into());
+    }
 }
 
 #[test]

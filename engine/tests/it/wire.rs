@@ -9,7 +9,7 @@ use engine::testing::fixtures;
 use engine::types::{
     Address, Amount, Asset, B256, ChannelId, ObjectiveId, Timestamp, TurnNumber, U256,
 };
-use engine::vouchers::Voucher;
+use engine::vouchers::{MAX_PAYMENTS, Voucher};
 use engine::wire::{self, Evidence, MAX_MESSAGE_BYTES, Message, Seal, WireError};
 use proptest::prelude::*;
 
@@ -48,7 +48,7 @@ fn every_variant() -> Vec<Message> {
     let add = Change::Add { target: channel, guarantee, left_deposit: amount };
     let voucher = Voucher::sign(channel, amount, &alice());
     vec![
-        Message::Voucher { voucher, signer: alice().address() },
+        Message::Voucher { voucher, payments: vec![7_u64.into()], signer: alice().address() },
         Message::OpenLedger {
             fixed: fixed(0),
             asset: Asset::NATIVE,
@@ -89,6 +89,12 @@ fn every_variant() -> Vec<Message> {
         Message::Guarded { receipt: Box::new(receipt()), signer: fixtures::key("bob").address() },
         Message::GuardRefused { channel: Some(channel), reason: TowerRefusal::Quota(1_000) },
         Message::Unguard { channel },
+        Message::Credited {
+            channel,
+            total: amount,
+            proof: Some(voucher.signature),
+            signer: alice().address(),
+        },
     ]
 }
 
@@ -150,15 +156,19 @@ fn the_encoding_is_fixed() {
 #[test]
 fn a_voucher_is_small() {
     let channel = ChannelId(B256::repeat_byte(0xff));
-    let message = |total: Amount| {
+    let message = |total: Amount, payment: Amount, count: usize| {
         let voucher = Voucher::sign(channel, total, &alice());
-        wire::encode(&Message::Voucher { voucher, signer: alice().address() }).len()
+        let payments = vec![payment; count];
+        wire::encode(&Message::Voucher { voucher, payments, signer: alice().address() }).len()
     };
-    // Version, variant, length and channel, length and amount, length and signature.
-    let ether = Amount::from(1_000_000_000_000_000_000_u64);
-    assert_eq!(message(ether), 1 + 1 + 33 + 9 + 66);
-    assert_eq!(message(Amount::from(U256::MAX)), 134);
-    assert!(message(Amount::from(U256::MAX)) <= 150);
+    // Version, variant, length and channel, length and amount, length and signature, payments.
+    let (ether, gwei) = (1_000_000_000_000_000_000_u64.into(), 1_000_000_000_u64.into());
+    assert_eq!(message(ether, gwei, 1), 1 + 1 + 33 + 9 + 66 + 1 + 5);
+    assert_eq!(message(Amount::from(U256::MAX), ether, 1), 144);
+    // What each further payment of a turn costs.
+    assert_eq!(message(ether, gwei, 512), 1 + 1 + 33 + 9 + 66 + 3 + 512 * 5);
+    let most = message(U256::MAX.into(), U256::MAX.into(), MAX_PAYMENTS);
+    assert!(most <= MAX_MESSAGE_BYTES, "{most}");
 }
 
 /// The bound of a frame's message leaves room for the most that a policy can allow.

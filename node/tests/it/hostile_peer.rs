@@ -236,8 +236,8 @@ async fn what_a_stranger_says_about_the_channels_of_others_changes_nothing() {
     let (turn, reason) = (TurnNumber(3), DeclineReason::Cancelled);
     let decline = |objective| Message::Decline { objective, reason };
     let lies = [
-        Message::Voucher { voucher: leaked, signer: alice.address },
-        Message::Voucher { voucher: forged, signer },
+        Message::Voucher { voucher: leaked, payments: Vec::new(), signer: alice.address },
+        Message::Voucher { voucher: forged, payments: Vec::new(), signer },
         Message::OpenLedger {
             fixed: foreign(deployment.consensus_app),
             asset: Asset::NATIVE,
@@ -302,7 +302,11 @@ async fn a_partner_that_repeats_and_takes_back_what_it_signed_changes_nothing() 
     let book = Ledger::new(of_ledger.clone(), Asset::NATIVE, Side::Leader, deposit, deposit);
     assert_eq!(book.id, ledger);
     let voucher = |total: u128| Voucher::sign(channel, amount(total), &alice.signer);
-    let send = |voucher| Message::Voucher { voucher, signer: alice.signer.address() };
+    let send = |voucher| Message::Voucher {
+        voucher,
+        payments: Vec::new(),
+        signer: alice.signer.address(),
+    };
     let finalize = |paid: u128| {
         let seal = alice.seal(model.final_hash(amount(paid)));
         Message::Finalize { channel, paid: amount(paid), payer: seal, seal }

@@ -16,7 +16,7 @@ impl Overspender<'_> {
     #[must_use]
     pub fn voucher(&self, channel: &PaymentChannel, total: Amount) -> Message {
         let voucher = Voucher::sign(channel.id, total, self.0.key());
-        Message::Voucher { voucher, signer: self.0.address() }
+        Message::Voucher { voucher, payments: vec![voucher.total], signer: self.0.address() }
     }
 
     /// The removal of a guarantee that leaves the left side with what it wants, proven by nothing.

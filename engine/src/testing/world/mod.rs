@@ -307,18 +307,35 @@ impl World {
         party: Party,
         request: Request,
     ) -> Option<Result<Response, RequestError>> {
+        self.try_requests(party, vec![request]).into_iter().next()?
+    }
+
+    /// Asks a node for several things in one turn, after what has come for it before; none where it
+    /// is down, or goes down before it answers.
+    pub fn try_requests(
+        &mut self,
+        party: Party,
+        requests: Vec<Request>,
+    ) -> Vec<Option<Result<Response, RequestError>>> {
         let node = &mut self.nodes[party.0];
-        let id = RequestId(node.next_request);
-        node.next_request += 1;
-        node.driver.as_ref()?;
+        let ids: Vec<RequestId> =
+            (node.next_request..).take(requests.len()).map(RequestId).collect();
+        node.next_request += requests.len() as u64;
+        if node.driver.is_none() {
+            return vec![None; requests.len()];
+        }
         let mut inputs = std::mem::take(&mut node.inbox);
         node.wake = None;
-        inputs.push(Input::Request(id, request));
-        let out = self.turn(party, inputs);
-        out.into_iter().find_map(|out| match out {
-            Out::Reply(found, response) if found == id => Some(response),
-            _ => None,
-        })
+        inputs.extend(ids.iter().zip(requests).map(|(id, request)| Input::Request(*id, request)));
+        let mut answers: BTreeMap<RequestId, _> = self
+            .turn(party, inputs)
+            .into_iter()
+            .filter_map(|out| match out {
+                Out::Reply(id, response) => Some((id, response)),
+                _ => None,
+            })
+            .collect();
+        ids.iter().map(|id| answers.remove(id)).collect()
     }
 
     /// Runs until nothing is going on: no message, call or block that anybody waits for.

@@ -36,7 +36,7 @@ pub(super) async fn pay(api: Arc<Api>, mut fields: Fields) -> Result<PaidInfo, R
     Ok(PaidInfo {
         channel,
         amount: AmountText(amount),
-        total: AmountText(payment.voucher.total),
+        total: AmountText(payment.total),
         remaining: AmountText(payment.remaining),
         delivered: wait.wait,
         repeated: payment.repeated,

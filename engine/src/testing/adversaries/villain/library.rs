@@ -128,7 +128,7 @@ impl Library {
                     book.finals.push(*paid);
                 }
             }
-            Message::Voucher { voucher, signer } => self.keep_voucher(*voucher, *signer),
+            Message::Voucher { voucher, signer, .. } => self.keep_voucher(*voucher, *signer),
             Message::Refuse { .. }
             | Message::RequestFinal { .. }
             | Message::Decline { .. }

@@ -289,12 +289,15 @@ impl Ring {
         };
         let Some(key) = self.member(villain).map(|member| member.key.clone()) else { return };
         let voucher = Voucher::sign(book.channel.id, total, key.as_ref());
+        // Whatever it says of them, the payee gets no more and no less than the total.
+        let payments =
+            (0..self.random.below(4)).map(|_| Amount::from(self.random.below(30))).collect();
         self.tally.count("vouchers beside the books");
         self.say(
             now,
             villain,
             book.channel.payee(),
-            &Message::Voucher { voucher, signer: villain },
+            &Message::Voucher { voucher, payments, signer: villain },
         );
     }
 
