@@ -22,6 +22,11 @@ const REQUESTS_AT_ONCE: usize = 8;
 /// ranges than this; longer ones are of the past, which endpoints have indexed long ago.
 const SHORT: u64 = 8;
 
+/// Of the newest blocks every header is read and checked though they come late, as after a restart:
+/// what was challenged meanwhile must not be missed. More would be asked for at once than some
+/// endpoints answer.
+const RECENT: u64 = 32;
+
 /// The blocks of one range, both ends included.
 pub(crate) async fn read(
     rpc: &Rpc,
@@ -29,18 +34,38 @@ pub(crate) async fn read(
     from: u64,
     to: u64,
 ) -> Result<Range, ChainError> {
-    if to.saturating_sub(from) < SHORT {
+    // Where requests are limited, what is read must not fall behind what comes.
+    let is_recent =
+        rpc.gap().is_zero() && rpc.newest().await?.block.number.0.saturating_sub(from) < RECENT;
+    if is_recent || to.saturating_sub(from) < SHORT {
         return read_each(rpc, adjudicator, from, to).await;
     }
     // The last block is looked at before and after: when it is the same, all blocks below it were
     // the same in between.
     let last = rpc.block_at(to).await?;
     let logs = rpc.logs(adjudicator, from, to).await?;
+    if logs.is_empty() {
+        deny(rpc, adjudicator, from, to).await?;
+    }
     let headers = headers(rpc, blocks::heights(&logs)).await?;
     if rpc.header(to).await?.ok_or(ChainError::Moved)? != last {
         return Err(ChainError::Moved);
     }
     assemble(adjudicator, logs, &headers, last)
+}
+
+/// That a range has no logs is asked for in another way once more, as of single blocks.
+async fn deny(rpc: &Rpc, adjudicator: Address, from: u64, to: u64) -> Result<(), ChainError> {
+    let middle = from.midpoint(to);
+    let (lower, upper) = tokio::try_join!(
+        rpc.logs(adjudicator, from, middle),
+        rpc.logs(adjudicator, middle.saturating_add(1), to)
+    )?;
+    if lower.is_empty() && upper.is_empty() {
+        return Ok(());
+    }
+    warn!(from, to, "the endpoint left out logs; reading again");
+    Err(ChainError::Moved)
 }
 
 /// Reads a short range by its headers, most of which are known: each names the one below it, and

@@ -243,34 +243,67 @@ async fn a_deposit_whose_log_was_lost_is_not_sent_again_and_is_read_again() {
     assert_eq!(world.mined_nonce(service.handle.account()).await, 1, "sent once");
 }
 
-/// A challenge whose log was lost in each way in which it was asked for was never answered. The header
-/// still tells of it.
-#[tokio::test]
-async fn a_challenge_whose_log_is_lost_again_and_again_is_seen() {
-    let world = World::new().await;
-    world.mine(10).await;
-    let mut lost = 5;
-    let meddler = Meddler::start(world.anvil.rpc.clone(), move |method, _| {
-        if method == "eth_getLogs" && lost > 0 {
-            lost -= 1;
+/// An endpoint that loses the first logs that it is asked for.
+async fn loses_logs(world: &World, mut count: u32) -> Meddler {
+    Meddler::start(world.anvil.rpc.clone(), move |method, _| {
+        if method == "eth_getLogs" && count > 0 {
+            count -= 1;
             return Meddling::Answer(json!([]));
         }
         Meddling::Pass
     })
-    .await;
-    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
-    let config = ChainConfig { start_block: world.block_number().await, ..config };
-    let mut service = Service::start(config).await;
-    service.until_delivered(world.block_number().await).await;
+    .await
+}
+
+/// Somebody challenges, and the service sees it.
+async fn is_challenged(world: &World) {
     let mut peer = Service::start(ChainConfig { key: key(2), ..world.config() }).await;
     peer.handle.submit(CallId(1), challenge(&world.deployed.deployment, 1)).unwrap();
     assert!(matches!(peer.until_settled(1).await, Receipt::Succeeded { .. }));
+    peer.stop().await;
+}
+
+async fn until_challenge_is_told(service: &mut Service) {
     let is_challenge = |log: &ChannelLog| matches!(log.fact, ChainFact::ChallengeRegistered { .. });
     service
         .until("the challenge", |service| {
             service.blocks.iter().flat_map(|block| &block.logs).any(is_challenge)
         })
         .await;
+}
+
+/// A challenge whose log was lost in each way in which it was asked for was never answered. The header
+/// still tells of it.
+#[tokio::test]
+async fn a_challenge_whose_log_is_lost_again_and_again_is_seen() {
+    let world = World::new().await;
+    world.mine(10).await;
+    let meddler = loses_logs(&world, 5).await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let config = ChainConfig { start_block: world.block_number().await, ..config };
+    let mut service = Service::start(config).await;
+    service.until_delivered(world.block_number().await).await;
+    is_challenged(&world).await;
+    until_challenge_is_told(&mut service).await;
+}
+
+/// The same while the node was off, for twenty blocks and for hundreds.
+#[tokio::test]
+async fn a_challenge_whose_log_is_lost_after_a_restart_is_seen() {
+    for (blocks, lost) in [(20, 5), (300, 1)] {
+        let world = World::new().await;
+        world.mine(10).await;
+        let config = ChainConfig { start_block: world.block_number().await, ..world.config() };
+        let mut service = Service::start(config.clone()).await;
+        service.until_delivered(world.block_number().await).await;
+        let (journal, told) = service.stop().await;
+        is_challenged(&world).await;
+        world.mine(blocks).await;
+        let meddler = loses_logs(&world, lost).await;
+        let config = ChainConfig { endpoint: meddler.url(), ..config };
+        let mut service = Service::resume(config, journal, told).await;
+        until_challenge_is_told(&mut service).await;
+    }
 }
 
 /// Anybody may deposit for a channel: that is told in its time, and no reason to distrust anybody.
