@@ -1,6 +1,7 @@
 //! Peers that send what no honest node sends. They speak the network's own protocol with a key of
 //! their own; what they say is dropped and counted, and the node goes on paying.
 
+use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -14,9 +15,14 @@ use engine::types::{Address, Amount, Asset, B256, ChannelId, ObjectiveId, TurnNu
 use engine::vouchers::Voucher;
 use engine::wire::{self, Evidence, MAX_MESSAGE_BYTES, Message, Seal};
 use p2p::{Event, P2p, P2pConfig, P2pHandle};
+use serde_json::json;
+use tokio::io;
+use tokio::net::TcpSocket;
 use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::served::{Served, connect};
 use crate::support::route::{CAPACITY, DEPOSIT, check_balances, check_ledgers, settled};
 use crate::support::{LIMIT, Network, TestNode, amount, start_all};
 
@@ -439,4 +445,79 @@ async fn a_partner_that_falls_silent_holds_up_nobody_else() {
     let closing = bob.begin_close_payment(channel).await;
     settled(&nodes, closing).await;
     check_ledgers(&nodes, &[with_bob], 123).await;
+}
+
+/// Connects without a word, a hundred times a second, and holds what it gets.
+fn silent_connections(to: SocketAddr) -> JoinHandle<()> {
+    tokio::spawn(async move {
+        let mut held = JoinSet::new();
+        let mut pace = tokio::time::interval(Duration::from_millis(10));
+        loop {
+            pace.tick().await;
+            let socket = TcpSocket::new_v4().expect("a socket");
+            // From another block of addresses than the honest ones.
+            socket.bind(([127, 0, 1, 7], 0).into()).expect("an address");
+            if let Ok(mut stream) = socket.connect(to).await {
+                // Ends when the other side has had enough.
+                held.spawn(async move { io::copy(&mut stream, &mut io::sink()).await });
+            }
+            while held.try_join_next().is_some() {}
+        }
+    })
+}
+
+/// Ledgers that a stranger asks for, each as it should be asked for, without a coin behind it.
+fn wishes(stranger: &Client, network: &Network, node: &TestNode, count: u32) -> Vec<Vec<u8>> {
+    let deployment = network.deployed.deployment;
+    let ask = |random| {
+        let participants = [stranger.signer.address(), node.address];
+        let fixed = fixed_part(network, deployment.consensus_app, participants);
+        let fixed = FixedPart { nonce: deployment.nonce(random), ..fixed };
+        let (asset, leader, follower) = (Asset::NATIVE, amount(DEPOSIT), Amount::ZERO);
+        let ledger = Ledger::new(fixed.clone(), asset, Side::Leader, leader, follower);
+        let seal = stranger.seal(ledger.prefund_hash());
+        wire::encode(&Message::OpenLedger { fixed, asset, leader, follower, seal })
+    };
+    (0..count).map(ask).collect()
+}
+
+/// Openings, connections to the port of the network and to that of the RPC, and the records of as many
+/// strangers as there are, all at once: partners pay and close, the owner is answered, and a newcomer
+/// is let in and gets a ledger.
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_strangers_are_noticed_by_nobody() {
+    const STRANGERS: u8 = 6;
+    const WISHES: u32 = 200;
+    let network = Network::start().await;
+    let (nodes, ledger, channel) = paying(&network).await;
+    let bob = &nodes[1];
+    let served = Served::start(bob.handle()).await;
+
+    let mut strangers = Vec::new();
+    for index in 0..STRANGERS {
+        let mut stranger = Client::join([0x70 + index; 32]).await;
+        let wishes = wishes(&stranger, &network, bob, WISHES);
+        stranger.throw(bob, wishes).await;
+        strangers.push(stranger);
+    }
+    let address = bob.dial_address().await.to_string();
+    let parts: Vec<&str> = address.split('/').collect();
+    let door = format!("{}:{}", parts[2], parts[4]).parse().expect("an address with a TCP port");
+    let floods = [door, served.address()].map(silent_connections);
+    let handle = bob.handle();
+    let is_full = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while handle.p2p().metrics().handshakes_dismissed.get() == 0 {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(LIMIT, is_full).await.expect("the house is full");
+
+    served.ok("nitro_status", json!({})).await;
+    connect(served.address()).await;
+    let newcomer = network.node(3, &[bob]).await;
+    newcomer.open_ledger(bob, Asset::NATIVE, DEPOSIT, 0).await;
+    goes_on(&network, &nodes, ledger, channel).await;
+    floods.iter().for_each(JoinHandle::abort);
+    drop(strangers);
 }
