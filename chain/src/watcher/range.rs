@@ -22,9 +22,9 @@ const REQUESTS_AT_ONCE: usize = 8;
 /// ranges than this; longer ones are of the past, which endpoints have indexed long ago.
 const SHORT: u64 = 8;
 
-/// Of the newest blocks every header is read and checked though they come late, as after a restart:
-/// what was challenged meanwhile must not be missed. More would be asked for at once than some
-/// endpoints answer.
+/// Where no more blocks than this are missing, as after a restart, every header is read and checked
+/// though they are many: what was challenged meanwhile must not be missed. More would be asked for at
+/// once than some endpoints answer.
 const RECENT: u64 = 32;
 
 /// The blocks of one range, both ends included.
