@@ -14,3 +14,4 @@ mod faults;
 mod opening;
 mod relays;
 mod tricks;
+mod weather;

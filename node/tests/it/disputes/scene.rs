@@ -200,12 +200,17 @@ impl Scene {
     /// Waits until the adjudicator has a challenge of at least that turn for a channel, whether
     /// anybody has seen it or not.
     pub(crate) async fn until_turn(&self, channel: ChannelId, turn: u64) {
+        self.until_turn_within(LIMIT, channel, turn).await;
+    }
+
+    /// The same where it may take longer.
+    pub(crate) async fn until_turn_within(&self, limit: Duration, channel: ChannelId, turn: u64) {
         let what = format!("a challenge of {channel} with turn {turn}");
-        self.until_chain(&what, async || {
+        let registered = async || {
             let (registered, finalizes_at) = self.status(channel).await;
             registered >= turn && finalizes_at > 0
-        })
-        .await;
+        };
+        self.until_chain_within(limit, &what, registered).await;
     }
 
     /// Waits until the adjudicator holds that much for a channel.
@@ -221,13 +226,17 @@ impl Scene {
 
     /// Asks the chain until it `holds`.
     pub(crate) async fn until_chain(&self, what: &str, holds: impl AsyncFn() -> bool) {
+        self.until_chain_within(LIMIT, what, holds).await;
+    }
+
+    async fn until_chain_within(&self, limit: Duration, what: &str, holds: impl AsyncFn() -> bool) {
         let mut looks = tokio::time::interval(LOOK);
         let waiting = async {
             while !holds().await {
                 looks.tick().await;
             }
         };
-        let held = tokio::time::timeout(LIMIT, waiting).await;
+        let held = tokio::time::timeout(limit, waiting).await;
         held.unwrap_or_else(|_| panic!("{what} does not come"));
     }
 
