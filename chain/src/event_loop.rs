@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
-use engine::chain::BlockRef;
+use engine::chain::{Account, BlockRef};
 use futures::FutureExt;
 use futures::future::join_all;
 use tokio::sync::{Notify, mpsc, watch};
@@ -13,12 +13,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::config::ChainConfig;
+use crate::config::{AccountKey, ChainConfig};
 use crate::endpoint::Endpoint;
 use crate::error::ChainError;
 use crate::event::Event;
-use crate::handle::ChainHandle;
-use crate::journal::Journal;
+use crate::handle::{ChainHandle, ChannelCalls};
+use crate::journal::{Journal, Part};
 use crate::metrics::Metrics;
 use crate::roster::{Patience, Roster};
 use crate::rpc::Rpc;
@@ -54,8 +54,7 @@ impl Chain {
         tracker: &TaskTracker,
     ) -> Result<(ChainHandle, mpsc::Receiver<Event>), ChainError> {
         let endpoints = parse(&config)?;
-        let signer = PrivateKeySigner::from_bytes(&B256::from(*config.key.bytes()))
-            .map_err(|_| ChainError::Key)?;
+        let signer = signer_of(&config.key)?;
         let account = signer.address();
         let metrics = Arc::new(Metrics::default());
         let (events, node) = mpsc::channel(EVENTS);
@@ -71,20 +70,39 @@ impl Chain {
         let (doubts, doubted) = watch::channel(None);
         let news = Arc::new(Notify::new());
 
+        let journal: Arc<dyn Journal> = Arc::from(journal);
+        let part = |account| Arc::new(Part { journal: Arc::clone(&journal), account });
+        let wiring = |inbox, status, doubts| Wiring {
+            inbox,
+            events: events.clone(),
+            connection: connected.clone(),
+            chain: chain_seen.clone(),
+            status,
+            doubts,
+            metrics: Arc::clone(&metrics),
+        };
         let submitter = Submitter::new(
             config.clone(),
             signer,
-            Arc::from(journal),
-            Wiring {
-                inbox,
-                events: events.clone(),
-                connection: connected.clone(),
-                chain: chain_seen.clone(),
-                status: call_status,
-                doubts,
-                metrics: Arc::clone(&metrics),
-            },
+            part(Account::Chain),
+            wiring(inbox, call_status, doubts),
         )?;
+        // One key is one account with one row of nonces.
+        let channel_key = config.channel_key.as_ref().map(signer_of).transpose()?;
+        let channel = match channel_key.filter(|signer| signer.address() != account) {
+            Some(signer) => {
+                let (calls, inbox) = mpsc::unbounded_channel();
+                let (status, seen) = watch::channel(CallStatus::default());
+                // It makes no deposits, and so doubts nothing.
+                let (doubts, _) = watch::channel(None);
+                let wiring = wiring(inbox, status, doubts);
+                let submitter =
+                    Submitter::new(config.clone(), signer, part(Account::Channel), wiring)?;
+                Some((submitter, ChannelCalls { calls, status: seen }))
+            }
+            None => None,
+        };
+        let (channel, channel_calls) = channel.unzip();
         let (scouts, watched) = scouts(&config, endpoints, &news, &metrics);
         let first = first_connections(&scouts, &chain).await?;
         let patience =
@@ -120,6 +138,7 @@ impl Chain {
             account,
             adjudicator: watcher.config.deployment.adjudicator,
             calls,
+            channel_calls,
             connection: connected,
             chain: chain_seen,
             call_status: calls_seen,
@@ -131,9 +150,16 @@ impl Chain {
             tracker.spawn(contained(Box::pin(scout.run(first)), fatal.clone(), cancel.clone()));
         }
         tracker.spawn(contained(Box::pin(watcher.run()), fatal.clone(), cancel.clone()));
+        if let Some(channel) = channel {
+            tracker.spawn(contained(Box::pin(channel.run()), fatal.clone(), cancel.clone()));
+        }
         tracker.spawn(contained(Box::pin(submitter.run()), fatal, cancel));
         Ok((handle, node))
     }
+}
+
+fn signer_of(key: &AccountKey) -> Result<PrivateKeySigner, ChainError> {
+    PrivateKeySigner::from_bytes(&B256::from(*key.bytes())).map_err(|_| ChainError::Key)
 }
 
 /// Runs a part of the service. A panic is a bug, and a node that follows no chain must not live on.

@@ -1,6 +1,9 @@
 //! The submitter's durable memory: which nonce and which transactions a call has used.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, U256};
+use engine::chain::Account;
 use engine::types::{Bytes, CallId};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +112,52 @@ pub(crate) enum Settled {
     TooLarge(u64, u64),
     /// Taken back by the engine before there was a transaction.
     Withdrawn,
+    /// A transfer whose transaction is lost, and which is not sent again.
+    Unknown(String),
+}
+
+/// The records of one account among those of both. The node has one journal; ids of calls are the
+/// engine's, below 2^62, or a watchtower's, from 2^63 on.
+pub(crate) struct Part {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) account: Account,
+}
+
+impl Part {
+    /// Set in the ids under which the records of the channel account are kept.
+    const CHANNEL: u64 = 1 << 62;
+
+    const fn account(id: CallId) -> Account {
+        if id.0 >> 62 == 1 { Account::Channel } else { Account::Chain }
+    }
+
+    const fn key(&self, call: CallId) -> CallId {
+        match self.account {
+            Account::Chain => call,
+            Account::Channel => CallId(call.0 | Self::CHANNEL),
+        }
+    }
+}
+
+impl Journal for Part {
+    fn load(&self) -> Result<Vec<(CallId, Vec<u8>)>, JournalError> {
+        let all = self.journal.load()?.into_iter();
+        let own = all.filter(|(id, _)| Self::account(*id) == self.account);
+        Ok(match self.account {
+            Account::Chain => own.collect(),
+            Account::Channel => {
+                own.map(|(id, record)| (CallId(id.0 & !Self::CHANNEL), record)).collect()
+            }
+        })
+    }
+
+    fn put(&self, call: CallId, record: &[u8]) -> Result<(), JournalError> {
+        self.journal.put(self.key(call), record)
+    }
+
+    fn remove(&self, call: CallId) -> Result<(), JournalError> {
+        self.journal.remove(self.key(call))
+    }
 }
 
 impl Record {
