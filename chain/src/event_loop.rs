@@ -81,15 +81,17 @@ impl Chain {
             doubts,
             metrics: Arc::clone(&metrics),
         };
-        let submitter = Submitter::new(
-            config.clone(),
-            signer,
-            part(Account::Chain),
-            wiring(inbox, call_status, doubts),
-        )?;
-        // One key is one account with one row of nonces.
+        // One key is one account with one row of nonces, and with records of its own: whichever account
+        // pays from now on, nonces of the other one are none of its business.
         let channel_key = config.channel_key.as_ref().map(signer_of).transpose()?;
-        let channel = match channel_key.filter(|signer| signer.address() != account) {
+        let is_channel = |signer: &PrivateKeySigner| signer.address() == account;
+        let own = match &channel_key {
+            Some(signer) if is_channel(signer) => Account::Channel,
+            Some(_) | None => Account::Chain,
+        };
+        let submitter =
+            Submitter::new(config.clone(), signer, part(own), wiring(inbox, call_status, doubts))?;
+        let channel = match channel_key.filter(|_| own == Account::Chain) {
             Some(signer) => {
                 let (calls, inbox) = mpsc::unbounded_channel();
                 let (status, seen) = watch::channel(CallStatus::default());
