@@ -174,7 +174,7 @@ fn deposited(block: BlockRef, call: &ChainCall) -> ChainEvent {
     let holdings = expected_held.checked_add(*amount).expect("no overflow");
     let channel: ChannelId = *channel;
     let fact = ChainFact::Deposited { asset: *asset, holdings };
-    ChainEvent::Block(Block { block, logs: vec![ChannelLog { channel, fact }] })
+    ChainEvent::Block(Block { block, logs: vec![ChannelLog { channel, fact }], debts: vec![] })
 }
 
 const fn is_removal(write: &Write) -> bool {

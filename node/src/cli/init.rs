@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::output::{Output, record};
 use super::{CliError, run};
 use crate::address::AddressText;
-use crate::config::{Config, Layers, Origin, template};
+use crate::config::{ChainAccount, Config, Layers, Origin, template};
 use crate::data_dir::{self, DataDir, FileError};
 use crate::keys::{self, Keys, Purpose, SecretKey, Strength};
 
@@ -119,7 +119,10 @@ impl Init {
             data_dir: dir.path().to_owned(),
             config: dir.config_file(),
             address: AddressText(keys.channel.address()),
-            chain_account: AddressText(keys.chain.address()),
+            chain_account: AddressText(match config.chain.account {
+                ChainAccount::Own => keys.chain.address(),
+                ChainAccount::Channel => keys.channel.address(),
+            }),
         };
         out.answer(&made, describe)?;
         Ok(())

@@ -118,7 +118,13 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    say(format_args!("{objective}: {}", ended.status));
+    match ended.owed {
+        None => say(format_args!("{objective}: {}", ended.status)),
+        Some(owed) => say(format_args!(
+            "{objective}: {}, but a payout of {} was refused; the adjudicator owes it, see nitro status",
+            ended.status, owed.0
+        )),
+    }
     Ok(ended)
 }
 
@@ -130,6 +136,7 @@ fn describe(objective: &ObjectiveInfo) -> String {
         ("waiting for", maybe(objective.waiting_for.as_ref())),
         ("declined by", maybe(objective.declined_by.map(|by| by.0))),
         ("reason", maybe(objective.reason.as_ref())),
+        ("owed", maybe(objective.owed.map(|owed| owed.0))),
     ])
 }
 

@@ -77,6 +77,10 @@ fn describe(notice: &Notice) -> String {
         Notice::Received { channel, total, delta } => {
             format!("channel {channel}: received {}, {} in all", delta.0, total.0)
         }
+        Notice::Owed { channel, asset, amount } => format!(
+            "channel {channel}: a payout was refused; the adjudicator owes {} of {asset}",
+            amount.0
+        ),
         Notice::Lagged { missed } => format!("too slow: {missed} changes were missed"),
     }
 }

@@ -62,6 +62,7 @@ mod tests {
         full.chain.adjudicator = address;
         full.chain.consensus_app = address;
         full.chain.payment_app = address;
+        full.chain.payout_address = address;
         full.store.witness = Some("commits".into());
         let table = toml::Table::try_from(&full).unwrap();
         let mut found = BTreeSet::new();
