@@ -190,6 +190,8 @@ const fn is_removal(write: &Write) -> bool {
         Write::Buried(_, row) => row.is_none(),
         Write::Tower(_, row) => row.is_none(),
         Write::Guard(_, _, row) => row.is_none(),
+        Write::Debt(_, row) => row.is_none(),
+        Write::Sending(_, row) => row.is_none(),
         Write::NextCall(_)
         | Write::Cursor(_)
         | Write::ArchivedChannel(..)
