@@ -115,6 +115,7 @@ mod tests {
         read.chain.adjudicator = None;
         read.chain.consensus_app = None;
         read.chain.payment_app = None;
+        read.chain.payout_address = None;
         read.store.witness = None;
         assert_eq!(read, defaults);
     }
