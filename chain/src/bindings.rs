@@ -57,6 +57,7 @@ sol! {
         function balanceOf(address owner) external view returns (uint256);
         function allowance(address owner, address spender) external view returns (uint256);
         function approve(address spender, uint256 amount) external;
+        function transfer(address to, uint256 amount) external;
     }
 }
 

@@ -74,6 +74,9 @@ pub struct ChainConfig {
     pub deadlines: DeadlineBounds,
     /// Key of the account that pays and sends.
     pub key: AccountKey,
+    /// Key of the channel account, which sends on what it is paid and pays for that; none where it is
+    /// the same.
+    pub channel_key: Option<AccountKey>,
 }
 
 impl ChainConfig {
@@ -94,6 +97,7 @@ impl ChainConfig {
             fees: FeeBounds::default(),
             deadlines: DeadlineBounds::default(),
             key,
+            channel_key: None,
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use alloy::primitives::B256;
 use alloy::signers::local::PrivateKeySigner;
-use engine::chain::BlockRef;
+use engine::chain::{Account, BlockRef};
 use futures::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Notify, mpsc, watch};
@@ -15,12 +15,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::config::ChainConfig;
+use crate::config::{AccountKey, ChainConfig};
 use crate::endpoint::Endpoint;
 use crate::error::ChainError;
 use crate::event::Event;
-use crate::handle::ChainHandle;
-use crate::journal::Journal;
+use crate::handle::{ChainHandle, ChannelCalls};
+use crate::journal::{Journal, Part};
 use crate::metrics::Metrics;
 use crate::roster::{Patience, Roster};
 use crate::rpc::Rpc;
@@ -56,8 +56,7 @@ impl Chain {
         tracker: &TaskTracker,
     ) -> Result<(ChainHandle, mpsc::Receiver<Event>), ChainError> {
         let endpoints = parse(&config)?;
-        let signer = PrivateKeySigner::from_bytes(&B256::from(*config.key.bytes()))
-            .map_err(|_| ChainError::Key)?;
+        let signer = signer_of(&config.key)?;
         let account = signer.address();
         let metrics = Arc::new(Metrics::default());
         let (events, node) = mpsc::channel(EVENTS);
@@ -73,20 +72,41 @@ impl Chain {
         let (doubts, doubted) = watch::channel(None);
         let news = Arc::new(Notify::new());
 
-        let submitter = Submitter::new(
-            config.clone(),
-            signer,
-            Arc::from(journal),
-            Wiring {
-                inbox,
-                events: events.clone(),
-                connection: connected.clone(),
-                chain: chain_seen.clone(),
-                status: call_status,
-                doubts,
-                metrics: Arc::clone(&metrics),
-            },
-        )?;
+        let journal: Arc<dyn Journal> = Arc::from(journal);
+        let part = |account| Arc::new(Part { journal: Arc::clone(&journal), account });
+        let wiring = |inbox, status, doubts| Wiring {
+            inbox,
+            events: events.clone(),
+            connection: connected.clone(),
+            chain: chain_seen.clone(),
+            status,
+            doubts,
+            metrics: Arc::clone(&metrics),
+        };
+        // One key is one account with one row of nonces, and with records of its own: whichever account
+        // pays from now on, nonces of the other one are none of its business.
+        let channel_key = config.channel_key.as_ref().map(signer_of).transpose()?;
+        let is_channel = |signer: &PrivateKeySigner| signer.address() == account;
+        let own = match &channel_key {
+            Some(signer) if is_channel(signer) => Account::Channel,
+            Some(_) | None => Account::Chain,
+        };
+        let submitter =
+            Submitter::new(config.clone(), signer, part(own), wiring(inbox, call_status, doubts))?;
+        let channel = match channel_key.filter(|_| own == Account::Chain) {
+            Some(signer) => {
+                let (calls, inbox) = mpsc::unbounded_channel();
+                let (status, seen) = watch::channel(CallStatus::default());
+                // It makes no deposits, and so doubts nothing.
+                let (doubts, _) = watch::channel(None);
+                let wiring = wiring(inbox, status, doubts);
+                let submitter =
+                    Submitter::new(config.clone(), signer, part(Account::Channel), wiring)?;
+                Some((submitter, ChannelCalls { calls, status: seen }))
+            }
+            None => None,
+        };
+        let (channel, channel_calls) = channel.unzip();
         let (scouts, watched) = scouts(&config, endpoints, &news, &metrics);
         let first = first_connections(&scouts, &chain).await?;
         let patience = Patience {
@@ -126,6 +146,7 @@ impl Chain {
             account,
             adjudicator: watcher.config.deployment.adjudicator,
             calls,
+            channel_calls,
             connection: connected,
             chain: chain_seen,
             call_status: calls_seen,
@@ -137,9 +158,16 @@ impl Chain {
             tracker.spawn(contained(Box::pin(scout.run(first)), fatal.clone(), cancel.clone()));
         }
         tracker.spawn(contained(Box::pin(watcher.run()), fatal.clone(), cancel.clone()));
+        if let Some(channel) = channel {
+            tracker.spawn(contained(Box::pin(channel.run()), fatal.clone(), cancel.clone()));
+        }
         tracker.spawn(contained(Box::pin(submitter.run()), fatal, cancel));
         Ok((handle, node))
     }
+}
+
+fn signer_of(key: &AccountKey) -> Result<PrivateKeySigner, ChainError> {
+    PrivateKeySigner::from_bytes(&B256::from(*key.bytes())).map_err(|_| ChainError::Key)
 }
 
 /// Runs a part of the service. A panic is a bug, and a node that follows no chain must not live on.

@@ -7,7 +7,7 @@ use alloy::network::TransactionBuilder;
 use alloy::primitives::{Address, U256};
 use alloy::rpc::types::TransactionRequest;
 use alloy::sol_types::SolCall;
-use engine::chain::{BlockRef, ChainCall};
+use engine::chain::{Account, BlockRef, ChainCall};
 use engine::types::{Amount, Asset, CallId, ChannelId, TurnNumber};
 use tokio::sync::{mpsc, watch};
 use tracing::debug;
@@ -18,6 +18,7 @@ use crate::metrics::Metrics;
 use crate::panel::Panel;
 use crate::rpc::Rpc;
 use crate::status::{CallStatus, ChainStatus, GasReport, Status};
+use crate::submitter::request::Request;
 
 /// A handle on the running chain service. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -25,11 +26,20 @@ pub struct ChainHandle {
     pub(crate) account: Address,
     pub(crate) adjudicator: Address,
     pub(crate) calls: mpsc::UnboundedSender<Order>,
+    /// The way to the channel account, where it is not the same.
+    pub(crate) channel_calls: Option<ChannelCalls>,
     pub(crate) connection: watch::Receiver<Option<Panel>>,
     pub(crate) chain: watch::Receiver<ChainStatus>,
     pub(crate) call_status: watch::Receiver<CallStatus>,
     pub(crate) gas: watch::Receiver<Option<GasReport>>,
     pub(crate) metrics: Arc<Metrics>,
+}
+
+/// The way to what sends from the channel account.
+#[derive(Clone, Debug)]
+pub(crate) struct ChannelCalls {
+    pub(crate) calls: mpsc::UnboundedSender<Order>,
+    pub(crate) status: watch::Receiver<CallStatus>,
 }
 
 /// What is asked of the chain service about a call.
@@ -87,7 +97,21 @@ impl ChainHandle {
     /// When the service has stopped.
     pub fn order(&self, order: Order) -> Result<(), Stopped> {
         let id = order.call();
-        self.calls.send(order).map_err(|_| Stopped(id))
+        let stopped = |_| Stopped(id);
+        let Some(ChannelCalls { calls: channel, .. }) = &self.channel_calls else {
+            return self.calls.send(order).map_err(stopped);
+        };
+        match &order {
+            Order::Submit(_, call) if call.account() == Account::Channel => {
+                channel.send(order).map_err(stopped)
+            }
+            Order::Submit(..) => self.calls.send(order).map_err(stopped),
+            // Whoever does not have it has nothing to take back.
+            Order::Withdraw(_) => {
+                channel.send(order.clone()).map_err(stopped)?;
+                self.calls.send(order).map_err(stopped)
+            }
+        }
     }
 
     /// The account that pays and sends.
@@ -105,10 +129,17 @@ impl ChainHandle {
     /// Everything an operator wants to know.
     #[must_use]
     pub fn status(&self) -> Status {
-        Status {
-            chain: self.chain.borrow().clone(),
-            calls: self.call_status.borrow().clone(),
-            gas: self.gas(),
+        Status { chain: self.chain.borrow().clone(), calls: self.calls_of_both(), gas: self.gas() }
+    }
+
+    fn calls_of_both(&self) -> CallStatus {
+        let chain = self.call_status.borrow().clone();
+        let Some(channel) = &self.channel_calls else { return chain };
+        let channel = channel.status.borrow();
+        CallStatus {
+            waiting: chain.waiting.saturating_add(channel.waiting),
+            in_flight: chain.in_flight.saturating_add(channel.in_flight),
+            problem: chain.problem.or_else(|| channel.problem.clone()),
         }
     }
 
@@ -161,6 +192,32 @@ impl ChainHandle {
     pub async fn holdings(&self, asset: Asset, channel: ChannelId) -> Result<Amount, ChainError> {
         let call = NitroAdjudicator::holdingsCall { _0: asset.0, _1: channel.0 };
         self.ask(&self.rpc()?, self.adjudicator, call).await
+    }
+
+    /// How much of an asset the adjudicator owes a payee at the newest block.
+    ///
+    /// # Errors
+    /// When there is no connection or the endpoint does not answer.
+    pub async fn claimable(&self, asset: Asset, payee: Address) -> Result<Amount, ChainError> {
+        let call = NitroAdjudicator::claimableCall { asset: asset.0, payee };
+        self.ask(&self.rpc()?, self.adjudicator, call).await
+    }
+
+    /// Gas that a transfer would take.
+    ///
+    /// # Errors
+    /// When there is no connection, the endpoint does not answer, or the token or payee refuses.
+    pub async fn transfer_gas(
+        &self,
+        from: Address,
+        asset: Asset,
+        to: Address,
+        amount: Amount,
+    ) -> Result<u64, ChainError> {
+        let request = Request::transfer(asset, to, amount).for_call(from);
+        let gas = self.rpc()?.estimate(request).await?;
+        // What a transaction is given at least, so that a price derived from it is enough.
+        Ok(gas.saturating_add(gas / 4))
     }
 
     /// Where a channel stands at the newest block.

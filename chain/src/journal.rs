@@ -1,6 +1,9 @@
 //! The submitter's durable memory: which nonce and which transactions a call has used.
 
+use std::sync::Arc;
+
 use alloy::primitives::{Address, B256, U256};
+use engine::chain::Account;
 use engine::types::{Bytes, CallId};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +112,52 @@ pub(crate) enum Settled {
     TooLarge(u64, u64),
     /// Taken back by the engine before there was a transaction.
     Withdrawn,
+    /// A transfer whose transaction is lost, and which is not sent again.
+    Unknown(String),
+}
+
+/// The records of one account among those of both. The node has one journal; ids of calls are the
+/// engine's, or a watchtower's from 2^63 on, and neither makes 2^62 of them.
+pub(crate) struct Part {
+    pub(crate) journal: Arc<dyn Journal>,
+    pub(crate) account: Account,
+}
+
+impl Part {
+    /// Set in the ids under which the records of the channel account are kept.
+    const CHANNEL: u64 = 1 << 62;
+
+    const fn account(id: CallId) -> Account {
+        if id.0 & Self::CHANNEL == 0 { Account::Chain } else { Account::Channel }
+    }
+
+    const fn key(&self, call: CallId) -> CallId {
+        match self.account {
+            Account::Chain => call,
+            Account::Channel => CallId(call.0 | Self::CHANNEL),
+        }
+    }
+}
+
+impl Journal for Part {
+    fn load(&self) -> Result<Vec<(CallId, Vec<u8>)>, JournalError> {
+        let all = self.journal.load()?.into_iter();
+        let own = all.filter(|(id, _)| Self::account(*id) == self.account);
+        Ok(match self.account {
+            Account::Chain => own.collect(),
+            Account::Channel => {
+                own.map(|(id, record)| (CallId(id.0 & !Self::CHANNEL), record)).collect()
+            }
+        })
+    }
+
+    fn put(&self, call: CallId, record: &[u8]) -> Result<(), JournalError> {
+        self.journal.put(self.key(call), record)
+    }
+
+    fn remove(&self, call: CallId) -> Result<(), JournalError> {
+        self.journal.remove(self.key(call))
+    }
 }
 
 impl Record {
@@ -162,6 +211,9 @@ pub(crate) fn decode(call: CallId, bytes: &[u8]) -> Result<Record, JournalError>
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Mutex;
+
     use super::*;
 
     const CALL: CallId = CallId(7);
@@ -184,6 +236,40 @@ mod tests {
             }],
             settled: Some(Settled::Reverted("no".to_owned())),
         }
+    }
+
+    #[derive(Default)]
+    struct Rows(Mutex<BTreeMap<CallId, Vec<u8>>>);
+
+    impl Journal for Rows {
+        fn load(&self) -> Result<Vec<(CallId, Vec<u8>)>, JournalError> {
+            Ok(self.0.lock().unwrap().clone().into_iter().collect())
+        }
+
+        fn put(&self, call: CallId, record: &[u8]) -> Result<(), JournalError> {
+            self.0.lock().unwrap().insert(call, record.to_vec());
+            Ok(())
+        }
+
+        fn remove(&self, call: CallId) -> Result<(), JournalError> {
+            self.0.lock().unwrap().remove(&call);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn the_records_of_both_accounts_are_apart() {
+        let journal: Arc<dyn Journal> = Arc::new(Rows::default());
+        let part = |account| Part { journal: Arc::clone(&journal), account };
+        let (chain, channel) = (part(Account::Chain), part(Account::Channel));
+        for id in [CALL, CallId(1 << 63 | 5)] {
+            chain.put(id, &[1]).unwrap();
+            channel.put(id, &[2]).unwrap();
+            assert!(chain.load().unwrap().contains(&(id, vec![1])));
+            assert!(channel.load().unwrap().contains(&(id, vec![2])));
+        }
+        chain.remove(CALL).unwrap();
+        assert_eq!((chain.load().unwrap().len(), channel.load().unwrap().len()), (1, 2));
     }
 
     #[test]

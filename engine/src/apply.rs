@@ -4,14 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::answers::Answer;
 use crate::chain::ChainCall;
+use crate::debts::Debt;
 use crate::guard::{Guarding, Tower};
 use crate::ledger::{CallState, ChannelMode, Ledger, WithdrawalTurn};
 use crate::objectives::Objective;
 use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::quotas::Quotas;
+use crate::sending::Sending;
 use crate::step::{Buried, ChainCursor, Paid, Write};
 use crate::types::{
-    Address, Asset, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+    Address, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
 };
 
 /// The working set in memory: open channels, running objectives, the outbox, and indexes.
@@ -31,6 +33,10 @@ pub(crate) struct State {
     pub(crate) towers: BTreeMap<Address, Tower>,
     /// What each watchtower has of each channel.
     pub(crate) guards: BTreeMap<(Address, ChannelId), Guarding>,
+    /// What the adjudicator owes this node.
+    pub(crate) debts: BTreeMap<Asset, Debt>,
+    /// What the owner has had sent.
+    pub(crate) sendings: BTreeMap<B256, Sending>,
     /// Index: ledgers by counterparty and asset. One of them lives; others are being closed.
     pub(crate) by_peer: BTreeSet<(Address, Asset, ChannelId)>,
     /// Index: what is due when.
@@ -145,6 +151,8 @@ impl State {
             Write::Guard(tower, channel, row) => {
                 set(&mut self.guards, (*tower, *channel), row.as_deref().cloned());
             }
+            Write::Debt(asset, row) => set(&mut self.debts, *asset, row.as_deref().cloned()),
+            Write::Sending(key, row) => set(&mut self.sendings, *key, row.clone()),
             // History is the store's.
             Write::ArchivedChannel(..) | Write::ArchivedObjective(..) => {}
         }

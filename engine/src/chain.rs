@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::Signature;
 use crate::outcome::Outcome;
 use crate::state::{FixedPart, SupportedState, VariablePart};
-use crate::types::{Amount, Asset, B256, BlockNumber, CallId, ChannelId, TurnNumber};
+use crate::types::{Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, TurnNumber};
 
 /// Names a block beyond doubt.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct Block {
     pub block: BlockRef,
     /// Logs of the adjudicator that decode; others are counted and skipped (gap C11).
     pub logs: Vec<ChannelLog>,
+    /// What the adjudicator could not pay, or has paid later, in the order of the logs.
+    pub debts: Vec<DebtLog>,
 }
 
 /// What the chain tells the engine. Blocks below the cursor are repeated without harm; blocks
@@ -51,6 +53,38 @@ pub struct ChannelLog {
     pub channel: ChannelId,
     /// What happened.
     pub fact: ChainFact,
+}
+
+/// A log about what the adjudicator owes a payee. What could not be paid out, because the payee or
+/// the token refused it, stays with the adjudicator until it is claimed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DebtLog {
+    /// Who is owed.
+    pub payee: Address,
+    /// What.
+    pub asset: Asset,
+    /// What happened.
+    pub change: DebtChange,
+}
+
+/// How a debt of the adjudicator changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DebtChange {
+    /// A payout was refused: so much more is owed.
+    Blocked {
+        /// The channel whose payout was told of last before, which is the one that was paid out
+        /// unless a payee that is a contract has meddled: for people only.
+        channel: Option<ChannelId>,
+        /// How much.
+        amount: Amount,
+    },
+    /// All that was owed is paid.
+    Claimed {
+        /// To whom.
+        to: Address,
+        /// How much it was.
+        amount: Amount,
+    },
 }
 
 /// An adjudicator event (contracts.md 5.3).
@@ -245,6 +279,42 @@ pub enum ChainCall {
         /// How pressing it is.
         urgency: Urgency,
     },
+    /// `claim`: has a payee paid what the adjudicator owes it.
+    Claim {
+        /// What is owed.
+        asset: Asset,
+        /// To whom.
+        payee: Address,
+        /// Gas that it may take; where it takes more nothing is sent. None for what the owner asks for.
+        most_gas: Option<u64>,
+    },
+    /// `claimTo`: has what the adjudicator owes the channel account paid to somebody else.
+    ClaimTo {
+        /// What is owed.
+        asset: Asset,
+        /// Who gets it.
+        to: Address,
+    },
+    /// Coin or tokens of an account of this node to somebody else.
+    Transfer {
+        /// Whose.
+        from: Account,
+        /// What.
+        asset: Asset,
+        /// Who gets it.
+        to: Address,
+        /// How much.
+        amount: Amount,
+    },
+}
+
+/// An account of this node.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Account {
+    /// The one that pays deposits and fees.
+    Chain,
+    /// The one of the channel key, which is paid by the adjudicator. It may be the same.
+    Channel,
 }
 
 impl ChainCall {
@@ -259,6 +329,23 @@ impl ChainCall {
             Self::Challenge { challenges, .. } => {
                 challenges.iter().map(|challenge| challenge.fixed.channel_id()).collect()
             }
+            Self::Claim { .. } | Self::ClaimTo { .. } | Self::Transfer { .. } => Vec::new(),
+        }
+    }
+
+    /// The account that sends it, and pays for it.
+    #[must_use]
+    pub const fn account(&self) -> Account {
+        match self {
+            Self::ClaimTo { .. } => Account::Channel,
+            Self::Transfer { from, .. } => *from,
+            Self::Deposit { .. }
+            | Self::ConcludeAndTransfer { .. }
+            | Self::Challenge { .. }
+            | Self::Checkpoint { .. }
+            | Self::Conclude { .. }
+            | Self::Settle { .. }
+            | Self::Claim { .. } => Account::Chain,
         }
     }
 
@@ -266,7 +353,11 @@ impl ChainCall {
     #[must_use]
     pub fn urgency(&self) -> Urgency {
         match self {
-            Self::Deposit { .. } | Self::ConcludeAndTransfer { .. } => Urgency::default(),
+            Self::Deposit { .. }
+            | Self::ConcludeAndTransfer { .. }
+            | Self::Claim { .. }
+            | Self::ClaimTo { .. }
+            | Self::Transfer { .. } => Urgency::default(),
             Self::Challenge { urgency, .. }
             | Self::Checkpoint { urgency, .. }
             | Self::Conclude { urgency, .. }
@@ -313,6 +404,13 @@ pub enum Receipt {
         needed: u64,
         /// What a transaction may have.
         cap: u64,
+    },
+    /// Nobody can say: a transaction was made for it, and neither it nor anything else under its nonce is
+    /// to be found. Only for a [`ChainCall::Transfer`], which is never sent under a second nonce; every
+    /// other call can be made again without harm.
+    Unknown {
+        /// What is known, for people.
+        reason: String,
     },
     /// Taken back before any transaction was made for it, see
     /// [`Chain::withdraw`](crate::ports::Chain::withdraw): it never was on chain, and never will be.

@@ -1,13 +1,16 @@
 //! What leaves the engine, after the commit.
 
 use crate::chain::ChainCall;
+use crate::debts::DebtView;
 use crate::error::RequestError;
 use crate::guard::{Terms, TowerRefusal, TowerView};
 use crate::ledger::RefusalReason;
 use crate::objectives::Objective;
 use crate::query::{LedgerView, PaymentView, StatusView};
+use crate::sending::Sending;
 use crate::types::{
-    Address, Amount, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId, Timestamp,
+    Address, Amount, B256, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
+    Timestamp,
 };
 use crate::vouchers::Voucher;
 
@@ -77,6 +80,12 @@ pub enum Response {
     Status(StatusView),
     /// Watchtowers of this node.
     Towers(Vec<TowerView>),
+    /// What the adjudicator owes this node.
+    Debts(Vec<DebtView>),
+    /// Something that is sent, or was, under its key.
+    Sending(B256, Box<Sending>),
+    /// All of them.
+    Sendings(Vec<(B256, Sending)>),
 }
 
 /// Something that the application may want to know.
@@ -168,6 +177,11 @@ pub enum Update {
         /// Why.
         reason: TowerRefusal,
     },
+    /// The adjudicator owes this node more, or less: a payout was refused, or claimed, or a claim is on
+    /// its way or was refused.
+    Debt(DebtView),
+    /// Something that the owner had sent has ended.
+    Sending(B256, Box<Sending>),
     /// The adjudicator runs a challenge against a channel of ours.
     Challenged {
         /// Which channel.

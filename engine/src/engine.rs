@@ -91,11 +91,11 @@ impl Engine {
         self.signer.address()
     }
 
-    /// True while there are channels, open or just closed: then no block may be left out.
+    /// True while there are channels, open or just closed, or debts: then no block may be left out.
     #[must_use]
     pub fn follows_channels(&self) -> bool {
-        let State { ledgers, payments, buried, .. } = &self.state;
-        !ledgers.is_empty() || !payments.is_empty() || !buried.is_empty()
+        let State { ledgers, payments, buried, debts, .. } = &self.state;
+        !ledgers.is_empty() || !payments.is_empty() || !buried.is_empty() || !debts.is_empty()
     }
 
     /// How far the chain has been applied: where the watcher goes on after a restart.

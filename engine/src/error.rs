@@ -1,6 +1,6 @@
 //! Errors at the engine's edge; others sit beside their noun.
 
-use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
+use crate::types::{Address, Amount, Asset, B256, ChannelId, ObjectiveId};
 use crate::vouchers::VoucherError;
 
 /// Why a request is refused. Nothing has changed.
@@ -204,6 +204,58 @@ pub enum RequestError {
         peer: Address,
         /// Messages waiting.
         waiting: u64,
+    },
+    /// The account has less than that to spare.
+    #[error(
+        "amount: the account has {balance} of {asset}, of which {kept} are kept for the fee, for what \
+         is being sent already, and for what open channels may need; {available} can be sent"
+    )]
+    CannotSend {
+        /// What.
+        asset: Asset,
+        /// What the account has.
+        balance: Amount,
+        /// What of it is needed otherwise.
+        kept: Amount,
+        /// What can be sent.
+        available: Amount,
+    },
+    /// Tokens do not pay for their own transfer.
+    #[error(
+        "fee: the transaction may cost {fee} wei, and the account has {coin} wei; send coin to it first"
+    )]
+    NoCoinForFee {
+        /// What it has.
+        coin: Amount,
+        /// What it needs.
+        fee: Amount,
+    },
+    /// What is sent there is lost.
+    #[error(
+        "to: {address} is the zero address, the token itself or a contract of the deployment: what is \
+         sent there is lost"
+    )]
+    NoPayee {
+        /// As asked.
+        address: Address,
+    },
+    /// The key belongs to another order.
+    #[error("key: {0} was used for something else; choose another key")]
+    KeyUsed(B256),
+    /// Nothing was sent under that key, or too long ago.
+    #[error("key: nothing is known of {0}")]
+    UnknownSending(B256),
+    /// Each is a transaction that waits.
+    #[error("{max} transactions of this kind are on their way; wait until some are confirmed")]
+    TooManySendings {
+        /// As allowed.
+        max: usize,
+    },
+    /// A second claim would find nothing.
+    #[error("asset: a claim of what is owed of {asset} is on its way already")]
+    ClaimRunning {
+        /// What.
+        asset: Asset,
     },
     /// No such watchtower.
     #[error("tower: {0} is no tower of this node")]

@@ -1,8 +1,9 @@
 //! What the engine takes in.
 
 use crate::chain::{ChainEvent, Receipt};
+use crate::sending::Order;
 use crate::types::{
-    Address, Amount, Asset, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
+    Address, Amount, Asset, B256, CallId, ChannelId, FrameToken, MessageId, ObjectiveId, RequestId,
 };
 use crate::vouchers::Voucher;
 use crate::wire::{Envelope, Message};
@@ -156,6 +157,26 @@ pub enum Request {
     GetObjective(ObjectiveId),
     /// Describe all running objectives.
     ListObjectives,
+    /// Describe what the adjudicator owes this node.
+    ListDebts,
+    /// Send coin or tokens of an account of this node.
+    Send(Box<Order>),
+    /// Claim what the adjudicator owes this node.
+    Claim {
+        /// Chosen by the owner: asking again under the same key claims once.
+        key: B256,
+        /// What is owed.
+        asset: Asset,
+        /// Who is to get it, paid for by the channel account; the channel account itself when none,
+        /// paid for by the chain account.
+        to: Option<Address>,
+    },
+    /// Take back what is not sent yet.
+    TakeBack(B256),
+    /// Describe something that is sent, or was.
+    GetSending(B256),
+    /// Describe everything that is being sent or was sent not long ago.
+    ListSendings,
     /// Counters and the chain cursor.
     GetStatus,
 }

@@ -23,6 +23,7 @@ pub mod answers;
 mod apply;
 pub mod chain;
 pub mod crypto;
+pub mod debts;
 mod draft;
 pub mod driver;
 pub mod effect;
@@ -39,6 +40,7 @@ pub mod policy;
 pub mod ports;
 pub mod query;
 mod quotas;
+pub mod sending;
 pub mod state;
 pub mod step;
 #[cfg(feature = "testing")]

@@ -1,6 +1,6 @@
 //! What this node agrees to when a peer asks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::types::{Amount, Asset, U256};
@@ -15,6 +15,11 @@ pub mod gas {
     pub const PAYMENT: u64 = 210_000;
     /// Payout of a ledger.
     pub const SETTLE: u64 = 120_000;
+    /// Claim of what the adjudicator could not pay out.
+    pub const CLAIM: u64 = 100_000;
+    /// What a claim that nobody asked for may take at most: a token that takes more to pay may be made
+    /// to burn gas.
+    pub const MOST_CLAIM: u64 = 400_000;
     /// More for each guarantee in a ledger that is challenged.
     const LISTED: u64 = 5_200;
     /// More for each guarantee in a ledger that is settled.
@@ -222,6 +227,14 @@ impl Policy {
             || self.max_peer_deposit.contains_key(&asset)
             || self.dust.contains_key(&asset)
             || self.min_capacity.contains_key(&asset)
+    }
+
+    /// The chain's coin and every token that the owner has said anything about.
+    #[must_use]
+    pub fn assets(&self) -> BTreeSet<Asset> {
+        let named = self.max_peer_deposit.keys().chain(self.dust.keys());
+        let named = named.chain(self.min_capacity.keys()).copied();
+        named.chain([Asset::NATIVE]).collect()
     }
 
     /// Least capacity of a payment channel, where enforcing one costs `cost` of the chain's coin and

@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::answers::Answer;
 use crate::chain::{BlockRef, ChainCall};
+use crate::debts::Debt;
 use crate::effect::Effect;
 use crate::guard::{Guarding, Tower};
 use crate::ledger::Ledger;
 use crate::objectives::Objective;
 use crate::payment::PaymentChannel;
+use crate::sending::Sending;
 use crate::types::{
-    Address, Amount, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+    Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
 };
 use crate::vouchers::Voucher;
 
@@ -59,6 +61,10 @@ pub enum Write {
     Tower(Address, Option<Tower>),
     /// What a watchtower has of a channel.
     Guard(Address, ChannelId, Option<Box<Guarding>>),
+    /// What the adjudicator owes this node in an asset.
+    Debt(Asset, Option<Box<Debt>>),
+    /// What the owner has had sent, under the owner's key.
+    Sending(B256, Option<Sending>),
 }
 
 /// Which row a write is about.
@@ -94,6 +100,10 @@ pub enum Row {
     Tower(Address),
     /// See [`Write::Guard`].
     Guard(Address, ChannelId),
+    /// See [`Write::Debt`].
+    Debt(Asset),
+    /// See [`Write::Sending`].
+    Sending(B256),
 }
 
 impl Write {
@@ -116,6 +126,8 @@ impl Write {
             Self::Waiting(peer, _) => Row::Waiting(*peer),
             Self::Tower(tower, _) => Row::Tower(*tower),
             Self::Guard(tower, channel, _) => Row::Guard(*tower, *channel),
+            Self::Debt(asset, _) => Row::Debt(*asset),
+            Self::Sending(key, _) => Row::Sending(*key),
         }
     }
 }
@@ -248,7 +260,6 @@ pub struct Buried {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::B256;
 
     fn block(number: u64) -> BlockRef {
         BlockRef { number: BlockNumber(number), hash: B256::ZERO, timestamp: number }

@@ -9,8 +9,9 @@ use engine::error::RequestError;
 use engine::input::Request;
 use engine::objectives::{Objective, ObjectiveStatus};
 use engine::policy::Policy;
+use engine::sending::Sending;
 use engine::state::Deployment;
-use engine::types::{Address, Amount, ChannelId, ObjectiveId};
+use engine::types::{Address, Amount, B256, ChannelId, ObjectiveId};
 use p2p::P2pHandle;
 use store::ArchiveReader;
 use tokio::sync::broadcast::error::RecvError;
@@ -208,6 +209,39 @@ impl NodeHandle {
                 return Ok(last);
             }
         }
+    }
+
+    /// Waits until something that is sent for the owner has ended, however it ended.
+    ///
+    /// # Errors
+    /// When it is unknown, or the node stops.
+    pub async fn end_of_sending(&self, key: B256, sending: Sending) -> Result<Sending, CallError> {
+        // Listening before looking: an end in between is not missed.
+        let mut updates = self.updates();
+        let mut last = sending;
+        let mut is_fresh = false;
+        while last.end.is_none() {
+            if !is_fresh {
+                let Response::Sending(_, found) = self.request(Request::GetSending(key)).await?
+                else {
+                    return Err(CallError::Unknown);
+                };
+                (last, is_fresh) = (*found, true);
+                continue;
+            }
+            let update = tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return Err(CallError::Stopped),
+                update = updates.recv() => update,
+            };
+            match update {
+                Ok(Update::Sending(of, ended)) if of == key => last = *ended,
+                Ok(_) => {}
+                Err(RecvError::Lagged(_)) => is_fresh = false,
+                Err(RecvError::Closed) => return Err(CallError::Stopped),
+            }
+        }
+        Ok(last)
     }
 
     /// An objective, running or ended.

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use engine::debts::{DebtStatus, DebtView};
 use engine::effect::Update;
 use engine::ledger::LedgerPhase;
 use engine::objectives::{ExitReason, ObjectiveStatus};
 use engine::payment::PaymentPhase;
+use engine::sending::SendingEnd;
 use engine::types::{ChannelId, ObjectiveId};
 use tracing::{info, warn};
 
@@ -75,6 +77,14 @@ impl Herald {
                 %reason,
                 "a watchtower does not guard the newest state of a channel"
             ),
+            Update::Debt(debt) => owes(debt),
+            Update::Sending(key, sending) => match &sending.end {
+                None => {}
+                Some(SendingEnd::Done { block }) => info!(%key, %block, "sent and confirmed"),
+                Some(SendingEnd::Refused { reason } | SendingEnd::Unknown { reason }) => {
+                    warn!(%key, %reason, "what was to be sent is not confirmed");
+                }
+            },
             Update::Paid { .. }
             | Update::Credited { .. }
             | Update::Received { .. }
@@ -86,5 +96,26 @@ impl Herald {
         if self.exiting.insert(channel) {
             warn!(%channel, %reason, "the channel is being enforced on chain");
         }
+    }
+}
+
+fn owes(debt: &DebtView) {
+    let DebtView { asset, owed, status, .. } = debt;
+    if owed.is_zero() {
+        info!(%asset, "the adjudicator owes this node nothing of the asset any more");
+    } else if *status == DebtStatus::UnknownAsset {
+        warn!(
+            %asset,
+            %owed,
+            "a payout was refused by the payee or the token, and the adjudicator owes it; the policy \
+             does not name the token, so claim it with nitro claim --asset if it is worth the gas"
+        );
+    } else {
+        warn!(
+            %asset,
+            %owed,
+            "a payout was refused by the payee or the token, and the adjudicator owes it; it is claimed \
+             once that is possible and worth the gas"
+        );
     }
 }

@@ -47,6 +47,8 @@ pub struct NodeSettings {
     pub chain: ChainConfig,
     /// The channel key: the node's name, on the network and in every channel.
     pub channel_key: ChannelKey,
+    /// Where what the adjudicator pays to the channel account is sent on.
+    pub payout_address: Option<engine::types::Address>,
     /// Guards channels of others beside its own, when set.
     pub tower: Option<TowerSettings>,
 }
@@ -161,8 +163,10 @@ impl Node {
         let is_needed = driver.engine().follows_channels() || tower.is_some();
         let history = if is_needed { History::Needed } else { History::Irrelevant };
         let journal = Box::new(StoreJournal(transactions));
+        let channel_key = Some(chain::AccountKey::new(settings.channel_key.0));
+        let chain_config = ChainConfig { channel_key, ..settings.chain.clone() };
         let (chain, chain_events) = Chain::start(
-            settings.chain.clone(),
+            chain_config,
             cursor.last().copied(),
             cursor,
             history,
@@ -210,6 +214,10 @@ impl Node {
         let heard =
             intake::Network { events, located: follow_partners(&vitals, &handle, addresses) };
         wire(&vitals, &handle, heard, chain_events, submissions, deadlines);
+        if let Some(to) = settings.payout_address {
+            let payouts = crate::payouts::run(handle.clone(), to);
+            vitals.spawn("the way of payouts", payouts);
+        }
         tasks.close();
         // From here on the node stops what it has started.
         for guard in stop_on_error {

@@ -124,6 +124,8 @@ impl Partners {
             | Update::Unguarded { .. }
             | Update::Refused { .. }
             | Update::NotAgreed { .. }
+            | Update::Debt(_)
+            | Update::Sending(..)
             | Update::Challenged { .. } => false,
         }
     }

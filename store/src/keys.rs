@@ -1,7 +1,7 @@
 //! Keyspaces and their keys. Numbers are big-endian, so that the order of keys is that of ids.
 
 use engine::step::Row;
-use engine::types::{Address, B256, CallId, ChannelId, MessageId, ObjectiveId};
+use engine::types::{Address, Asset, B256, CallId, ChannelId, MessageId, ObjectiveId};
 
 /// A keyspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,11 +23,13 @@ pub(crate) enum Table {
     Answers,
     Waiting,
     Partners,
+    Debts,
+    Sendings,
 }
 
 impl Table {
     /// All of them, each at the position of its number.
-    pub(crate) const ALL: [Self; 16] = [
+    pub(crate) const ALL: [Self; 18] = [
         Self::Ledgers,
         Self::Payments,
         Self::Paid,
@@ -44,6 +46,8 @@ impl Table {
         Self::Answers,
         Self::Waiting,
         Self::Partners,
+        Self::Debts,
+        Self::Sendings,
     ];
 
     /// Name on disk.
@@ -65,6 +69,8 @@ impl Table {
             Self::Answers => "answers",
             Self::Waiting => "waiting",
             Self::Partners => "partners",
+            Self::Debts => "debts",
+            Self::Sendings => "sendings",
         }
     }
 
@@ -158,6 +164,8 @@ pub(crate) fn locate(row: &Row) -> (Table, Key) {
         Row::Waiting(peer) => (Table::Waiting, Key::address(*peer)),
         Row::Tower(tower) => (Table::Towers, Key::address(*tower)),
         Row::Guard(tower, channel) => (Table::Guards, Key::guard(*tower, *channel)),
+        Row::Debt(asset) => (Table::Debts, Key::address(asset.0)),
+        Row::Sending(key) => (Table::Sendings, Key::channel(ChannelId(*key))),
     }
 }
 
@@ -185,6 +193,8 @@ pub(crate) fn row(table: Table, key: &[u8]) -> Option<Row> {
             let (tower, id) = key.split_at_checked(20)?;
             Row::Guard(address(tower)?, channel(id)?)
         }
+        Table::Debts => Row::Debt(Asset(address(key)?)),
+        Table::Sendings => Row::Sending(channel(key)?.0),
         Table::Meta | Table::Transactions | Table::Partners => return None,
     })
 }
@@ -241,6 +251,8 @@ mod tests {
             Row::ArchivedObjective(ObjectiveId::VirtualFund(id)),
             Row::Tower(Address::repeat_byte(7)),
             Row::Guard(Address::repeat_byte(7), id),
+            Row::Debt(Asset(Address::repeat_byte(7))),
+            Row::Sending(B256::repeat_byte(7)),
         ];
         for expected in rows {
             let (table, key) = locate(&expected);

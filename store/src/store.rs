@@ -148,6 +148,8 @@ fn put(turn: &mut Turn<'_>, table: Table, key: &Key, write: &Write) -> Result<()
         Write::Waiting(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Tower(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::Guard(_, _, record) => put_or_remove(turn, table, key, record.as_deref()),
+        Write::Debt(_, record) => put_or_remove(turn, table, key, record.as_deref()),
+        Write::Sending(_, record) => put_or_remove(turn, table, key, record.as_ref()),
         Write::NextCall(record) => put_or_remove(turn, table, key, Some(record)),
         Write::Cursor(record) => put_or_remove(turn, table, key, Some(record)),
         Write::ArchivedChannel(_, record) => put_or_remove(turn, table, key, Some(record.as_ref())),
@@ -195,5 +197,7 @@ fn decode(row: Row, value: &[u8]) -> Result<Write, codec::CodecError> {
         Row::Waiting(peer) => Write::Waiting(peer, Some(codec::decode(value)?)),
         Row::Tower(tower) => Write::Tower(tower, Some(codec::decode(value)?)),
         Row::Guard(tower, id) => Write::Guard(tower, id, Some(codec::decode(value)?)),
+        Row::Debt(asset) => Write::Debt(asset, Some(codec::decode(value)?)),
+        Row::Sending(key) => Write::Sending(key, Some(codec::decode(value)?)),
     })
 }

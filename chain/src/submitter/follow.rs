@@ -254,11 +254,20 @@ impl Submitter {
     /// one.
     pub(super) async fn drop_tx(&mut self, id: CallId, nonce: u64) -> Result<(), ChainError> {
         self.missed.remove(&nonce);
-        if let Some(entry) = self.calls.get_mut(&id) {
-            debug!(call = id.0, nonce, "this transaction gives its nonce up");
-            entry.record.txs.retain(|tx| tx.nonce != nonce);
+        let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
+        debug!(call = id.0, nonce, "this transaction gives its nonce up");
+        let given_up = entry.record.txs.iter().find(|tx| tx.nonce == nonce).cloned();
+        entry.record.txs.retain(|tx| tx.nonce != nonce);
+        match given_up.filter(|tx| self.is_transfer(tx)) {
+            Some(tx) => self.settle(id, lost(&tx)).await,
+            None => self.save(id).await,
         }
-        self.save(id).await
+    }
+
+    /// True for what must not be sent twice. Everything else goes to the adjudicator, which takes it
+    /// once, or is an approval of an exact amount.
+    pub(super) fn is_transfer(&self, tx: &SentTx) -> bool {
+        tx.purpose == Purpose::Call && tx.to != self.config.deployment.adjudicator
     }
 
     /// After a reorganisation: a settled call whose transaction is no longer in a block is not
@@ -287,7 +296,7 @@ impl Submitter {
                 // An endpoint that is behind is no reorganisation.
                 Some(Settled::Succeeded(block)) => *block <= head,
                 Some(Settled::Reverted(_) | Settled::TooLarge(..)) => true,
-                Some(Settled::Withdrawn) | None => false,
+                Some(Settled::Withdrawn | Settled::Unknown(_)) | None => false,
             };
             is_below && entry.record.nonces().any(|nonce| nonce >= view.mined)
         });
@@ -326,4 +335,14 @@ impl Submitter {
         }
         Ok(false)
     }
+}
+
+/// The end of a transfer whose nonce goes to others. Should the transaction be mined after all, then
+/// nothing else under that nonce is.
+fn lost(tx: &SentTx) -> Settled {
+    let hash = tx.attempts.last().map(|attempt| attempt.hash).unwrap_or_default();
+    Settled::Unknown(format!(
+        "transaction {hash} was made, and no endpoint has it in a block or takes it; look for it before \
+         you send again"
+    ))
 }

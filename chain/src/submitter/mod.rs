@@ -8,7 +8,7 @@ mod follow;
 mod nonce;
 mod offer;
 mod queue;
-mod request;
+pub(crate) mod request;
 pub(crate) mod send;
 pub(crate) mod settle;
 mod size;
@@ -458,6 +458,7 @@ impl Submitter {
                 self.metrics.calls_too_large.increment();
             }
             Settled::Withdrawn => info!(call = id.0, "a chain call is taken back unsent"),
+            Settled::Unknown(reason) => warn!(call = id.0, reason, "a transfer is lost"),
         }
         let Some(entry) = self.calls.get_mut(&id) else { return Ok(()) };
         entry.record.settled = Some(settled);
@@ -479,6 +480,7 @@ impl Submitter {
                 Receipt::TooLarge { needed: *needed, cap: *cap }
             }
             Some(Settled::Withdrawn) => Receipt::Withdrawn,
+            Some(Settled::Unknown(reason)) => Receipt::Unknown { reason: reason.clone() },
             None => return,
         };
         entry.announced = true;

@@ -34,6 +34,10 @@ impl Submitter {
         tx: &SentTx,
         attempt: Attempt,
     ) -> Result<(), ChainError> {
+        // Nobody hears of a refusal whether an earlier try of the same request has got through.
+        if self.is_transfer(tx) {
+            return self.send_again(panel, id, tx, attempt, Standing::Lost).await;
+        }
         match self.offer(panel, tx, attempt).await? {
             None => Ok(()),
             Some(Refusal::ReplacementUnderpriced) => {

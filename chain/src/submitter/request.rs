@@ -7,7 +7,7 @@ use alloy::sol_types::SolCall;
 use engine::chain::{ChainCall, Challenge, Reclaim};
 use engine::crypto::Signature;
 use engine::state::{SupportedState, VariablePart};
-use engine::types::Bytes;
+use engine::types::{Amount, Asset, Bytes};
 
 use crate::bindings::{
     Erc20, IForceMove, INitroTypes, NitroAdjudicator, exits_of, fixed_part, signature_to_contract,
@@ -93,6 +93,17 @@ impl Request {
                 };
                 Ok(to_adjudicator(data.abi_encode()))
             }
+            ChainCall::Claim { asset, payee, most_gas: _ } => {
+                let data = NitroAdjudicator::claimCall { asset: asset.0, payee: *payee };
+                Ok(to_adjudicator(data.abi_encode()))
+            }
+            ChainCall::ClaimTo { asset, to } => {
+                let data = NitroAdjudicator::claimToCall { asset: asset.0, to: *to };
+                Ok(to_adjudicator(data.abi_encode()))
+            }
+            ChainCall::Transfer { from: _, asset, to, amount } => {
+                Ok(Self::transfer(*asset, *to, *amount))
+            }
             ChainCall::Settle { channel, outcome, state_hash, reclaims, urgency: _ } => {
                 let data = NitroAdjudicator::settleCall {
                     channelId: channel.0,
@@ -110,6 +121,16 @@ impl Request {
     pub(crate) fn approval(token: Address, adjudicator: Address, amount: U256) -> Self {
         let data = Erc20::approveCall { spender: adjudicator, amount };
         Self { to: token, value: U256::ZERO, data: Bytes(data.abi_encode()), takes: None }
+    }
+
+    /// Coin or tokens to somebody else.
+    pub(crate) fn transfer(asset: Asset, to: Address, amount: Amount) -> Self {
+        let amount = amount.to_u256();
+        if asset.is_native() {
+            return Self { to, value: amount, data: Bytes::default(), takes: None };
+        }
+        let data = Bytes(Erc20::transferCall { to, amount }.abi_encode());
+        Self { to: asset.0, value: U256::ZERO, data, takes: None }
     }
 
     /// Does nothing, and uses a nonce up.
@@ -167,7 +188,7 @@ mod tests {
     use alloy::primitives::B256;
     use engine::outcome::Outcome;
     use engine::state::{FixedPart, VariablePart};
-    use engine::types::{Amount, Asset, ChannelId, TurnNumber};
+    use engine::types::{ChannelId, TurnNumber};
 
     use super::*;
 

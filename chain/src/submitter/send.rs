@@ -39,19 +39,50 @@ const DEFAULT_PRIORITY_FEE: u128 = 1_000_000_000;
 const DATA_FEE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Submitter {
-    /// Takes the next step of a call without a transaction of its own.
+    /// Takes the next step of a call without a transaction of its own. A transfer or claim that cannot
+    /// be sent is refused rather than left waiting: nobody expects it any more by the time it could be.
     pub(super) async fn advance(
         &mut self,
         panel: &Panel,
         view: &View,
         id: CallId,
     ) -> Result<(), ChainError> {
+        let call = self.calls.get(&id).and_then(|entry| entry.call.as_ref());
+        let is_errand = call.is_some_and(|call| {
+            matches!(
+                call,
+                ChainCall::Transfer { .. } | ChainCall::Claim { .. } | ChainCall::ClaimTo { .. }
+            )
+        });
+        if !is_errand {
+            return self.take_step(panel, view, id).await;
+        }
+        let others = self.problem.take();
+        let stepped = self.take_step(panel, view, id).await;
+        let problem = std::mem::replace(&mut self.problem, others);
+        stepped?;
+        let is_unsent = self
+            .calls
+            .get(&id)
+            .is_some_and(|entry| !entry.is_settled() && entry.record.txs.is_empty());
+        match problem.filter(|_| is_unsent) {
+            Some(problem) => self.settle(id, Settled::Reverted(problem)).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn take_step(
+        &mut self,
+        panel: &Panel,
+        view: &View,
+        id: CallId,
+    ) -> Result<(), ChainError> {
         let Some(entry) = self.calls.get(&id) else { return Ok(()) };
-        let Some(call) = &entry.call else { return Ok(()) };
+        let Some(call) = entry.call.clone() else { return Ok(()) };
         if !entry.record.txs.is_empty() && !entry.approved {
             return Ok(());
         }
-        let request = match Request::of(call, self.config.deployment.adjudicator) {
+        let request = match Request::of(&call, self.config.deployment.adjudicator) {
             Ok(request) => request,
             Err(error) => return self.settle(id, Settled::Reverted(error.to_string())).await,
         };
@@ -70,11 +101,36 @@ impl Submitter {
                 return self.approve(panel, view, id, token, amount, allowance).await;
             }
         }
+        if let ChainCall::Transfer { asset, .. } = call
+            && !asset.is_native()
+            && self.is_declined(panel, &request).await?
+        {
+            let reason = format!("token {asset} refuses the transfer");
+            return self.settle(id, Settled::Reverted(reason)).await;
+        }
+        let most_gas = match call {
+            ChainCall::Claim { most_gas, .. } => most_gas.unwrap_or(u64::MAX),
+            _ => u64::MAX,
+        };
         match self.estimate(panel, view, &request).await? {
+            Estimate::Gas(gas) if gas > most_gas => {
+                self.settle(id, Settled::TooLarge(gas, most_gas)).await
+            }
             Estimate::Gas(gas) => self.launch(panel, view, id, Purpose::Call, request, gas).await,
             Estimate::Reverts(reason) => self.settle(id, Settled::Reverted(reason)).await,
             Estimate::TooLarge(excess) => self.settle(id, excess.into()).await,
             Estimate::Unclear => Ok(()),
+        }
+    }
+
+    /// True when a token answers that it does not do what it is asked, without reverting.
+    async fn is_declined(&self, panel: &Panel, request: &Request) -> Result<bool, ChainError> {
+        let call = request.for_call(self.account());
+        match panel.leader.call(call, BlockNumberOrTag::Latest).await {
+            Ok(answer) => Ok(!answer.is_empty() && answer.iter().all(|byte| *byte == 0)),
+            // The estimate says why.
+            Err(ChainError::Reverted { .. }) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 

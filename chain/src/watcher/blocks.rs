@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use alloy::rpc::types::Log;
-use engine::chain::{Block, BlockRef};
+use engine::chain::{Block, BlockRef, ChainFact, ChannelLog, DebtChange};
+use engine::types::ChannelId;
 
-use super::decode;
+use super::decode::{self, Decoded};
 
 /// What was made of a range.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,16 +41,30 @@ pub(crate) fn assemble(
     let mut skipped = 0;
     for log in &logs {
         let header = header_of(log, headers)?;
-        let block = blocks
-            .entry(header.number.0)
-            .or_insert_with(|| Block { block: header, logs: Vec::new() });
+        let block = blocks.entry(header.number.0).or_insert_with(|| empty(header));
         match decode::decode(log) {
-            Ok(fact) => block.logs.push(fact),
+            Ok(Decoded::Channel(fact)) => block.logs.push(fact),
+            Ok(Decoded::Debt(mut debt)) => {
+                if let DebtChange::Blocked { channel, .. } = &mut debt.change {
+                    *channel = last_payout(&block.logs);
+                }
+                block.debts.push(debt);
+            }
             Err(_) => skipped += 1,
         }
     }
-    blocks.entry(last.number.0).or_insert_with(|| Block { block: last, logs: Vec::new() });
+    blocks.entry(last.number.0).or_insert_with(|| empty(last));
     Ok(Range { blocks: blocks.into_values().collect(), skipped })
+}
+
+const fn empty(block: BlockRef) -> Block {
+    Block { block, logs: Vec::new(), debts: Vec::new() }
+}
+
+/// The channel whose payout was told of last: the contract tells of it before it pays.
+fn last_payout(logs: &[ChannelLog]) -> Option<ChannelId> {
+    let is_payout = |log: &&ChannelLog| matches!(log.fact, ChainFact::AllocationUpdated { .. });
+    logs.iter().rev().find(is_payout).map(|log| log.channel)
 }
 
 fn header_of(log: &Log, headers: &BTreeMap<u64, BlockRef>) -> Result<BlockRef, Inconsistent> {
@@ -63,11 +78,11 @@ fn header_of(log: &Log, headers: &BTreeMap<u64, BlockRef>) -> Result<BlockRef, I
 mod tests {
     use alloy::primitives::{Address, B256, U256};
     use alloy::sol_types::SolEvent;
-    use engine::chain::ChainFact;
-    use engine::types::{Amount, BlockNumber};
+    use engine::chain::DebtLog;
+    use engine::types::{Amount, Asset, BlockNumber};
 
     use super::*;
-    use crate::bindings::NitroAdjudicator::Deposited;
+    use crate::bindings::NitroAdjudicator::{AllocationUpdated, Claimed, Deposited, PayoutBlocked};
 
     fn block(number: u64, hash: u8) -> BlockRef {
         BlockRef {
@@ -120,7 +135,7 @@ mod tests {
     fn range_without_logs_still_moves_the_cursor() {
         let last = block(9, 1);
         let range = assemble(vec![], &BTreeMap::new(), last).unwrap();
-        assert_eq!(range.blocks, [Block { block: last, logs: vec![] }]);
+        assert_eq!(range.blocks, [empty(last)]);
     }
 
     #[test]
@@ -134,6 +149,40 @@ mod tests {
         let five = block(5, 1);
         let log = Log { removed: true, ..deposit(five, 0, 1) };
         assert_eq!(assemble(vec![log], &headers(&[five]), five), Err(Inconsistent));
+    }
+
+    /// Nothing knew of a payout that a payee or token refuses: it looked paid.
+    #[test]
+    fn a_refused_payout_belongs_to_the_channel_that_was_paid_out_before_it() {
+        let five = block(5, 1);
+        let log = |index, data| Log {
+            inner: alloy::primitives::Log { address: Address::ZERO, data },
+            log_index: Some(index),
+            ..deposit(five, 0, 0)
+        };
+        let payout = |byte| AllocationUpdated {
+            channelId: B256::repeat_byte(byte),
+            assetIndex: U256::ZERO,
+            initialHoldings: U256::from(9),
+            finalHoldings: U256::ZERO,
+        };
+        let (payee, asset) = (Address::repeat_byte(1), Address::repeat_byte(2));
+        let blocked = PayoutBlocked { payee, asset, amount: U256::from(9) };
+        let claimed = Claimed { payee, asset, to: payee, amount: U256::from(9) };
+        let logs = vec![
+            log(4, claimed.encode_log_data()),
+            log(1, payout(7).encode_log_data()),
+            log(3, payout(8).encode_log_data()),
+            log(2, blocked.encode_log_data()),
+        ];
+        let range = assemble(logs, &headers(&[five]), five).unwrap();
+        let amount = Amount::from(9u64);
+        let channel = Some(ChannelId(B256::repeat_byte(7)));
+        let changes =
+            [DebtChange::Blocked { channel, amount }, DebtChange::Claimed { to: payee, amount }];
+        let asset = Asset(asset);
+        let expected = changes.map(|change| DebtLog { payee, asset, change });
+        assert_eq!((range.skipped, &range.blocks[0].debts[..]), (0, &expected[..]));
     }
 
     #[test]

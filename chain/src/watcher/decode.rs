@@ -1,8 +1,9 @@
 //! A log of the adjudicator as a fact.
 
+use alloy::primitives::Address;
 use alloy::rpc::types::Log;
 use alloy::sol_types::SolEventInterface;
-use engine::chain::{ChainFact, ChannelLog};
+use engine::chain::{ChainFact, ChannelLog, DebtChange, DebtLog};
 use engine::types::{Amount, Asset, ChannelId, TurnNumber};
 
 use crate::bindings::NitroAdjudicator::NitroAdjudicatorEvents as AdjudicatorEvent;
@@ -17,14 +18,20 @@ pub(crate) enum DecodeError {
     /// No outcome has that many assets or allocations.
     #[error("index exceeds 64 bits")]
     Index,
-    /// It is about a payee and not about a channel.
-    #[error("names no channel")]
-    NoChannel,
+}
+
+/// What a log is about.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Decoded {
+    /// A channel.
+    Channel(ChannelLog),
+    /// A payee. Which channel could not be paid out is not in the log.
+    Debt(DebtLog),
 }
 
 /// The fact of one log. Everything comes from the log itself: the reference node looked into the
 /// calldata of the transaction and panicked when it was not the function it knew (gap C12).
-pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
+pub(crate) fn decode(log: &Log) -> Result<Decoded, DecodeError> {
     let event = AdjudicatorEvent::decode_raw_log(log.topics(), &log.data().data)
         .map_err(DecodeError::Malformed)?;
     let (channel, fact) = match event {
@@ -96,11 +103,21 @@ pub(crate) fn decode(log: &Log) -> Result<ChannelLog, DecodeError> {
         AdjudicatorEvent::Reclaimed(event) => {
             (event.channelId, ChainFact::Reclaimed { asset_index: index(event.assetIndex)? })
         }
-        AdjudicatorEvent::PayoutBlocked(_) | AdjudicatorEvent::Claimed(_) => {
-            return Err(DecodeError::NoChannel);
+        AdjudicatorEvent::PayoutBlocked(event) => {
+            let amount = Amount::from(event.amount);
+            let change = DebtChange::Blocked { channel: None, amount };
+            return Ok(debt(event.payee, event.asset, change));
+        }
+        AdjudicatorEvent::Claimed(event) => {
+            let (to, amount) = (event.to, Amount::from(event.amount));
+            return Ok(debt(event.payee, event.asset, DebtChange::Claimed { to, amount }));
         }
     };
-    Ok(ChannelLog { channel: ChannelId(channel), fact })
+    Ok(Decoded::Channel(ChannelLog { channel: ChannelId(channel), fact }))
+}
+
+const fn debt(payee: Address, asset: Address, change: DebtChange) -> Decoded {
+    Decoded::Debt(DebtLog { payee, asset: Asset(asset), change })
 }
 
 fn index(index: alloy::primitives::U256) -> Result<u64, DecodeError> {
@@ -123,7 +140,9 @@ mod tests {
     }
 
     fn fact(event: &impl SolEvent) -> ChainFact {
-        let decoded = decode(&log(event.encode_log_data())).unwrap();
+        let Decoded::Channel(decoded) = decode(&log(event.encode_log_data())).unwrap() else {
+            panic!("about no channel");
+        };
         assert_eq!(decoded.channel, ChannelId(CHANNEL));
         decoded.fact
     }

@@ -371,7 +371,12 @@ impl Watcher {
                     let anchor = rpc.block_at(number).await?;
                     let answer = panel.confirm(|rpc| has(rpc, anchor.block)).await;
                     self.insist(panel, &answer, || format!("block {number}"))?;
-                    self.deliver(vec![Block { block: anchor.block, logs: Vec::new() }]).await;
+                    self.deliver(vec![Block {
+                        block: anchor.block,
+                        logs: Vec::new(),
+                        debts: Vec::new(),
+                    }])
+                    .await;
                 }
                 Plan::Range { from, to } => {
                     let Some(blocks) = self.read(panel, from, to).await? else { continue };

@@ -153,6 +153,13 @@ fn encode_ours(call: &ChainCall) -> (U256, Vec<u8>) {
             let reclaims: Vec<_> = reclaims.iter().cloned().map(AssetReclaim::from).collect();
             encode_settle(*channel, outcome, *state_hash, &reclaims)
         }
+        ChainCall::Claim { asset, payee, most_gas: _ } => {
+            NitroAdjudicator::claimCall { asset: asset.0, payee: *payee }.abi_encode()
+        }
+        ChainCall::ClaimTo { asset, to } => {
+            NitroAdjudicator::claimToCall { asset: asset.0, to: *to }.abi_encode()
+        }
+        ChainCall::Transfer { .. } => unreachable!("a transfer is no call of the adjudicator"),
     };
     (U256::ZERO, data)
 }

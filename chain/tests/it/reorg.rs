@@ -122,7 +122,7 @@ async fn chain_without_any_known_block_is_reported_and_changes_nothing() {
         hash: B256::repeat_byte(1),
         timestamp: 0,
     };
-    let blocks = vec![Block { block: unknown, logs: vec![] }];
+    let blocks = vec![Block { block: unknown, logs: vec![], debts: vec![] }];
     let service = Service::resume(world.config(), MemoryJournal::default(), blocks).await;
     let mut status = service.handle.watch_chain();
     let reported = |error: &String| error.contains("contains none of the 1 blocks");

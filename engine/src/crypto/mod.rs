@@ -3,7 +3,9 @@
 mod signature;
 mod signer;
 
-use alloy_primitives::{B256, keccak256};
+use alloy_primitives::B256;
+/// The hash function of everything that is signed or stored on chain.
+pub use alloy_primitives::keccak256;
 
 pub use signature::{Signature, SignatureError};
 pub use signer::{InvalidSecretKey, LocalSigner, Signer};

@@ -91,7 +91,7 @@ impl Draft<'_> {
 
     /// The same for what the owner asks for: peers who have paid nothing wait until he has what he
     /// wants.
-    fn coin_of_owner(&self) -> Option<Amount> {
+    pub(super) fn coin_of_owner(&self) -> Option<Amount> {
         self.gas.balance.map(|balance| balance.saturating_sub(self.promised_by_owner()))
     }
 
@@ -101,12 +101,12 @@ impl Draft<'_> {
     }
 
     /// Coin that this node is about to deposit, this step's openings included, in wei.
-    fn promised(&self) -> Amount {
+    pub(super) fn promised(&self) -> Amount {
         self.state.quotas.promised.saturating_add(self.fresh.promised)
     }
 
     /// Coin that enforces every channel, this step's among them, and that many more.
-    fn reserve(&self, ledgers: usize, payments: usize) -> Amount {
+    pub(super) fn reserve(&self, ledgers: usize, payments: usize) -> Amount {
         let ledgers = ledgers.saturating_add(self.fresh.at_stake);
         let payments = payments.saturating_add(self.fresh.own_funding);
         self.state.reserve(ledgers, payments, &self.gas)

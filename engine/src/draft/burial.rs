@@ -71,7 +71,7 @@ impl Draft<'_> {
         })
     }
 
-    fn buried(&self, id: ChannelId) -> Option<&Buried> {
+    pub(super) fn buried(&self, id: ChannelId) -> Option<&Buried> {
         match self.buried.get(&id) {
             Some(changed) => changed.as_deref(),
             None => self.state.buried.get(&id),

@@ -3,6 +3,8 @@
 
 mod bounds;
 mod burial;
+mod debts;
+mod sendings;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use crate::answers::Answer;
 use crate::apply::State;
 use crate::chain::{ChainCall, GasReport};
 use crate::crypto::Signer;
+use crate::debts::Debt;
 use crate::effect::{Effect, Offence, Update};
 use crate::guard::{self, Guarding, Tower};
 use crate::handlers::credit_early_voucher;
@@ -24,9 +27,12 @@ use crate::payment::{PaymentChannel, PaymentPhase};
 use crate::policy::Policy;
 use crate::query::{LedgerView, PaymentView};
 use crate::quotas::Quotas;
+use crate::sending::Sending;
 use crate::state::Deployment;
 use crate::step::{Buried, ChainCursor, Paid, Step, Write};
-use crate::types::{Address, Amount, Asset, CallId, ChannelId, MessageId, ObjectiveId, Timestamp};
+use crate::types::{
+    Address, Amount, Asset, B256, CallId, ChannelId, MessageId, ObjectiveId, Timestamp,
+};
 use crate::vouchers::Voucher;
 use crate::wire::{self, Message};
 
@@ -48,6 +54,8 @@ pub(crate) struct Draft<'a> {
     objectives: BTreeMap<ObjectiveId, Option<Objective>>,
     towers: BTreeMap<Address, Option<Tower>>,
     guards: BTreeMap<(Address, ChannelId), Option<Box<Guarding>>>,
+    debts: BTreeMap<Asset, Option<Box<Debt>>>,
+    sendings: BTreeMap<B256, Option<Sending>>,
     next_message: BTreeMap<Address, u64>,
     next_call: CallId,
     cursor: Option<ChainCursor>,
@@ -95,6 +103,8 @@ impl<'a> Draft<'a> {
             objectives: BTreeMap::new(),
             towers: BTreeMap::new(),
             guards: BTreeMap::new(),
+            debts: BTreeMap::new(),
+            sendings: BTreeMap::new(),
             next_message: BTreeMap::new(),
             next_call: state.next_call,
             cursor: None,
@@ -454,6 +464,11 @@ impl<'a> Draft<'a> {
 
     /// Submits a call. Each of its channels may have only one on its way.
     pub(crate) fn submit(&mut self, call: ChainCall) {
+        let _ = self.submit_as(call);
+    }
+
+    /// The same, with the id that its end is told under.
+    pub(crate) fn submit_as(&mut self, call: ChainCall) -> CallId {
         let id = self.next_call;
         self.next_call = CallId(id.0.saturating_add(1));
         for channel in call.channels() {
@@ -461,6 +476,7 @@ impl<'a> Draft<'a> {
         }
         self.appended.push(Write::Call(id, Some(call.clone())));
         self.effects.push(Effect::Submit(id, call));
+        id
     }
 
     /// Asks for the deposit of an opening back that is given up, should it wait still: for coin, or
@@ -551,6 +567,8 @@ impl<'a> Draft<'a> {
         writes.extend(self.towers.into_iter().map(|(tower, row)| Write::Tower(tower, row)));
         let guards = self.guards.into_iter();
         writes.extend(guards.map(|((tower, id), row)| Write::Guard(tower, id, row)));
+        writes.extend(self.debts.into_iter().map(|(asset, row)| Write::Debt(asset, row)));
+        writes.extend(self.sendings.into_iter().map(|(key, row)| Write::Sending(key, row)));
         writes.extend(self.cursor.map(Write::Cursor));
         if self.next_call != self.state.next_call {
             writes.push(Write::NextCall(self.next_call));

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::ledger::tie_up;
 use crate::chain::{Block, BlockRef, ChainEvent, ChainFact, ChannelLog};
+use crate::debts;
 use crate::draft::Draft;
 use crate::effect::Update;
 use crate::ledger::{CallState, Change, Ledger};
@@ -24,7 +25,7 @@ pub(super) fn handle(draft: &mut Draft<'_>, event: ChainEvent) {
 
 /// Applies a confirmed block once: the cursor tells which are new.
 fn apply(draft: &mut Draft<'_>, block: Block) {
-    let Block { block, logs } = block;
+    let Block { block, logs, debts: owed } = block;
     if draft.cursor().head().is_some_and(|head| block.number <= head.number) {
         return;
     }
@@ -35,10 +36,12 @@ fn apply(draft: &mut Draft<'_>, block: Block) {
             shown.insert(channel);
         }
     }
+    owed.iter().for_each(|log| debts::record(draft, &block, log));
     let mut cursor = draft.cursor().clone();
     cursor.advance(block);
     draft.set_cursor(cursor);
     release_calls(draft, &block);
+    debts::claim_due(draft);
     shown.into_iter().for_each(|ledger| tie_up(draft, ledger));
 }
 
@@ -155,4 +158,5 @@ fn roll_back(draft: &mut Draft<'_>, ancestor: BlockRef) {
         }
     }
     draft.roll_back_buried(ancestor.number);
+    debts::roll_back(draft, ancestor.number);
 }

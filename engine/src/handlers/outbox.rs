@@ -1,9 +1,11 @@
 //! Rows of the outbox that are done.
 
 use crate::chain::{ChainCall, Receipt};
+use crate::debts;
 use crate::draft::Draft;
 use crate::effect::{Effect, Update};
 use crate::ledger::{CallState, LedgerPhase};
+use crate::sending;
 use crate::step::Write;
 use crate::types::{Address, Amount, BlockNumber, CallId, ChannelId, MessageId};
 use crate::wire::Message;
@@ -49,6 +51,8 @@ pub(super) fn answer(draft: &mut Draft<'_>, to: Address, message: &Message) {
 pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
     let Some(call) = draft.state().calls.get(&id) else { return };
     draft.remove(Write::Call(id, None));
+    debts::settled(draft, id, call, receipt);
+    sending::settled(draft, id, receipt);
     let seen = draft.cursor().number();
     for channel in call.channels() {
         if draft.call(channel) != CallState::InFlight(id) {
@@ -63,7 +67,9 @@ pub(super) fn settled(draft: &mut Draft<'_>, id: CallId, receipt: &Receipt) {
             Receipt::Succeeded { .. } if is_awaited(call, holdings) => {
                 CallState::Until(BlockNumber(seen.0.saturating_add(1)))
             }
-            Receipt::Succeeded { .. } | Receipt::Withdrawn => CallState::None,
+            Receipt::Succeeded { .. } | Receipt::Unknown { .. } | Receipt::Withdrawn => {
+                CallState::None
+            }
             Receipt::Reverted { .. } | Receipt::TooLarge { .. } if outdated(call, holdings) => {
                 CallState::None
             }

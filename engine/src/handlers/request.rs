@@ -2,6 +2,7 @@
 //! the parameter and changes nothing (gaps C2, R1).
 
 use super::{deadline, payment, voucher};
+use crate::debts;
 use crate::draft::Draft;
 use crate::effect::Response;
 use crate::engine::Engine;
@@ -16,6 +17,7 @@ use crate::objectives::{
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::policy::Policy;
 use crate::query::{LedgerView, PaymentView};
+use crate::sending;
 use crate::state::{Deployment, FixedPart};
 use crate::types::{Address, Amount, Asset, ChannelId, ObjectiveId};
 use crate::wire::{Message, Seal};
@@ -45,6 +47,10 @@ pub(super) fn handle(draft: &mut Draft<'_>, request: Request) -> Result<Response
         (Request::AddTower { tower }, _) => guard::add(draft, tower),
         (Request::RemoveTower { tower }, _) => guard::remove(draft, tower),
         (Request::ListTowers, _) => Ok(guard::list(draft)),
+        (Request::Send(order), _) => sending::send(draft, &order),
+        (Request::Claim { key, asset, to }, _) => sending::claim(draft, key, asset, to),
+        (Request::TakeBack(key), _) => sending::take_back(draft, key),
+        (Request::GetSending(key), _) => sending::describe(draft, key),
         (Request::Cancel { objective }, _) => cancel(draft, objective),
         (query, _) => describe(draft, &query),
     }
@@ -325,6 +331,10 @@ fn describe(draft: &Draft<'_>, query: &Request) -> Result<Response, RequestError
         Request::ListObjectives => {
             Response::Objectives(state.objectives.values().copied().collect())
         }
+        Request::ListSendings => Response::Sendings(
+            draft.all_sendings().map(|(key, sending)| (key, sending.clone())).collect(),
+        ),
+        Request::ListDebts => Response::Debts(debts::list(draft)),
         _ => Response::Status(state.status_view(&draft.gas)),
     })
 }

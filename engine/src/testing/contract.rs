@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use super::Random;
 use crate::answers::Answer;
-use crate::chain::{BlockRef, ChainCall};
+use crate::chain::{Account, BlockRef, ChainCall, DebtChange};
 use crate::crypto::{LocalSigner, Signer};
+use crate::debts::Debt;
 use crate::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use crate::ledger::{Ledger, Side};
 use crate::objectives::{DeclineReason, Objective, ObjectiveStatus, WaitingFor};
 use crate::payment::PaymentChannel;
 use crate::ports::Store;
+use crate::sending::{Sending, SendingEnd};
 use crate::state::FixedPart;
 use crate::step::{ArchivedChannel, Batch, Buried, ChainCursor, Paid, Row, Write};
 use crate::types::{
@@ -238,9 +240,24 @@ fn every_kind_with(variant: u64, content: u64) -> Vec<Write> {
         Write::Waiting(payment.payer(), Some(Timestamp(content))),
         Write::Tower(payment.payer(), Some(tower(content))),
         Write::Guard(payment.payer(), ledger.id, Some(Box::new(guarding(ledger.id, content)))),
+        Write::Debt(Asset(payment.payer()), Some(Box::new(debt(payment.id, content)))),
+        Write::Sending(payment.id.0, Some(sending(variant, content))),
         Write::Ledger(ledger.id, Some(Box::new(ledger))),
         Write::Payment(payment.id, Some(Box::new(payment))),
     ]
+}
+
+fn debt(channel: ChannelId, content: u64) -> Debt {
+    let blocked = DebtChange::Blocked { channel: Some(channel), amount: content.into() };
+    let claimed = DebtChange::Claimed { to: Address::ZERO, amount: content.into() };
+    Debt::new([(BlockNumber(content), blocked), (BlockNumber(content), claimed)])
+}
+
+fn sending(variant: u64, content: u64) -> Sending {
+    let (from, to) = (Account::Channel, Address::repeat_byte(3));
+    let call = ChainCall::Transfer { from, asset: Asset::NATIVE, to, amount: content.into() };
+    let end = Some(SendingEnd::Refused { reason: "no".to_owned() });
+    Sending { call, id: CallId(variant), began: Timestamp(content), end }
 }
 
 fn answer(to: Address, content: u64) -> Answer {
@@ -260,6 +277,8 @@ fn removals(variant: u64) -> Vec<Write> {
         Write::Waiting(peer, _) => Some(Write::Waiting(peer, None)),
         Write::Tower(tower, _) => Some(Write::Tower(tower, None)),
         Write::Guard(tower, id, _) => Some(Write::Guard(tower, id, None)),
+        Write::Debt(asset, _) => Some(Write::Debt(asset, None)),
+        Write::Sending(key, _) => Some(Write::Sending(key, None)),
         Write::NextCall(_)
         | Write::Cursor(_)
         | Write::ArchivedChannel(..)

@@ -145,6 +145,8 @@ impl Disk {
             Write::Waiting(_, content) => content.is_none(),
             Write::Tower(_, content) => content.is_none(),
             Write::Guard(_, _, content) => content.is_none(),
+            Write::Debt(_, content) => content.is_none(),
+            Write::Sending(_, content) => content.is_none(),
             Write::NextCall(_) | Write::Cursor(_) => false,
         };
         if removed {

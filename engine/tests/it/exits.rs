@@ -32,6 +32,9 @@ fn calls(world: &World) -> Vec<(Party, &'static str)> {
         ChainCall::Checkpoint { .. } => "checkpoint",
         ChainCall::Conclude { .. } => "conclude",
         ChainCall::Settle { .. } => "settle",
+        ChainCall::Claim { .. } => "claim",
+        ChainCall::ClaimTo { .. } => "claim to",
+        ChainCall::Transfer { .. } => "transfer",
     };
     let party = |sender| world.parties().find(|party| world.address(*party) == sender).unwrap();
     let successes = world.chain().successes();

@@ -40,7 +40,7 @@ fn find_deposits(world: &mut World, ledger: ChannelId) {
     let block = BlockRef { number, hash: [9; 32].into(), timestamp: head.timestamp };
     let fact = ChainFact::Deposited { asset: Asset::NATIVE, holdings: 200_u64.into() };
     let logs = vec![ChannelLog { channel: ledger, fact }];
-    world.tell(BOB, ChainEvent::Block(Block { block, logs }));
+    world.tell(BOB, ChainEvent::Block(Block { block, logs, debts: vec![] }));
 }
 
 fn refusals(world: &mut World, ledger: ChannelId) -> Vec<RefusalReason> {

@@ -183,6 +183,7 @@ fn repeated_blocks_change_nothing() {
         alice,
         ChainEvent::Block(engine::chain::Block {
             block: BlockRef::default(),
+            debts: vec![],
             logs: vec![engine::chain::ChannelLog {
                 channel: id,
                 fact: engine::chain::ChainFact::Concluded { finalizes_at: 1 },

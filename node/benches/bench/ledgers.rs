@@ -174,7 +174,7 @@ fn deposited(block: BlockRef, call: &ChainCall) -> ChainEvent {
     let holdings = expected_held.checked_add(*amount).expect("no overflow");
     let channel: ChannelId = *channel;
     let fact = ChainFact::Deposited { asset: *asset, holdings };
-    ChainEvent::Block(Block { block, logs: vec![ChannelLog { channel, fact }] })
+    ChainEvent::Block(Block { block, logs: vec![ChannelLog { channel, fact }], debts: vec![] })
 }
 
 const fn is_removal(write: &Write) -> bool {
@@ -190,6 +190,8 @@ const fn is_removal(write: &Write) -> bool {
         Write::Buried(_, row) => row.is_none(),
         Write::Tower(_, row) => row.is_none(),
         Write::Guard(_, _, row) => row.is_none(),
+        Write::Debt(_, row) => row.is_none(),
+        Write::Sending(_, row) => row.is_none(),
         Write::NextCall(_)
         | Write::Cursor(_)
         | Write::ArchivedChannel(..)

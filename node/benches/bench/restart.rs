@@ -115,6 +115,7 @@ pub(crate) async fn child(arguments: &[String]) {
         },
         chain,
         channel_key: ChannelKey(KEY),
+        payout_address: None,
         tower: None,
     };
     let began = Instant::now();

@@ -9,7 +9,7 @@ use super::layout::record;
 use super::output::Output;
 use super::{CliError, run};
 use crate::address::AddressText;
-use crate::config::{Config, Layers, Origin, template};
+use crate::config::{ChainAccount, Config, Layers, Origin, template};
 use crate::data_dir::{self, DataDir, FileError};
 use crate::keys::{self, Keys, Purpose, SecretKey, Strength};
 
@@ -120,7 +120,10 @@ impl Init {
             data_dir: dir.path().to_owned(),
             config: dir.config_file(),
             address: AddressText(keys.channel.address()),
-            chain_account: AddressText(keys.chain.address()),
+            chain_account: AddressText(match config.chain.account {
+                ChainAccount::Own => keys.chain.address(),
+                ChainAccount::Channel => keys.channel.address(),
+            }),
         };
         out.answer(&made, describe)?;
         Ok(())

@@ -16,6 +16,7 @@ mod objective;
 mod output;
 mod payment;
 mod run;
+mod send;
 mod status;
 mod tower;
 mod watch;
@@ -96,6 +97,12 @@ enum Command {
     /// Payments that are handed over outside of the network
     #[command(subcommand)]
     Voucher(payment::Voucher),
+    /// Send coin or tokens of the node's own accounts on chain
+    Send(send::Send),
+    /// Have the adjudicator pay what it owes, because a payout was refused
+    Claim(send::Claim),
+    /// What was sent and claimed, and what is on its way
+    Sent(send::Sent),
     /// Other nodes
     #[command(subcommand)]
     Peer(network::Peer),
@@ -140,6 +147,9 @@ impl Cli {
             Command::Channel(channel) => channel.execute(&dir, out).await,
             Command::Pay(pay) => pay.execute(&dir, out).await,
             Command::Voucher(voucher) => voucher.execute(&dir, out).await,
+            Command::Send(send) => send.execute(&dir, out).await,
+            Command::Claim(claim) => claim.execute(&dir, out).await,
+            Command::Sent(sent) => sent.execute(&dir, out).await,
             Command::Peer(peer) => peer.execute(&dir, out).await,
             Command::Tower(tower) => tower.execute(&dir, out).await,
             Command::Objective(objective) => objective.execute(&dir, out).await,

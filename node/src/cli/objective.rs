@@ -133,7 +133,13 @@ async fn follow(client: &Client, objective: &str, timeout: u64) -> Result<Object
     if ended.status == "declined" {
         return Err(CliError::Declined(Box::new(ended)));
     }
-    say(format_args!("{task}: {}", ended.status));
+    match ended.owed {
+        None => say(format_args!("{task}: {}", ended.status)),
+        Some(owed) => say(format_args!(
+            "{task}: {}, but a payout of {} was refused; the adjudicator owes it, see nitro status",
+            ended.status, owed.0
+        )),
+    }
     Ok(ended)
 }
 
@@ -169,6 +175,7 @@ pub(super) fn describe(objective: &ObjectiveInfo) -> String {
         ("status", if waits { progress(objective, None) } else { objective.status.clone() }),
         ("declined by", maybe(objective.declined_by.map(|by| by.0))),
         ("reason", maybe(objective.reason.as_ref())),
+        ("owed", maybe(objective.owed.map(|owed| owed.0))),
     ])
 }
 

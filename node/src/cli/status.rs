@@ -5,10 +5,13 @@ use super::client::{Args, Client};
 use super::layout::{maybe, record};
 use super::money::money;
 use super::output::Output;
+use super::send::debt_words;
 use crate::address::{AddressText, NATIVE};
+use crate::config::{ChainAccount, ConfigError, Layers};
 use crate::data_dir::DataDir;
 use crate::keys::{self, KeyName};
 use crate::moment::span;
+use crate::rpc::accounts::{AccountInfo, HeldInfo};
 use crate::rpc::types::{AddressInfo, EndpointInfo, StatusInfo};
 
 pub(super) async fn status(dir: &DataDir, out: Output) -> Result<(), CliError> {
@@ -18,11 +21,20 @@ pub(super) async fn status(dir: &DataDir, out: Output) -> Result<(), CliError> {
     Ok(())
 }
 
-/// Reads the keystores: an account must be known before the first start, to be filled.
+/// Reads the settings and keystores: an account must be known before the first start, to be filled.
 pub(super) fn address(dir: &DataDir, out: Output) -> Result<(), CliError> {
+    let payer = match Layers::default().file(&dir.config_file()) {
+        Ok(layers) => match layers.environment(std::env::vars())?.finish()?.chain.account {
+            ChainAccount::Own => KeyName::Chain,
+            ChainAccount::Channel => KeyName::Channel,
+        },
+        // Keys without settings.
+        Err(ConfigError::Unreadable(_)) => KeyName::Chain,
+        Err(error) => return Err(error.into()),
+    };
     let info = AddressInfo {
         address: AddressText(keys::address(dir, KeyName::Channel)?),
-        chain_account: AddressText(keys::address(dir, KeyName::Chain)?),
+        chain_account: AddressText(keys::address(dir, payer)?),
     };
     out.answer(&info, |info| {
         record([
@@ -68,6 +80,10 @@ pub(super) fn describe(status: &StatusInfo) -> String {
         ),
     ]);
     text.push_str(&gas_reserve(status));
+    for account in &status.accounts {
+        text.push_str(&account_words(account));
+    }
+    status.debts.iter().for_each(|debt| text.push_str(&debt_words(debt)));
     for (name, value) in [
         ("chain error", &chain.last_error),
         ("CHAIN ENDPOINTS DISAGREE", &chain.alarm),
@@ -103,6 +119,16 @@ fn gas_reserve(status: &StatusInfo) -> String {
         ));
     }
     text
+}
+
+fn account_words(account: &AccountInfo) -> String {
+    let has = |held: &HeldInfo| match held.asset.as_str() {
+        NATIVE => money(NATIVE, held.amount),
+        token => format!("{} of {token}", held.amount.0),
+    };
+    let all: Vec<String> = account.balances.iter().map(has).collect();
+    let all = if all.is_empty() { "not known".to_owned() } else { all.join(", ") };
+    format!("{} account {}: {all}\n", account.account, account.address.0)
 }
 
 fn endpoint_words(endpoint: &EndpointInfo) -> String {

@@ -59,6 +59,7 @@ impl Assets {
             | Notice::Ledger(_)
             | Notice::Challenged { .. }
             | Notice::Refused { .. }
+            | Notice::Owed { .. }
             | Notice::Channel(_)
             | Notice::Lagged { .. } => return String::new(),
         };
@@ -137,6 +138,11 @@ fn describe(notice: &Notice, asset: &str) -> String {
             let (delta, total) = (money(asset, *delta), money(asset, *total));
             format!("channel {}: received {delta}, {total} in all", short(*channel))
         }
+        Notice::Owed { channel, asset, amount } => format!(
+            "{}: a payout was refused; the adjudicator owes {}",
+            short(*channel),
+            money(asset, *amount)
+        ),
         Notice::Lagged { missed } => format!("too slow: {missed} changes were missed"),
     }
 }

@@ -20,7 +20,9 @@ pub use endpoint::EndpointText;
 pub use layers::{ConfigError, Layers, Origin};
 pub use network::PortTaken;
 pub(crate) use network::check_ports;
-pub use sections::{ChainSection, LogFormat, LogSection, PolicySection, RpcSection, StaleAnswer};
+pub use sections::{
+    ChainAccount, ChainSection, LogFormat, LogSection, PolicySection, RpcSection, StaleAnswer,
+};
 pub use settings::{Kind, SETTINGS, Setting};
 pub use template::template;
 pub use tower::TowerSection;
@@ -62,8 +64,9 @@ impl Config {
             deployment,
             policy: self.policy.policy(),
             p2p: self.p2p.clone(),
-            chain: self.chain.chain_config(deployment, keys.chain.bytes()),
+            chain: self.chain.chain_config(deployment, keys),
             channel_key: ChannelKey(keys.channel.bytes()),
+            payout_address: self.chain.payout_address.map(|address| address.0),
             tower: self.tower.serve.then(|| self.tower.settings()),
         })
     }

@@ -20,6 +20,7 @@ use super::layers::{ConfigError, Fault};
 use super::values::Deposits;
 use crate::address::AddressText;
 use crate::amount::AmountText;
+use crate::keys::Keys;
 
 /// A development chain on this machine.
 const DEFAULT_ENDPOINT: &str = "http://127.0.0.1:8545";
@@ -73,10 +74,26 @@ pub struct ChainSection {
     pub bump_percent: u32,
     /// How long a transaction may wait before it is replaced.
     pub bump_after_secs: u64,
+    /// Which account pays deposits and fees.
+    pub account: ChainAccount,
+    /// Where the node sends on what the adjudicator pays to the channel account.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payout_address: Option<AddressText>,
     /// Most that is ever offered per gas for a transaction that runs out.
     pub deadline_max_fee_per_gas: AmountText,
     /// How long before its deadline a transaction offers that at the latest.
     pub deadline_margin_secs: u64,
+}
+
+/// Which account pays deposits and fees.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChainAccount {
+    /// The one of the chain key.
+    #[default]
+    Own,
+    /// The one of the channel key, which the adjudicator pays.
+    Channel,
 }
 
 impl Default for ChainSection {
@@ -98,6 +115,8 @@ impl Default for ChainSection {
             max_fee_per_gas: AmountText(DEFAULT_MAX_FEE_PER_GAS.into()),
             bump_percent: DEFAULT_BUMP_PERCENT,
             bump_after_secs: DEFAULT_BUMP_AFTER.as_secs(),
+            account: ChainAccount::Own,
+            payout_address: None,
             deadline_max_fee_per_gas: AmountText(DEFAULT_DEADLINE_MAX_FEE_PER_GAS.into()),
             deadline_margin_secs: DEFAULT_DEADLINE_MARGIN.as_secs(),
         }
@@ -128,8 +147,13 @@ impl ChainSection {
         endpoints.flat_map(EndpointText::secrets).collect()
     }
 
-    pub(super) fn chain_config(&self, deployment: Deployment, key: [u8; 32]) -> ChainConfig {
-        let config = ChainConfig::new(self.endpoint.reveal(), deployment, AccountKey::new(key));
+    pub(super) fn chain_config(&self, deployment: Deployment, keys: &Keys) -> ChainConfig {
+        let key = match self.account {
+            ChainAccount::Own => &keys.chain,
+            ChainAccount::Channel => &keys.channel,
+        };
+        let key = AccountKey::new(key.bytes());
+        let config = ChainConfig::new(self.endpoint.reveal(), deployment, key);
         ChainConfig {
             quorum: usize::try_from(self.quorum).unwrap_or(usize::MAX),
             max_lag: self.max_lag,
@@ -151,8 +175,27 @@ impl ChainSection {
         }
     }
 
+    /// What is sent on cannot pay for deposits and fees, and some addresses give nothing back.
+    fn check_payouts(&self) -> Result<(), Fault> {
+        let key = "chain.payout_address";
+        let Some(to) = self.payout_address else { return Ok(()) };
+        if self.account == ChainAccount::Channel {
+            let reason = "contradicts chain.account = \"channel\": what is paid out pays for fees and \
+                          deposits then; leave one of the two out, and use `nitro send`";
+            return Err(Fault::new(key, reason));
+        }
+        let contracts = [self.adjudicator, self.consensus_app, self.payment_app];
+        if to.0 == Address::ZERO || contracts.contains(&Some(to)) {
+            let reason =
+                "is the zero address or a contract of the deployment: what is sent there is lost";
+            return Err(Fault::new(key, reason));
+        }
+        Ok(())
+    }
+
     pub(super) fn check(&self) -> Result<(), Fault> {
         let zero = |text: &Option<AddressText>| text.is_some_and(|text| text.0 == Address::ZERO);
+        self.check_payouts()?;
         for (key, address) in [
             ("chain.adjudicator", &self.adjudicator),
             ("chain.consensus_app", &self.consensus_app),

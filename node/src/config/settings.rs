@@ -181,6 +181,26 @@ pub const SETTINGS: &[Setting] = &[
         &["Seconds before a transaction that is not mined is replaced."],
     ),
     setting(
+        "chain.account",
+        Kind::Text,
+        &[
+            "Account that pays deposits and fees: \"own\", that of the chain key, or \"channel\", that of the",
+            "channel key, which is paid what channels pay out, so that one account is enough. Change it",
+            "only while no transaction is on its way.",
+        ],
+    ),
+    required(
+        "chain.payout_address",
+        Kind::Text,
+        "\"0x0000000000000000000000000000000000000004\"",
+        &[
+            "Where to send on what channels pay out, which arrives at the account of the channel key.",
+            "The node sends on all that this account has, the native coin and tokens that the policy",
+            "names, whenever the fee is a hundredth of it at most; the fee is paid by that account. Left",
+            "out, it stays there until `nitro send`.",
+        ],
+    ),
+    setting(
         "chain.deadline_max_fee_per_gas",
         Kind::Text,
         &[

@@ -62,6 +62,7 @@ mod tests {
         full.chain.adjudicator = address;
         full.chain.consensus_app = address;
         full.chain.payment_app = address;
+        full.chain.payout_address = address;
         full.store.witness = Some("commits".into());
         let table = toml::Table::try_from(&full).unwrap();
         let mut found = BTreeSet::new();
@@ -114,6 +115,7 @@ mod tests {
         read.chain.adjudicator = None;
         read.chain.consensus_app = None;
         read.chain.payment_app = None;
+        read.chain.payout_address = None;
         read.store.witness = None;
         assert_eq!(read, defaults);
     }

@@ -163,6 +163,7 @@ impl From<&Objective> for ObjectiveInfo {
             waiting_for,
             declined_by: declined.map(|(by, _)| AddressText(by)),
             reason: declined.map(|(_, reason)| reason.to_string()),
+            owed: None,
             started: objective.started.0,
             deadline: match objective.id {
                 ObjectiveId::Exit(_) => None,

@@ -1,7 +1,7 @@
 //! Refusals with stable codes. The table for users is in `docs/rpc.md`; codes are never reused.
 
 use engine::error::RequestError;
-use engine::types::{Amount, ChannelId, ObjectiveId};
+use engine::types::{Amount, B256, ChannelId, ObjectiveId};
 use engine::vouchers::VoucherError;
 use jsonrpsee::types::ErrorObjectOwned;
 use serde::{Deserialize, Serialize};
@@ -42,8 +42,12 @@ pub const PEER_NOT_FOUND: i32 = 2_002;
 pub const PEER_UNREACHABLE: i32 = 2_003;
 /// A watchtower does not serve us.
 pub const TOWER_REFUSED: i32 = 2_004;
+/// A transfer or claim is refused: by a contract, or for want of coin.
+pub const SEND_REFUSED: i32 = 2_005;
+/// The adjudicator owes nothing.
+pub const NOTHING_OWED: i32 = 2_006;
 /// The payee credits nothing of a payment.
-pub(super) const UNCREDITED: i32 = 2_005;
+pub(super) const UNCREDITED: i32 = 2_007;
 /// The node is stopping.
 pub const STOPPING: i32 = 3_001;
 /// The time to wait is over; what was begun goes on.
@@ -125,6 +129,24 @@ impl Refusal {
         let mut refusal = Self::new(INTERRUPTED, "interrupted", message);
         refusal.data.objective = Some(objective.to_string());
         refusal
+    }
+
+    /// A transaction for the owner is not confirmed yet.
+    pub fn sending_pending(key: B256) -> Self {
+        let message = format!(
+            "it is on its way and not confirmed yet; ask again with the key {key}, which never sends \
+             twice"
+        );
+        Self::field(TIMED_OUT, "timeout_secs", "timed_out", message)
+    }
+
+    /// The node stops before a transaction for the owner is confirmed.
+    pub fn sending_interrupted(key: B256) -> Self {
+        let message = format!(
+            "it goes on once the node runs again, which is stopping; ask again with the key {key}, \
+             which never sends twice"
+        );
+        Self::new(INTERRUPTED, "interrupted", message)
     }
 
     /// Another call that waits would leave too few connections to others.
@@ -289,6 +311,13 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         RequestError::CapacityTooSmall { .. } => (1_030, Some("amount"), "capacity_too_small"),
         RequestError::UnexpectedTotal { .. } => (1_031, Some("total"), "unexpected_total"),
         RequestError::DepositAboveCoin { .. } => (1_032, Some("amount"), "deposit_above_coin"),
+        RequestError::CannotSend { .. } => (1_050, Some("amount"), "cannot_send"),
+        RequestError::NoCoinForFee { .. } => (1_051, Some("from"), "no_coin_for_fee"),
+        RequestError::NoPayee { .. } => (1_052, Some("to"), "no_payee"),
+        RequestError::KeyUsed(_) => (1_053, Some("key"), "key_used"),
+        RequestError::UnknownSending(_) => (1_054, Some("key"), "unknown_key"),
+        RequestError::TooManySendings { .. } => (1_055, None, "too_many_sendings"),
+        RequestError::ClaimRunning { .. } => (1_056, Some("asset"), "claim_running"),
         RequestError::UnknownTower(_) => (1_040, Some("tower"), "not_a_tower"),
         RequestError::TooManyTowers { .. } => (1_041, Some("tower"), "too_many_towers"),
     }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use engine::crypto::Signature;
+use engine::chain::Account;
+use engine::crypto::{Signature, keccak256};
 use engine::types::{Address, Amount, Asset, B256, ChannelId, ObjectiveId};
 use jsonrpsee::types::Params;
 use serde_json::{Map, Value};
@@ -122,6 +123,48 @@ impl Fields {
 
     pub(super) fn amount(&mut self, field: &'static str) -> Result<Amount, Refusal> {
         self.optional_amount(field)?.ok_or_else(|| missing(field))
+    }
+
+    /// The parameter `amount`, where `all` leaves nothing that can be spared; none for that.
+    pub(super) fn amount_or_all(&mut self) -> Result<Option<Amount>, Refusal> {
+        if self.values.get("amount").and_then(Value::as_str) == Some("all") {
+            self.take("amount");
+            return Ok(None);
+        }
+        self.amount("amount").map(Some)
+    }
+
+    /// `chain` or `channel`; the channel account, which is paid, when there is none.
+    pub(super) fn account(&mut self, field: &'static str) -> Result<Account, Refusal> {
+        let form = "\"chain\" or \"channel\"";
+        match self.text(field, form)?.as_deref() {
+            Some("chain") => Ok(Account::Chain),
+            Some("channel") | None => Ok(Account::Channel),
+            Some(_) => Err(Refusal::param(field, "unknown_account", format!("must be {form}"))),
+        }
+    }
+
+    /// The parameter `key`; a fresh one when there is none.
+    pub(super) fn key(&mut self) -> Result<B256, Refusal> {
+        Ok(self.optional_key()?.unwrap_or_else(|| B256::from(rand::random::<[u8; 32]>())))
+    }
+
+    /// The parameter `key`, which must be there.
+    pub(super) fn known_key(&mut self) -> Result<B256, Refusal> {
+        self.optional_key()?.ok_or_else(|| missing("key"))
+    }
+
+    /// 32 bytes in hex, or any other text, which stands for its hash.
+    fn optional_key(&mut self) -> Result<Option<B256>, Refusal> {
+        const MOST: usize = 256;
+        let Some(text) = self.text("key", "a text in quotes")? else { return Ok(None) };
+        if text.is_empty() || text.len() > MOST {
+            let message = format!("must have 1 to {MOST} bytes");
+            return Err(Refusal::param("key", "malformed_key", message));
+        }
+        let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 64);
+        let bytes = digits.and_then(|digits| B256::from_str(digits).ok());
+        Ok(Some(bytes.unwrap_or_else(|| keccak256(text.as_bytes()))))
     }
 
     pub(super) fn optional_channel(

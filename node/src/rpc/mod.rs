@@ -10,6 +10,7 @@
 //! Methods are thin: they read named parameters, ask the node and convert the answer. No input of
 //! a caller can stop the node (gap R1): whatever is wrong becomes a refusal with a stable code.
 
+pub mod accounts;
 mod answered;
 mod convert;
 mod door;
@@ -43,8 +44,8 @@ use guard::Rules;
 use hall::Hall;
 
 pub use error::{
-    ARCHIVE, CHAIN, INTERRUPTED, INVALID_PARAMS, OUTCOME_UNKNOWN, PEER_NOT_FOUND, PEER_UNREACHABLE,
-    Refusal, RefusalData, STOPPING, TIMED_OUT, TOWER_REFUSED,
+    ARCHIVE, CHAIN, INTERRUPTED, INVALID_PARAMS, NOTHING_OWED, OUTCOME_UNKNOWN, PEER_NOT_FOUND,
+    PEER_UNREACHABLE, Refusal, RefusalData, SEND_REFUSED, STOPPING, TIMED_OUT, TOWER_REFUSED,
 };
 
 pub use token::Token;

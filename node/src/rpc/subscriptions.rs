@@ -20,6 +20,7 @@ use super::Api;
 use super::error::Refusal;
 use super::fields::Fields;
 use super::types::{ChannelInfo, LedgerInfo, Notice, ObjectiveInfo};
+use crate::address::asset_text;
 use crate::amount::AmountText;
 
 /// A connection that takes nothing for this long is as good as gone.
@@ -63,6 +64,21 @@ impl Topic {
             (Self::Objectives(id), Update::Refused { channel, reason }) => {
                 let wanted = id.is_none_or(|id| id.channel() == *channel);
                 wanted.then(|| Notice::Refused { channel: *channel, reason: reason.clone() })
+            }
+            (Self::Objectives(Some(id)), Update::Debt(debt)) => {
+                debt.channels.get(&id.channel()).map(|amount| Notice::Owed {
+                    channel: id.channel(),
+                    asset: asset_text(debt.asset),
+                    amount: AmountText(*amount),
+                })
+            }
+            (Self::Ledgers(id), Update::Debt(debt)) => {
+                let mut of = debt.channels.iter().filter(|(channel, _)| wanted(id, channel));
+                of.next_back().map(|(channel, amount)| Notice::Owed {
+                    channel: *channel,
+                    asset: asset_text(debt.asset),
+                    amount: AmountText(*amount),
+                })
             }
             (Self::Ledgers(id), Update::Ledger(view)) => {
                 wanted(id, &view.id).then(|| Notice::Ledger(LedgerInfo::new(view, price)))

@@ -6,6 +6,7 @@ use engine::chain::BlockRef;
 use engine::types::ChannelId;
 use serde::{Deserialize, Serialize};
 
+use super::accounts::{AccountInfo, DebtInfo};
 use crate::address::AddressText;
 use crate::amount::AmountText;
 
@@ -135,6 +136,10 @@ pub struct ObjectiveInfo {
     pub declined_by: Option<AddressText>,
     /// Why it was declined.
     pub reason: Option<String>,
+    /// What of the channel's payout the payee or the token refused: the adjudicator owes it. None where
+    /// everything was paid, and once it is claimed.
+    #[serde(default)]
+    pub owed: Option<AmountText>,
     /// When it began, in milliseconds since the Unix epoch.
     pub started: u64,
     /// When it is given up, in milliseconds since the Unix epoch; none for an exit, which is not.
@@ -332,6 +337,12 @@ pub struct StatusInfo {
     pub chain: ChainInfo,
     /// What the chain account has for gas; none while the chain has not been heard.
     pub gas: Option<GasInfo>,
+    /// The node's accounts with what they have.
+    #[serde(default)]
+    pub accounts: Vec<AccountInfo>,
+    /// What the adjudicator owes this node, because a payout was refused.
+    #[serde(default)]
+    pub debts: Vec<DebtInfo>,
 }
 
 /// What enforcing all channels may cost, and what is there for it.
@@ -446,6 +457,16 @@ pub enum Notice {
         channel: ChannelId,
         /// Still held for the channel, for all its participants.
         holdings: AmountText,
+    },
+    /// The adjudicator owes the channel account something of a channel's payout, which the account or
+    /// the token refused.
+    Owed {
+        /// Which channel.
+        channel: ChannelId,
+        /// `native` or a token.
+        asset: String,
+        /// How much of it is owed.
+        amount: AmountText,
     },
     /// A contract refuses a call about a channel.
     Refused {

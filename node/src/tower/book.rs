@@ -325,9 +325,10 @@ impl Book {
         entry.wait = match receipt {
             Receipt::Succeeded { block } => *block,
             // Same call, same answer until the chain has moved.
-            Receipt::Reverted { .. } | Receipt::TooLarge { .. } | Receipt::Withdrawn => {
-                BlockNumber(head.0.saturating_add(1))
-            }
+            Receipt::Reverted { .. }
+            | Receipt::TooLarge { .. }
+            | Receipt::Unknown { .. }
+            | Receipt::Withdrawn => BlockNumber(head.0.saturating_add(1)),
         };
         self.waiting.insert(channel);
         refused.then_some(channel)

@@ -352,8 +352,8 @@ impl<O: Outlet + 'static> Service<O> {
             Receipt::TooLarge { needed, cap } => {
                 warn!(call = call.0, needed, cap, "the watchtower's answer needs too much gas");
             }
-            // A tower takes nothing back.
-            Receipt::Withdrawn => {}
+            // A tower takes nothing back, and makes no transfers.
+            Receipt::Withdrawn | Receipt::Unknown { .. } => {}
         }
         acts.extend(self.book.settle(call, receipt, changes).map(Act::Inquire));
     }

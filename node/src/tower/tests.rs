@@ -160,7 +160,7 @@ impl Tower {
 
     fn block(&mut self, logs: Vec<ChannelLog>) -> Left {
         self.height += 1;
-        let event = ChainEvent::Block(Block { block: block(self.height), logs });
+        let event = ChainEvent::Block(Block { block: block(self.height), logs, debts: vec![] });
         let left = self.run(Job::Chain(event));
         assert_eq!(left.events, 1, "every event goes on");
         left

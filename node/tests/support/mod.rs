@@ -99,6 +99,7 @@ impl Network {
             },
             chain,
             channel_key: ChannelKey(B256::repeat_byte(index + 1).0),
+            payout_address: None,
             tower: None,
         };
         (settings, dir)

@@ -16,12 +16,13 @@ use crate::rows::{archived_rows, live_rows};
 /// keyspace, key and record.
 const FORMAT_3: &str = include_str!("../fixtures/format_3.txt");
 
-const KEYSPACES: [&str; 16] = [
+const KEYSPACES: [&str; 18] = [
     "answers",
     "archived_channels",
     "archived_objectives",
     "buried",
     "calls",
+    "debts",
     "guards",
     "ledgers",
     "messages",
@@ -30,6 +31,7 @@ const KEYSPACES: [&str; 16] = [
     "paid",
     "partners",
     "payments",
+    "sendings",
     "towers",
     "transactions",
     "waiting",

@@ -200,7 +200,7 @@ impl<'a> Pair<'a> {
         let logs: Vec<_> = facts.into_iter().map(|fact| ChannelLog { channel, fact }).collect();
         let block = BlockRef { number, hash, timestamp: self.blocks };
         for node in [0, 1] {
-            let event = ChainEvent::Block(Block { block, logs: logs.clone() });
+            let event = ChainEvent::Block(Block { block, logs: logs.clone(), debts: vec![] });
             self.turn(node, Input::Chain(event));
         }
         self.turn(from, Input::Settled(id, Receipt::Succeeded { block: number }));

@@ -2,13 +2,15 @@
 //! places would be read as something else.
 
 use engine::answers::Answer;
-use engine::chain::{ChainCall, ChainFact, Challenge, Reclaim, Urgency};
+use engine::chain::{ChainCall, ChainFact, Challenge, DebtChange, Reclaim, Urgency};
+use engine::debts::Debt;
 use engine::guard::{GuardReceipt, Guarding, Rank, Terms, Tower, TowerRefusal};
 use engine::ledger::{
     CallState, ChannelMode, Ledger, LedgerPhase, Move, OnChain, OnChainStatus, Side, WithdrawalTurn,
 };
 use engine::objectives::{DeclineReason, ExitReason, Objective, ObjectiveStatus, WaitingFor};
 use engine::payment::{PaymentChannel, PaymentPhase};
+use engine::sending::{Sending, SendingEnd};
 use engine::state::SupportedState;
 use engine::step::{ArchivedChannel, Buried, Paid, Write};
 use engine::types::{
@@ -89,6 +91,13 @@ pub(crate) fn live_rows() -> Vec<Write> {
     let answer = Answer { to: peer(2), reason: DeclineReason::Nonce, until: Timestamp(307) };
     rows.push(Write::Answer(channel(0x64), Some(answer)));
     rows.push(Write::Waiting(peer(3), Some(Timestamp(309))));
+    let blocked = DebtChange::Blocked { channel: Some(channel(0x66)), amount: 310_u64.into() };
+    let debt = Debt::new([(BlockNumber(311), blocked)]);
+    rows.push(Write::Debt(Asset(peer(4)), Some(Box::new(debt))));
+    let call = ChainCall::ClaimTo { asset: Asset(peer(4)), to: peer(5) };
+    let end = Some(SendingEnd::Unknown { reason: "lost".to_owned() });
+    let sending = Sending { call, id: CallId(312), began: Timestamp(313), end };
+    rows.push(Write::Sending(B256::repeat_byte(0x67), Some(sending)));
     let buried = Buried { channel: ArchivedChannel::Ledger(ledger()), until: BlockNumber(308) };
     rows.push(Write::Buried(channel(0x65), Some(Box::new(buried))));
     let disputes = (302..).zip(disputes());

@@ -13,7 +13,9 @@ pub use adjudicator::{
 };
 
 use super::Random;
-use crate::chain::{Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, Receipt};
+use crate::chain::{
+    Block, BlockRef, ChainCall, ChainEvent, ChainFact, ChannelLog, DebtLog, Receipt,
+};
 use crate::state::Deployment;
 use crate::step::ChainCursor;
 use crate::types::{Address, Amount, Asset, B256, BlockNumber, CallId, ChannelId, Timestamp};
@@ -90,6 +92,7 @@ impl Transaction {
 struct Mined {
     block: BlockRef,
     logs: Vec<ChannelLog>,
+    debts: Vec<DebtLog>,
     transactions: Vec<(Transaction, Result<(), String>)>,
     /// Shared with the block before where nothing happened.
     after: Arc<Adjudicator>,
@@ -377,6 +380,14 @@ impl FakeChain {
         }
     }
 
+    /// From now on this payee takes what it is paid again.
+    pub fn unblock_payee(&mut self, payee: Address) {
+        Arc::make_mut(&mut self.genesis).unblock_payee(payee);
+        for block in &mut self.blocks {
+            Arc::make_mut(&mut block.after).unblock_payee(payee);
+        }
+    }
+
     /// Lets the adjudicator say in the next block what no call of anybody makes it say.
     pub fn announce(&mut self, channel: ChannelId, fact: ChainFact) {
         self.announced.push(ChannelLog { channel, fact });
@@ -465,6 +476,7 @@ impl FakeChain {
         let number = BlockNumber(head.map_or(0, |head| head.number.0 + 1));
         let mut after = Arc::clone(self.blocks.last().map_or(&self.genesis, |block| &block.after));
         let (mut logs, mut transactions) = (std::mem::take(&mut self.announced), Vec::new());
+        let mut debts = Vec::new();
         let (due, later) = std::mem::take(&mut self.mempool)
             .into_iter()
             .partition::<Vec<_>, _>(|transaction| transaction.not_before <= number);
@@ -479,16 +491,13 @@ impl FakeChain {
             let result = if failed {
                 Err("out of gas".to_owned())
             } else {
-                Arc::make_mut(&mut after).execute(
-                    transaction.sender,
-                    now.0 / 1_000,
-                    &transaction.call,
-                )
+                Arc::make_mut(&mut after).tell(transaction.sender, now.0 / 1_000, &transaction.call)
             };
             transactions.push((
                 transaction,
                 result.map(|mut found| {
-                    logs.append(&mut found);
+                    logs.append(&mut found.logs);
+                    debts.append(&mut found.debts);
                 }),
             ));
         }
@@ -496,7 +505,7 @@ impl FakeChain {
         hash[..8].copy_from_slice(&number.0.to_be_bytes());
         hash[8..16].copy_from_slice(&self.forks.to_be_bytes());
         let block = BlockRef { number, hash: B256::from(hash), timestamp: now.0 / 1_000 };
-        self.blocks.push(Mined { block, logs, transactions, after });
+        self.blocks.push(Mined { block, logs, debts, transactions, after });
     }
 
     /// The contract after the newest block.
@@ -538,7 +547,11 @@ impl FakeChain {
             .blocks
             .iter()
             .filter(|mined| (next..=confirmed).contains(&mined.block.number.0))
-            .map(|mined| Block { block: mined.block, logs: mined.logs.clone() })
+            .map(|mined| Block {
+                block: mined.block,
+                logs: mined.logs.clone(),
+                debts: mined.debts.clone(),
+            })
             .collect();
         told.extend(blocks.iter().map(|block| block.block));
         self.told.insert(node, told);

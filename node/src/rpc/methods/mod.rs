@@ -1,5 +1,6 @@
 //! The methods, thin: read the parameters, ask the node, convert the answer.
 
+mod accounts;
 mod channels;
 mod ledgers;
 mod network;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use engine::effect::Response;
 use engine::error::RequestError;
 use engine::input::Request;
+use engine::objectives::{Objective, ObjectiveStatus};
 use engine::step::ArchivedChannel;
 use engine::types::{Amount, ChannelId, ObjectiveId};
 use jsonrpsee::server::{RegisterMethodError, RpcModule};
@@ -25,6 +27,7 @@ use super::convert::status_word;
 use super::error::{INTERNAL, Refusal};
 use super::fields::{Fields, Wait};
 use super::types::{ObjectiveInfo, StartedInfo};
+use crate::amount::AmountText;
 use crate::handle::{CallError, WaitError};
 
 /// How often an id that is taken is drawn again; once is already a rarity.
@@ -36,6 +39,12 @@ pub(super) fn register(module: &mut RpcModule<Api>) -> Result<(), RegisterMethod
     method(module, "nitro_address", status::address)?;
     method(module, "nitro_balance", status::balance)?;
     method(module, "nitro_stop", status::stop)?;
+    method(module, "nitro_debts", accounts::debts)?;
+    method(module, "nitro_send", accounts::send)?;
+    method(module, "nitro_claim", accounts::claim)?;
+    method(module, "nitro_sendings", accounts::list)?;
+    method(module, "nitro_sending", accounts::show)?;
+    method(module, "nitro_cancelSending", accounts::take_back)?;
     method(module, "nitro_ledgers", ledgers::list)?;
     method(module, "nitro_ledger", ledgers::show)?;
     method(module, "nitro_openLedger", ledgers::open)?;
@@ -160,12 +169,26 @@ impl Api {
         self.follow(id, wait).await
     }
 
+    /// An objective, with what of its payout is owed still.
+    async fn objective_info(&self, objective: &Objective) -> Result<ObjectiveInfo, Refusal> {
+        let mut info = ObjectiveInfo::from(objective);
+        if objective.status == ObjectiveStatus::Completed {
+            let Response::Debts(debts) = self.ask(Request::ListDebts).await? else {
+                return Err(unexpected());
+            };
+            let channel = objective.id.channel();
+            let owed = debts.iter().find_map(|debt| debt.channels.get(&channel));
+            info.owed = owed.map(|amount| AmountText(*amount));
+        }
+        Ok(info)
+    }
+
     async fn follow(&self, id: ObjectiveId, wait: Wait) -> Result<ObjectiveInfo, Refusal> {
         tokio::select! {
             biased;
             () = self.closing.cancelled() => Err(Refusal::interrupted(id)),
             end = self.node.wait_objective(id, wait.timeout) => match end {
-                Ok(objective) => Ok(ObjectiveInfo::from(&objective)),
+                Ok(objective) => self.objective_info(&objective).await,
                 Err(WaitError::Stopped) => Err(Refusal::interrupted(id)),
                 Err(error) => Err(error.into()),
             },

@@ -22,7 +22,7 @@ pub(super) async fn list(api: Arc<Api>, fields: Fields) -> Result<Vec<ObjectiveI
 pub(super) async fn show(api: Arc<Api>, mut fields: Fields) -> Result<ObjectiveInfo, Refusal> {
     let id = fields.objective()?;
     fields.finish()?;
-    Ok(ObjectiveInfo::from(&api.node.look_up(id).await?))
+    api.objective_info(&api.node.look_up(id).await?).await
 }
 
 pub(super) async fn wait(api: Arc<Api>, mut fields: Fields) -> Result<ObjectiveInfo, Refusal> {

@@ -7,6 +7,7 @@ use engine::input::Request;
 use engine::policy;
 use engine::query::StatusView;
 
+use super::accounts::{accounts, owed};
 use super::{Api, unexpected};
 use crate::address::{AddressText, asset_text};
 use crate::amount::AmountText;
@@ -37,6 +38,8 @@ pub(super) async fn status(api: Arc<Api>, fields: Fields) -> Result<StatusInfo, 
         listen_addresses: listen.iter().map(ToString::to_string).collect(),
         chain: chain(&api),
         gas: gas(&api, &engine),
+        accounts: accounts(&api).await,
+        debts: owed(&api).await?,
     })
 }
 

@@ -15,7 +15,7 @@ pub use call::{AssetReclaim, ContractCall};
 pub use payout::reclaim_text;
 pub use status::ChannelStatus;
 
-use crate::chain::{ChainCall, ChainFact, Challenge, ChannelLog};
+use crate::chain::{ChainCall, ChainFact, Challenge, ChannelLog, DebtLog};
 use crate::state::{
     Deployment, FixedPart, SupportError, SupportedState, is_challenged_by_participant,
     is_supported, is_unanimous,
@@ -64,6 +64,11 @@ impl Adjudicator {
     /// From now on this payee takes nothing, and may claim what it is owed.
     pub fn block_payee(&mut self, payee: Address) {
         self.blocked.insert(payee);
+    }
+
+    /// From now on this payee takes what it is paid again.
+    pub fn unblock_payee(&mut self, payee: Address) {
+        self.blocked.remove(&payee);
     }
 
     /// What an account has outside of channels.
@@ -129,10 +134,21 @@ impl Adjudicator {
         timestamp: u64,
         call: &ContractCall,
     ) -> Result<Vec<ChannelLog>, String> {
-        let mut next = Execution { after: self.clone(), sender, timestamp, logs: Vec::new() };
+        self.tell(sender, timestamp, call).map(|told| told.logs)
+    }
+
+    /// The same, with all that is logged.
+    pub(super) fn tell(
+        &mut self,
+        sender: Address,
+        timestamp: u64,
+        call: &ContractCall,
+    ) -> Result<Told, String> {
+        let told = Told::default();
+        let mut next = Execution { after: self.clone(), sender, timestamp, told };
         next.run(call)?;
         *self = next.after;
-        Ok(next.logs)
+        Ok(next.told)
     }
 }
 
@@ -141,7 +157,14 @@ struct Execution {
     after: Adjudicator,
     sender: Address,
     timestamp: u64,
-    logs: Vec<ChannelLog>,
+    told: Told,
+}
+
+/// What a call logs.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Told {
+    pub(super) logs: Vec<ChannelLog>,
+    pub(super) debts: Vec<DebtLog>,
 }
 
 impl Execution {
@@ -168,7 +191,7 @@ impl Execution {
             ContractCall::Settle { channel, outcome, state_hash, reclaims } => {
                 self.settle(*channel, outcome, *state_hash, reclaims)
             }
-            ContractCall::Claim { asset, payee } => self.claim(*asset, *payee),
+            ContractCall::Claim { asset, payee } => self.claim(*asset, *payee, *payee),
         }
     }
 
@@ -197,11 +220,18 @@ impl Execution {
                 let reclaims: Vec<_> = reclaims.iter().cloned().map(AssetReclaim::from).collect();
                 self.settle(*channel, outcome, *state_hash, &reclaims)
             }
+            ChainCall::Claim { asset, payee, most_gas: _ } => self.claim(*asset, *payee, *payee),
+            ChainCall::ClaimTo { asset, to } => self.claim(*asset, self.sender, *to),
+            ChainCall::Transfer { from: _, asset, to, amount } => {
+                self.collect(*asset, *amount)?;
+                self.after.endow(*to, *asset, *amount);
+                Ok(())
+            }
         }
     }
 
     fn log(&mut self, channel: ChannelId, fact: ChainFact) {
-        self.logs.push(ChannelLog { channel, fact });
+        self.told.logs.push(ChannelLog { channel, fact });
     }
 
     /// Takes money out of the sender's purse.

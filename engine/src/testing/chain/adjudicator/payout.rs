@@ -2,7 +2,7 @@
 
 use super::status::has_guarantee;
 use super::{AssetReclaim, ChannelStatus, Execution, OVERFLOW, RANGE, require, require_final};
-use crate::chain::{ChainFact, Reclaim};
+use crate::chain::{ChainFact, DebtChange, DebtLog, Reclaim};
 use crate::outcome::{
     Allocation, AllocationKind, Outcome, ReclaimError, SingleAssetExit, inferred_payout,
     reclaim_effects, settle_effects, transfer_effects,
@@ -268,6 +268,8 @@ impl Execution {
             Some(payee) if self.after.blocked.contains(&payee) => {
                 let owed = self.after.claimable.entry((payee, asset)).or_default();
                 *owed = owed.checked_add(amount).ok_or(OVERFLOW)?;
+                let change = DebtChange::Blocked { channel: Some(from), amount };
+                self.told.debts.push(DebtLog { payee, asset, change });
                 return Ok(());
             }
             Some(payee) => {
@@ -281,11 +283,18 @@ impl Execution {
     }
 
     /// Tells of no channel, since what is owed is no channel's any more.
-    pub(super) fn claim(&mut self, asset: Asset, payee: Address) -> Result<(), String> {
+    pub(super) fn claim(
+        &mut self,
+        asset: Asset,
+        payee: Address,
+        to: Address,
+    ) -> Result<(), String> {
         let owed = self.after.claimable.remove(&(payee, asset)).unwrap_or_default();
         require(!owed.is_zero(), "nothing to claim")?;
-        require(!self.after.blocked.contains(&payee), "payee cannot be paid")?;
-        self.after.endow(payee, asset, owed);
+        require(!self.after.blocked.contains(&to), "payee cannot be paid")?;
+        let change = DebtChange::Claimed { to, amount: owed };
+        self.told.debts.push(DebtLog { payee, asset, change });
+        self.after.endow(to, asset, owed);
         Ok(())
     }
 }
