@@ -345,9 +345,11 @@ pub(super) fn countersign(
     }
     let Some(ledger) = draft.ledger_mut(id) else { return };
     let withdrawn = ledger.withdrawn.clone();
+    let given_back = ledger.given_back.clone();
     let changes = ledger.countersigned(turn, seal.hash, seal.signature);
     // What was refused before it may be done with.
     withdrawn.iter().for_each(|(_, target)| draft.touch(*target));
+    given_back.keys().for_each(|target| draft.touch(*target));
     changes.iter().filter_map(Change::target).for_each(|target| draft.touch(target));
     draft.touch_waiting(id);
 }

@@ -6,7 +6,6 @@ use crate::crypto::Signature;
 use crate::draft::Draft;
 use crate::effect::{Offence, Response, Update};
 use crate::error::RequestError;
-use crate::ledger::Ledger;
 use crate::objectives::is_worth_enforcing;
 use crate::payment::{PaymentChannel, PaymentPhase, Role};
 use crate::step::Paid;
@@ -249,11 +248,12 @@ pub(super) fn credited(
     draft.notify(Update::Surpassed { channel: id, remembered, total, proven: proof.is_some() });
 }
 
-/// True when the money that a voucher pays is there: a reorganisation may have taken the deposit from
-/// under the ledger.
+/// True when the money that a voucher pays is there and stays: a reorganisation may have taken the
+/// deposit from under the ledger, and while an opening was given up, this node may have signed that the
+/// guarantee goes back.
 fn is_backed(draft: &Draft<'_>, id: ChannelId) -> bool {
     let ledger = draft.payment(id).and_then(|channel| draft.ledger(channel.left?));
-    ledger.is_some_and(Ledger::is_covered)
+    ledger.is_some_and(|ledger| ledger.is_covered() && !ledger.may_give_back(id))
 }
 
 /// Keeps the best of the vouchers that cannot be had yet.

@@ -156,6 +156,16 @@ impl Ledger {
             || self.withdrawn.iter().any(|(_, withdrawn)| *withdrawn == target)
     }
 
+    /// True when the peer may still agree to a state that this node has signed and that takes the
+    /// guarantee of the payment channel back.
+    #[must_use]
+    pub fn may_give_back(&self, target: ChannelId) -> bool {
+        let takes_back =
+            |change: &Change| matches!(change, Change::Remove { target: of, .. } if *of == target);
+        self.pending.iter().any(|pending| takes_back(&pending.change))
+            || self.given_back.contains_key(&target)
+    }
+
     /// True when money of the ledger hangs on the payment channel, as far as is known: on chain
     /// once the outcome is final there, reclaimed or not, else in what has been signed.
     #[must_use]

@@ -229,14 +229,19 @@ impl Ledger {
     pub(super) fn withdraw_from(&mut self, position: usize) -> Vec<Change> {
         let mut changes = Vec::new();
         for pending in self.pending.drain(position..) {
-            if let Change::Add { target, .. } = pending.change {
-                self.withdrawn.push((pending.turn, target));
+            match pending.change {
+                Change::Add { target, .. } => self.withdrawn.push((pending.turn, target)),
+                Change::Remove { target, .. } => {
+                    self.given_back.insert(target, pending.turn);
+                }
+                Change::Keep => {}
             }
             changes.push(pending.change);
         }
         // Whatever is built on the first of them also holds what the later ones hold.
         let last = self.signed_turn;
         self.withdrawn.iter_mut().for_each(|(until, _)| *until = last);
+        self.given_back.values_mut().for_each(|until| *until = last);
         self.propose_on_top();
         changes
     }

@@ -112,6 +112,8 @@ pub struct Ledger {
     /// overtaken, by turn. It has our signature, so it may still sign and show them, until a higher
     /// turn is agreed.
     pub withdrawn: Vec<(TurnNumber, ChannelId)>,
+    /// Leader only: whose guarantee such a state takes back, by turn.
+    pub given_back: BTreeMap<ChannelId, TurnNumber>,
     /// Follower only: turn and hash of the newest proposal that was refused. The leader drops what is refused,
     /// so to sign it when it arrives again, after things have changed, would leave the two with
     /// different states.
@@ -163,6 +165,7 @@ impl Ledger {
             pending: Vec::new(),
             proposed: None,
             withdrawn: Vec::new(),
+            given_back: BTreeMap::new(),
             refused: None,
             signed_turn: TurnNumber::PREFUND,
             closing: None,
@@ -279,6 +282,7 @@ impl Ledger {
         self.refusals.retain(|subject, _| subject.is_some_and(|id| locked.contains_key(&id)));
         let turn = self.agreed.turn;
         self.withdrawn.retain(|(withdrawn, _)| *withdrawn > turn);
+        self.given_back.retain(|_, until| *until > turn);
         let fits = |closing: &Closing| closing.hash == self.final_state(closing.turn).hash(self.id);
         if self.closing.as_ref().is_some_and(|closing| !fits(closing)) {
             self.closing = None;

@@ -60,7 +60,8 @@ pub(crate) fn sign_final(draft: &mut Draft<'_>, id: ChannelId) {
 }
 
 /// The payee signs a final state that pays it something when nobody can keep it from what it was
-/// paid: everyone else has signed it, or what opened the channel, and the guarantee is still there.
+/// paid: everyone else has signed it, or what opened the channel, and the guarantee is still there and
+/// was never signed back.
 /// Its signature is all that a relay lacks to be paid on the left; one that keeps its own back on the
 /// right would keep the payment.
 fn sign_last(draft: &mut Draft<'_>, id: ChannelId) {
@@ -71,7 +72,9 @@ fn sign_last(draft: &mut Draft<'_>, id: ChannelId) {
     let missing: Vec<usize> =
         (0..state.signatures.len()).filter(|index| state.signatures[*index].is_none()).collect();
     let guaranteed = channel.left.and_then(|hop| draft.ledger(hop)).is_some_and(|ledger| {
-        ledger.agreed.guarantees.contains_key(&id) && !ledger.has_pending(id)
+        ledger.agreed.guarantees.contains_key(&id)
+            && !ledger.has_pending(id)
+            && !ledger.may_give_back(id)
     });
     let safe = missing == [me] || is_complete(&channel.postfund);
     let payers = state.signatures.first().copied().flatten();

@@ -103,6 +103,73 @@ fn a_relay_that_tells_payer_and_payee_different_things_keeps_nothing() {
     assert!(gains == [-50, 50] || gains == [0, 0], "{gains:?}");
 }
 
+/// As above, with a payee that leads the ledger: it has signed by itself that the guarantee goes back
+/// when it was told no. It was told of the payment all the same, and signed the final state once its
+/// removal was refused, which mallory could still countersign or show (seed 508 of the simulation).
+#[test]
+fn a_payee_that_has_signed_the_guarantee_back_is_told_of_no_payment_and_signs_no_end() {
+    for refused in [false, true] {
+        let mut world = World::calm(&["alice", "bob"]);
+        world.leave_unfinished();
+        world.expect_offences();
+        let mut mallory = Puppet::new(&mut world, "mallory");
+        let left = mallory.follow_ledger(&mut world, ALICE, 100, 0);
+        let right = mallory.follow_ledger(&mut world, BOB, 0, 100);
+        let request = Request::OpenPayment {
+            payee: world.address(BOB),
+            relays: vec![mallory.address()],
+            asset: Asset::NATIVE,
+            capacity: 60_u64.into(),
+            challenge_duration: DURATION,
+            random: world.nonce(),
+        };
+        let id = world.start(ALICE, request).channel();
+        mallory.listen(&mut world);
+        let channel = world.payment(ALICE, id).unwrap().clone();
+        for party in [ALICE, BOB] {
+            mallory.say(&mut world, party, &join(&channel, &mallory));
+        }
+        for (party, ledger) in [(ALICE, left.id), (BOB, right.id)] {
+            let pending = world.ledger(party, ledger).unwrap().pending[0].clone();
+            let seal = mallory.seal(pending.hash);
+            let agree = Message::Countersign { ledger, turn: pending.turn, seal };
+            mallory.say(&mut world, party, &agree);
+        }
+        // To bob: no, who proposes to give the guarantee back. To alice: yes.
+        let objective = ObjectiveId::VirtualFund(id);
+        let no = Message::Decline { objective, reason: DeclineReason::TimedOut };
+        mallory.say(&mut world, BOB, &no);
+        let removal = world.ledger(BOB, right.id).unwrap().pending[0].clone();
+        if refused {
+            let reason = RefusalReason::NotExpected;
+            let no = Message::Refuse { ledger: right.id, turn: removal.turn, reason };
+            mallory.say(&mut world, BOB, &no);
+            assert!(world.ledger(BOB, right.id).unwrap().pending.is_empty());
+        }
+        let seal = mallory.seal(channel.postfund_hash());
+        for party in [ALICE, BOB] {
+            let yes = Message::PaymentPostfund { channel: id, seal };
+            mallory.say(&mut world, party, &yes);
+        }
+        world.pay(ALICE, id, 50);
+        world.run_until_quiet();
+        world.take_updates(BOB);
+        mallory.say(&mut world, ALICE, &Message::RequestFinal { channel: id });
+        world.run_until_quiet();
+        let told = world.take_updates(BOB);
+        let told = told.iter().any(|update| matches!(update, Update::Received { .. }));
+        assert!(!told, "refused: {refused}");
+        let signed = world.payment(BOB, id).and_then(|channel| channel.final_state.clone());
+        let signed = signed.is_some_and(|state| state.signatures[2].is_some());
+        assert!(!signed, "refused: {refused}");
+        for party in [ALICE, BOB] {
+            leave(&mut world, party);
+        }
+        let gains = purses(&world, &[ALICE, BOB]);
+        assert!(gains == [-50, 50] || gains == [0, 0], "{gains:?}");
+    }
+}
+
 /// Collects signed turns: mallory asks for payment channels to alice, who leads, and refuses.
 struct Collector {
     world: World,
