@@ -160,7 +160,7 @@ impl Sent {
     }
 }
 
-fn describe(sent: &SendingInfo) -> String {
+pub(super) fn describe(sent: &SendingInfo) -> String {
     record([
         ("key", sent.key.clone()),
         ("kind", sent.kind.clone()),

@@ -124,7 +124,7 @@ fn gas_reserve(status: &StatusInfo) -> String {
 fn account_words(account: &AccountInfo) -> String {
     let has = |held: &HeldInfo| match held.asset.as_str() {
         NATIVE => money(NATIVE, held.amount),
-        token => format!("{} of {token}", held.amount.0),
+        token => format!("{} units of {token}", held.amount.0),
     };
     let all: Vec<String> = account.balances.iter().map(has).collect();
     let all = if all.is_empty() { "not known".to_owned() } else { all.join(", ") };

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::layout::{WIDTH, wrap};
 use super::objective::Running;
-use super::{channel, ledger, network, objective, status, tower};
+use super::{channel, ledger, network, objective, send, status, tower};
+use crate::rpc::accounts::SendingInfo;
 use crate::rpc::types::{ChannelInfo, LedgerInfo, ObjectiveInfo, PeerInfo, StatusInfo, TowerInfo};
 
 const MOST: &str = "115792089237316195423570985008687907853269984665640564039457584007913129639935";
@@ -125,6 +126,23 @@ fn towers() -> Vec<TowerInfo> {
     vec![serde_json::from_value(tower).unwrap()]
 }
 
+fn sent() -> Vec<SendingInfo> {
+    let sending = |(kind, status, asset, amount): (&str, &str, &str, Option<&str>)| {
+        json!({
+            "key": format!("0x{}", "7".repeat(64)), "kind": kind, "from": "channel", "asset": asset,
+            "to": ADDRESS, "amount": amount, "status": status, "block": u64::MAX, "began": 0,
+            "reason": "the token refuses to pay this account ".repeat(5),
+        })
+    };
+    [
+        ("transfer", "pending", "native", Some(MOST)),
+        ("transfer", "refused", ADDRESS, Some(MOST)),
+        ("claim", "unknown", ADDRESS, None),
+    ]
+    .map(|row| serde_json::from_value(sending(row)).unwrap())
+    .to_vec()
+}
+
 fn node() -> StatusInfo {
     let block = json!({"number": u64::MAX, "timestamp": 0});
     let long = "the endpoint answers with a page about its prices instead ".repeat(5);
@@ -149,6 +167,17 @@ fn node() -> StatusInfo {
             "reserve": MOST, "balance": MOST, "price": MOST, "short": true, "ledger_exit": MOST,
             "channel_exit": MOST,
         },
+        "accounts": [{
+            "account": "channel", "address": ADDRESS,
+            "balances": [
+                {"asset": "native", "amount": MOST},
+                {"asset": ADDRESS, "amount": MOST},
+            ],
+        }],
+        "debts": [{
+            "asset": ADDRESS, "amount": MOST, "channels": [{"channel": id(0x12), "amount": MOST}],
+            "status": "unknown_asset", "refusals": u32::MAX, "again": u64::MAX,
+        }],
     });
     serde_json::from_value(status).unwrap()
 }
@@ -175,6 +204,7 @@ fn the_rows_of_every_list_fit_80_columns() {
     rows_fit("channel list", &channel::describe_all(&channels(), &running));
     rows_fit("objective list", &objective::describe_all(&objectives()));
     rows_fit("peer list", &network::describe_all(&peers()));
+    rows_fit("sent", &send::describe_all(&sent()));
     for asset in ["native", ADDRESS, ""] {
         rows_fit("tower list", &tower::describe_all(&towers(), |_| asset.to_owned()));
     }
@@ -189,6 +219,9 @@ fn every_record_fits_80_columns() {
     }
     for found in channels() {
         fits("channel show", &channel::describe(&found, &running));
+    }
+    for found in sent() {
+        fits("sent --key", &send::describe(&found));
     }
     for found in objectives() {
         fits("objective show", &objective::describe(&found));
