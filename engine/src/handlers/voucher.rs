@@ -250,10 +250,16 @@ pub(super) fn credited(
 
 /// True when the money that a voucher pays is there and stays: a reorganisation may have taken the
 /// deposit from under the ledger, and while an opening was given up, this node may have signed that the
-/// guarantee goes back.
+/// guarantee goes back, or it has gone back already. Once everyone has signed the final state, it goes
+/// by that, since this node signs none while it may go otherwise.
 fn is_backed(draft: &Draft<'_>, id: ChannelId) -> bool {
-    let ledger = draft.payment(id).and_then(|channel| draft.ledger(channel.left?));
-    ledger.is_some_and(|ledger| ledger.is_covered() && !ledger.may_give_back(id))
+    let Some(channel) = draft.payment(id) else { return false };
+    let Some(ledger) = channel.left.and_then(|left| draft.ledger(left)) else { return false };
+    ledger.is_covered()
+        && match ledger.agreed.guarantees.contains_key(&id) {
+            true => !ledger.may_give_back(id),
+            false => channel.is_finalized(),
+        }
 }
 
 /// Keeps the best of the vouchers that cannot be had yet.
