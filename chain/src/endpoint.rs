@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use crate::error::ChainError;
 use crate::pace::Pace;
 use crate::rpc::{REQUEST_TIMEOUT, Redaction, Rpc};
+use crate::whole::WholeBlocks;
 
 /// A host that does not even answer the first packet is down.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,6 +31,7 @@ pub(crate) struct Endpoint {
     kind: Kind,
     secret: Arc<Redaction>,
     pace: Arc<Mutex<Pace>>,
+    whole: Arc<Mutex<WholeBlocks>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +58,13 @@ impl Endpoint {
             }
         };
         let secret = Arc::new(Redaction { hidden: printed_forms(&url), shown });
-        Ok(Self { url, kind, secret, pace: Arc::new(Mutex::new(Pace::new())) })
+        Ok(Self {
+            url,
+            kind,
+            secret,
+            pace: Arc::new(Mutex::new(Pace::new())),
+            whole: Arc::default(),
+        })
     }
 
     /// The endpoint without what may be an access key.
@@ -77,7 +85,8 @@ impl Endpoint {
         };
         let provider = RootProvider::new(client);
         let (secret, pace) = (Arc::clone(&self.secret), Arc::clone(&self.pace));
-        Ok(Rpc::new(provider, secret, pace, self.kind == Kind::WebSocket))
+        let whole = Arc::clone(&self.whole);
+        Ok(Rpc::new(provider, secret, pace, whole, self.kind == Kind::WebSocket))
     }
 
     fn http(&self) -> Result<RpcClient, ChainError> {

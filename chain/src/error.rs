@@ -19,6 +19,13 @@ pub enum ChainError {
         /// Why not.
         reason: String,
     },
+    /// Transactions of the chain account are on their way, and another account would send them again.
+    #[error(
+        "transactions of the chain account are on their way still, and `chain.account = \"channel\"` \
+         would send them once more; start with `chain.account = \"own\"` until `nitro status` says \
+         that none is in flight"
+    )]
+    AccountBusy,
     /// One of several endpoints cannot be used.
     #[error("{error} (endpoint {endpoint})")]
     One {
@@ -209,6 +216,7 @@ impl ChainError {
             | Self::Down => true,
             Self::Endpoint { .. }
             | Self::Key
+            | Self::AccountBusy
             | Self::WrongChain { .. }
             | Self::NoCode { .. }
             | Self::Reverted { .. }

@@ -1,5 +1,6 @@
 //! Starts the tasks of the service and connects them: a scout per endpoint, watcher, submitter.
 
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -91,6 +92,14 @@ impl Chain {
             Some(signer) if is_channel(signer) => Account::Channel,
             Some(_) | None => Account::Chain,
         };
+        // A transfer must not be made by one account while the other one still has it on its way.
+        let held = match own {
+            Account::Channel if !part(Account::Chain).unfinished()?.is_empty() => {
+                return Err(ChainError::AccountBusy);
+            }
+            Account::Channel => BTreeSet::new(),
+            Account::Chain => part(Account::Channel).unfinished()?,
+        };
         let submitter =
             Submitter::new(config.clone(), signer, part(own), wiring(inbox, call_status, doubts))?;
         let channel = match channel_key.filter(|_| own == Account::Chain) {
@@ -102,7 +111,7 @@ impl Chain {
                 let wiring = wiring(inbox, status, doubts);
                 let submitter =
                     Submitter::new(config.clone(), signer, part(Account::Channel), wiring)?;
-                Some((submitter, ChannelCalls { calls, status: seen }))
+                Some((submitter, ChannelCalls { calls, status: seen, held: Arc::new(held) }))
             }
             None => None,
         };

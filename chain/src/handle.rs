@@ -1,5 +1,6 @@
 //! What the rest of the node can ask of the chain service.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alloy::eips::BlockNumberOrTag;
@@ -40,6 +41,8 @@ pub struct ChainHandle {
 pub(crate) struct ChannelCalls {
     pub(crate) calls: mpsc::UnboundedSender<Order>,
     pub(crate) status: watch::Receiver<CallStatus>,
+    /// Calls that were on their way from the channel account when the service started.
+    pub(crate) held: Arc<BTreeSet<CallId>>,
 }
 
 /// What is asked of the chain service about a call.
@@ -98,11 +101,12 @@ impl ChainHandle {
     pub fn order(&self, order: Order) -> Result<(), Stopped> {
         let id = order.call();
         let stopped = |_| Stopped(id);
-        let Some(ChannelCalls { calls: channel, .. }) = &self.channel_calls else {
+        let Some(ChannelCalls { calls: channel, held, .. }) = &self.channel_calls else {
             return self.calls.send(order).map_err(stopped);
         };
         match &order {
-            Order::Submit(_, call) if call.account() == Account::Channel => {
+            // Also what it sent when it was the only account there was.
+            Order::Submit(id, call) if call.account() == Account::Channel || held.contains(id) => {
                 channel.send(order).map_err(stopped)
             }
             Order::Submit(..) => self.calls.send(order).map_err(stopped),

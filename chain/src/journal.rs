@@ -1,5 +1,6 @@
 //! The submitter's durable memory: which nonce and which transactions a call has used.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use alloy::primitives::{Address, B256, U256};
@@ -129,6 +130,18 @@ impl Part {
 
     const fn account(id: CallId) -> Account {
         if id.0 & Self::CHANNEL == 0 { Account::Chain } else { Account::Channel }
+    }
+
+    /// Calls that have transactions and no end.
+    pub(crate) fn unfinished(&self) -> Result<BTreeSet<CallId>, JournalError> {
+        let mut unfinished = BTreeSet::new();
+        for (id, bytes) in self.load()? {
+            let record = decode(id, &bytes)?;
+            if record.settled.is_none() && !record.txs.is_empty() {
+                unfinished.insert(id);
+            }
+        }
+        Ok(unfinished)
     }
 
     const fn key(&self, call: CallId) -> CallId {

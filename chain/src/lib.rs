@@ -58,6 +58,7 @@ mod submitter;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod watcher;
+mod whole;
 
 pub use config::{
     AccountKey, ChainConfig, DEFAULT_BUMP_AFTER, DEFAULT_BUMP_PERCENT, DEFAULT_CONFIRMATIONS,

@@ -23,6 +23,7 @@ use crate::refusal::Refusal;
 use crate::retry::Retry;
 use crate::rollup::{self, Oracle};
 use crate::submitter::settle::Inclusion;
+use crate::whole::WholeBlocks;
 
 /// Slow public endpoints answer a wide `eth_getLogs` in a few seconds.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(15);
@@ -70,6 +71,8 @@ pub(crate) struct Rpc {
     secret: Arc<Redaction>,
     /// One for all connections to the endpoint.
     pace: Arc<Mutex<Pace>>,
+    /// One for all connections to the endpoint.
+    whole: Arc<Mutex<WholeBlocks>>,
     /// Its newest blocks, as its scout has seen them.
     heads: Arc<Mutex<Arc<Heads>>>,
     /// Who was not there to say what a rollup charges for data, and when.
@@ -119,10 +122,11 @@ impl Rpc {
         provider: RootProvider,
         secret: Arc<Redaction>,
         pace: Arc<Mutex<Pace>>,
+        whole: Arc<Mutex<WholeBlocks>>,
         subscribes: bool,
     ) -> Self {
         let (heads, absent) = (Arc::default(), Arc::default());
-        Self { provider, secret, pace, heads, absent, subscribes }
+        Self { provider, secret, pace, whole, heads, absent, subscribes }
     }
 
     /// The endpoint without what may be an access key.
@@ -232,10 +236,19 @@ impl Rpc {
         self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
     }
 
-    /// The logs of all contracts in one block.
-    pub(crate) async fn all_logs_of(&self, block: B256) -> Result<Vec<Log>, ChainError> {
+    /// The logs of all contracts in one block; none for a block that was asked for in vain, over
+    /// whatever connection.
+    pub(crate) async fn all_logs_of(&self, block: B256) -> Result<Option<Vec<Log>>, ChainError> {
+        if !self.whole().may_ask(block) {
+            return Ok(None);
+        }
         let filter = Filter::new().at_block_hash(block);
-        self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await
+        Ok(Some(self.ask("eth_getLogs", || self.provider.get_logs(&filter)).await?))
+    }
+
+    /// What was asked for in vain.
+    pub(crate) fn whole(&self) -> MutexGuard<'_, WholeBlocks> {
+        self.whole.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// New heads where the endpoint announces them. What is looked for is found without: an endpoint

@@ -177,13 +177,16 @@ impl Scout {
         look: impl Future<Output = Result<T, ChainError>>,
     ) -> Result<T, ChainError> {
         let mut look = pin!(look);
-        if let Ok(done) = timeout(SILENCE, &mut look).await {
-            return done;
-        }
-        debug!(endpoint = self.endpoint.shown(), "no answer to a look yet");
-        self.tell(|report| report.answers = false);
-        let done = look.await;
-        if done.is_ok() {
+        let done = match timeout(SILENCE, &mut look).await {
+            Ok(done) => done,
+            Err(_) => {
+                debug!(endpoint = self.endpoint.shown(), "no answer to a look yet");
+                self.tell(|report| report.answers = false);
+                look.await
+            }
+        };
+        // Also where an earlier look was left unanswered, and no new block has come since.
+        if done.is_ok() && !self.report.borrow().answers {
             self.tell(|report| report.answers = true);
         }
         done

@@ -37,6 +37,8 @@ pub(crate) struct State {
     pub(crate) debts: BTreeMap<Asset, Debt>,
     /// What the owner has had sent.
     pub(crate) sendings: BTreeMap<B256, Sending>,
+    /// Index: those that are on their way.
+    pub(crate) running_sendings: BTreeSet<B256>,
     /// Index: ledgers by counterparty and asset. One of them lives; others are being closed.
     pub(crate) by_peer: BTreeSet<(Address, Asset, ChannelId)>,
     /// Index: what is due when.
@@ -152,7 +154,14 @@ impl State {
                 set(&mut self.guards, (*tower, *channel), row.as_deref().cloned());
             }
             Write::Debt(asset, row) => set(&mut self.debts, *asset, row.as_deref().cloned()),
-            Write::Sending(key, row) => set(&mut self.sendings, *key, row.clone()),
+            Write::Sending(key, row) => {
+                if row.as_ref().is_some_and(|sending| sending.end.is_none()) {
+                    self.running_sendings.insert(*key);
+                } else {
+                    self.running_sendings.remove(key);
+                }
+                set(&mut self.sendings, *key, row.clone());
+            }
             // History is the store's.
             Write::ArchivedChannel(..) | Write::ArchivedObjective(..) => {}
         }

@@ -215,7 +215,7 @@ pub(crate) fn claim_due(draft: &mut Draft<'_>) {
 
 fn status(draft: &Draft<'_>, asset: Asset, debt: &Debt) -> DebtStatus {
     let cost = draft.gas.cost(gas::CLAIM);
-    if debt.claim.is_some() {
+    if debt.claim.is_some() || draft.is_claiming(asset) {
         DebtStatus::Claiming
     } else if !draft.policy.knows(asset) {
         DebtStatus::UnknownAsset
@@ -246,7 +246,8 @@ pub(crate) fn settled(draft: &mut Draft<'_>, id: CallId, call: &ChainCall, recei
         | Receipt::Unknown { .. }
         | Receipt::Withdrawn => debt.refusals.saturating_add(1),
     };
-    let doubled = FIRST_RETRY.saturating_mul(1_u64.checked_shl(debt.refusals).unwrap_or(u64::MAX));
+    let times = debt.refusals.saturating_sub(1);
+    let doubled = FIRST_RETRY.saturating_mul(1_u64.checked_shl(times).unwrap_or(u64::MAX));
     debt.next = now.saturating_add(doubled.min(LAST_RETRY));
     if !debt.owed().is_zero() {
         tell(draft, *asset);

@@ -222,14 +222,22 @@ pub enum RequestError {
     },
     /// Tokens do not pay for their own transfer.
     #[error(
-        "fee: the transaction may cost {fee} wei, and the account has {coin} wei; send coin to it first"
+        "fee: the transaction may cost {fee} wei, and the account has {coin} wei, of which {kept} wei \
+         are needed for that and otherwise; send coin to it first, or use force"
     )]
     NoCoinForFee {
         /// What it has.
         coin: Amount,
         /// What it needs.
         fee: Amount,
+        /// With what is needed otherwise.
+        kept: Amount,
     },
+    /// The chain was not heard yet, so that nobody knows what open channels may need.
+    #[error(
+        "what open channels may need is not known yet: the chain was not heard; ask again in a moment"
+    )]
+    ReserveUnknown,
     /// What is sent there is lost.
     #[error(
         "to: {address} is the zero address, the token itself or a contract of the deployment: what is \

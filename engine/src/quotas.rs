@@ -97,7 +97,12 @@ pub(crate) fn is_at_stake(ledger: &Ledger) -> bool {
 /// yet, counts although the account has paid it: better a refusal for a minute than a reserve that is
 /// missing.
 pub(crate) fn promised(ledger: &Ledger) -> Amount {
-    let due = ledger.phase == LedgerPhase::Opening && ledger.asset.is_native();
+    if ledger.asset.is_native() { deposit_due(ledger) } else { Amount::ZERO }
+}
+
+/// What this node still deposits in a ledger, in its asset.
+pub(crate) fn deposit_due(ledger: &Ledger) -> Amount {
+    let due = ledger.phase == LedgerPhase::Opening;
     let target = ledger.deposit_target(ledger.me).filter(|_| due);
     target.map_or(Amount::ZERO, |(before, target)| {
         target.saturating_sub(before.max(ledger.status().holdings))

@@ -92,28 +92,34 @@ pub(crate) fn send(draft: &mut Draft<'_>, order: &Order) -> Result<Response, Req
             Err(used(order.key))
         };
     }
-    if is_lost_at(draft, order) {
+    if is_lost_at(draft, order.asset, order.to) {
         return Err(RequestError::NoPayee { address: order.to });
     }
     check_room(draft)?;
-    let kept = match order.keep {
-        Keep::Reserve => draft.kept_coin(),
+    // What nobody has told yet cannot be kept.
+    if order.keep == Keep::Reserve && draft.gas.balance.is_none() {
+        return Err(RequestError::ReserveUnknown);
+    }
+    let is_kept = |amount: Amount| match order.keep {
+        Keep::Reserve => amount,
         Keep::Nothing => Amount::ZERO,
     };
-    let kept =
-        kept.saturating_add(order.fee).saturating_add(under_way(draft, order.from, Asset::NATIVE));
-    let free = order.coin.saturating_sub(kept);
-    let (available, kept) = if order.asset.is_native() {
-        (free, kept)
-    } else {
-        let under_way = under_way(draft, order.from, order.asset);
-        (order.balance.saturating_sub(under_way), under_way)
-    };
-    let amount = order.amount.unwrap_or(available);
-    let is_poor = !order.asset.is_native() && order.coin < order.fee;
-    if is_poor {
-        return Err(RequestError::NoCoinForFee { coin: order.coin, fee: order.fee });
+    // Each transaction that is on its way costs a fee, too.
+    let running = draft.running_sendings().filter(|known| known.call.account() == order.from);
+    let running = u64::try_from(running.count()).unwrap_or(u64::MAX);
+    let kept = is_kept(draft.kept_coin())
+        .saturating_add(order.fee.saturating_mul(running.saturating_add(1)))
+        .saturating_add(draft.leaving(order.from, Asset::NATIVE));
+    if !order.asset.is_native() && order.coin < kept {
+        return Err(RequestError::NoCoinForFee { coin: order.coin, fee: order.fee, kept });
     }
+    let kept = match order.asset.is_native() {
+        true => kept,
+        false => is_kept(draft.promised_in(order.asset))
+            .saturating_add(draft.leaving(order.from, order.asset)),
+    };
+    let available = order.balance.saturating_sub(kept);
+    let amount = order.amount.unwrap_or(available);
     if amount > available || (amount.is_zero() && order.amount.is_none()) {
         let (asset, balance) = (order.asset, order.balance);
         return Err(RequestError::CannotSend { asset, balance, kept, available });
@@ -140,11 +146,11 @@ pub(crate) fn claim(
     if let Some(known) = draft.sending(key) {
         return if known.call == call { Ok(response(draft, key)) } else { Err(used(key)) };
     }
-    if draft.debt(asset).is_some_and(|debt| debt.is_claimed_now()) {
+    if draft.is_claiming(asset) || draft.debt(asset).is_some_and(|debt| debt.is_claimed_now()) {
         return Err(RequestError::ClaimRunning { asset });
     }
-    if to.is_some_and(|to| to.is_zero() || is_contract_of_ours(draft, to)) {
-        return Err(RequestError::NoPayee { address: to.unwrap_or_default() });
+    if let Some(address) = to.filter(|to| is_lost_at(draft, asset, *to)) {
+        return Err(RequestError::NoPayee { address });
     }
     check_room(draft)?;
     let id = begin(draft, key, call);
@@ -218,24 +224,8 @@ fn check_room(draft: &Draft<'_>) -> Result<(), RequestError> {
 }
 
 /// Contracts that give back nothing, and the token itself: what arrives there is lost.
-fn is_lost_at(draft: &Draft<'_>, order: &Order) -> bool {
-    order.to.is_zero() || order.to == order.asset.0 || is_contract_of_ours(draft, order.to)
-}
-
-fn is_contract_of_ours(draft: &Draft<'_>, to: Address) -> bool {
+fn is_lost_at(draft: &Draft<'_>, asset: Asset, to: Address) -> bool {
     let deployment = draft.deployment;
-    [deployment.adjudicator, deployment.consensus_app, deployment.payment_app].contains(&to)
-}
-
-/// What is being sent already and may still be in the account's balance.
-fn under_way(draft: &Draft<'_>, from: Account, asset: Asset) -> Amount {
-    let amounts = draft.running_sendings().filter_map(|sending| match sending.call {
-        ChainCall::Transfer { from: of, asset: what, amount, .. }
-            if (of, what) == (from, asset) =>
-        {
-            Some(amount)
-        }
-        _ => None,
-    });
-    amounts.fold(Amount::ZERO, Amount::saturating_add)
+    let ours = [deployment.adjudicator, deployment.consensus_app, deployment.payment_app];
+    to.is_zero() || to == asset.0 || ours.contains(&to)
 }

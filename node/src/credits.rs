@@ -21,10 +21,8 @@ pub(crate) struct Credits(Arc<Mutex<HashMap<ChannelId, Account>>>);
 pub struct Uncredited {
     /// Everything paid as this node remembered it, this payment included.
     pub remembered: Amount,
-    /// Everything that the payee counts.
+    /// Everything that the payee counts, as this node's own signature shows.
     pub total: Amount,
-    /// True when the payee has shown this node's own signature on it.
-    pub proven: bool,
 }
 
 /// One payment channel, as its payer knows it since the node has started.
@@ -99,11 +97,13 @@ impl Credits {
                 account.credited = account.credited.max(Some(*total));
                 account.tell();
             }
-            Update::Surpassed { channel, remembered, total, proven } => {
+            // What the payee merely claims makes no payment void: it has the voucher.
+            Update::Surpassed { proven: false, .. } => {}
+            Update::Surpassed { channel, remembered, total, proven: true } => {
                 let mut accounts = self.accounts();
                 let account = accounts.entry(*channel).or_default();
                 let above = account.credited.unwrap_or_default();
-                let lost = Uncredited { remembered: *remembered, total: *total, proven: *proven };
+                let lost = Uncredited { remembered: *remembered, total: *total };
                 account.lost = Some((above, lost));
                 account.tell();
             }
@@ -147,6 +147,18 @@ mod tests {
         assert_eq!(now(&credits, 8), None);
     }
 
+    /// A payee that has the voucher could make the payer believe that it is worth nothing.
+    #[test]
+    fn a_claim_without_proof_makes_no_payment_void() {
+        let credits = Credits::default();
+        let mut waiting = credits.wait(CHANNEL, 15_u64.into());
+        let (remembered, total) = (15_u64.into(), 16_u64.into());
+        credits.hear(&Update::Surpassed { channel: CHANNEL, remembered, total, proven: false });
+        assert!(waiting.try_recv().is_err(), "nothing is known");
+        credits.hear(&credited(15));
+        assert_eq!(waiting.try_recv(), Ok(Ok(())));
+    }
+
     /// A payee that was ahead of an old copy of the payer looked as if it had credited.
     #[test]
     fn a_payee_that_was_ahead_has_credited_nothing() {
@@ -155,7 +167,7 @@ mod tests {
         let mut waiting = credits.wait(CHANNEL, 15_u64.into());
         let (remembered, total) = (15_u64.into(), 40_u64.into());
         credits.hear(&Update::Surpassed { channel: CHANNEL, remembered, total, proven: true });
-        let lost = Uncredited { remembered, total, proven: true };
+        let lost = Uncredited { remembered, total };
         assert_eq!(waiting.try_recv(), Ok(Err(lost)));
         assert_eq!(now(&credits, 15), Some(Err(lost)), "whoever asks late hears the same");
         assert_eq!(now(&credits, 10), Some(Ok(())));

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use chain::{Chain, ChainConfig, ChainHandle, Event as ChainMessage, History};
 use engine::crypto::{LocalSigner, Signer};
-use engine::input::Input;
+use engine::effect::Response;
+use engine::input::{Input, Request};
+use engine::payment::{PaymentPhase, Role};
 use engine::policy::Policy;
 use engine::state::Deployment;
 use engine::types::Timestamp;
@@ -87,6 +89,12 @@ pub enum NodeError {
     /// The watchtower's records do not open.
     #[error(transparent)]
     Tower(#[from] TowerError),
+    /// What arrives would be sent on for ever.
+    #[error(
+        "setting chain.payout_address: {0} is this node's own channel account, where payouts arrive \
+         anyway; name another one, or leave it out"
+    )]
+    PayoutToItself(engine::types::Address),
     /// No thread for the engine.
     #[error("a thread cannot be started")]
     Thread(#[from] std::io::Error),
@@ -124,6 +132,9 @@ impl Node {
         check_ports(&settings.p2p.listen)?;
         let signer = LocalSigner::new(settings.channel_key.0)?;
         let address = signer.address();
+        if settings.payout_address == Some(address) {
+            return Err(NodeError::PayoutToItself(address));
+        }
         let path = settings.data_dir.join("store");
         let store = FjallStore::open(&path, &settings.store)?;
         let claim = store.claim(Identity { address, deployment: settings.deployment })?;
@@ -214,6 +225,7 @@ impl Node {
         let heard =
             intake::Network { events, located: follow_partners(&vitals, &handle, addresses) };
         wire(&vitals, &handle, heard, chain_events, submissions, deadlines);
+        tasks.spawn(ask_payees(handle.clone()));
         if let Some(to) = settings.payout_address {
             let payouts = crate::payouts::run(handle.clone(), to);
             vitals.spawn("the way of payouts", payouts);
@@ -287,6 +299,24 @@ fn follow_partners(
     let (located, records) = mpsc::channel(partners::RECORDS);
     vitals.spawn("the addresses of partners", partners::run(handle.clone(), addresses, records));
     located
+}
+
+/// Has each payee say what it counts as paid: a node that runs from an older copy of its folder learns
+/// what it has signed before it signs the same totals once more, for which the payee has nothing to say.
+async fn ask_payees(handle: NodeHandle) {
+    let Ok(Response::Payments(payments)) =
+        handle.request(Request::ListPayments { ledger: None }).await
+    else {
+        return;
+    };
+    for view in payments {
+        let is_paying = view.role == Role::Payer && view.phase == Some(PaymentPhase::Open);
+        if is_paying && !view.paid.is_zero() {
+            let (channel, amount, total) = (view.id, view.paid, view.paid);
+            // Refused where the owner has paid more in the meantime, which asks as well.
+            let _ = handle.request(Request::PayTo { channel, amount, total }).await;
+        }
+    }
 }
 
 /// Connects the services with the engine; the one place to read who talks to whom.

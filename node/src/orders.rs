@@ -25,6 +25,14 @@ pub(crate) struct Wish {
     pub(crate) force: bool,
 }
 
+/// An order, and what the chain says of it.
+#[derive(Debug)]
+pub(crate) struct Quote {
+    pub(crate) order: Order,
+    /// True when the token or the payee would refuse it now.
+    pub(crate) is_refused: bool,
+}
+
 /// Why nothing can be said of it.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum OrderError {
@@ -51,7 +59,7 @@ impl NodeHandle {
 
     /// The order for a wish. One that is known already needs no look at the chain: it is not made
     /// again.
-    pub(crate) async fn order(&self, wish: Wish) -> Result<Order, OrderError> {
+    pub(crate) async fn order(&self, wish: Wish) -> Result<Quote, OrderError> {
         let Wish { key, from, asset, to, amount, force } = wish;
         let (chain, channel) = (self.chain().account(), self.address());
         let from = if chain == channel { Account::Chain } else { from };
@@ -64,7 +72,7 @@ impl NodeHandle {
         let order =
             Order { key, from, asset, to, amount, balance: zero, coin: zero, fee: zero, keep };
         if self.knows_sending(key).await.map_err(OrderError::Call)? {
-            return Ok(order);
+            return Ok(Quote { order, is_refused: false });
         }
         let coin = self.chain().balance(Asset::NATIVE, address).await?;
         let balance =
@@ -76,13 +84,13 @@ impl NodeHandle {
             Some(amount) if !asset.is_native() => amount.min(balance),
             Some(_) | None => Amount::from(1_u64).min(balance),
         };
-        let gas = match self.chain().transfer_gas(address, asset, to, tried).await {
-            Ok(gas) => gas,
+        let (gas, is_refused) = match self.chain().transfer_gas(address, asset, to, tried).await {
+            Ok(gas) => (gas, false),
             // Refused in the contract's own words, once it is tried whole; nothing is sent for it.
-            Err(ChainError::Reverted { .. }) => 0,
+            Err(ChainError::Reverted { .. }) => (0, true),
             Err(error) => return Err(error.into()),
         };
         let fee = price.saturating_mul(gas).saturating_mul(PRICE_ROOM);
-        Ok(Order { balance, coin, fee, ..order })
+        Ok(Quote { order: Order { balance, coin, fee, ..order }, is_refused })
     }
 }

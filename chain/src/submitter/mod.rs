@@ -59,6 +59,8 @@ pub(crate) struct Submitter {
     doubts: watch::Sender<Option<u64>>,
     metrics: Arc<Metrics>,
     calls: BTreeMap<CallId, Entry>,
+    /// Those that have ended, in that order.
+    settled: Vec<CallId>,
     nonces: Nonces,
     /// When the newest attempt of each nonce left, in this process.
     sent: BTreeMap<u64, Instant>,
@@ -144,8 +146,12 @@ impl Submitter {
         wiring: Wiring,
     ) -> Result<Self, ChainError> {
         let mut calls = BTreeMap::new();
+        let mut settled = Vec::new();
         for (id, bytes) in journal.load()? {
             let record = journal::decode(id, &bytes)?;
+            if record.settled.is_some() {
+                settled.push(id);
+            }
             calls.insert(id, Entry { record, ..Entry::default() });
         }
         let Wiring { inbox, events, connection, chain, status, doubts, metrics } = wiring;
@@ -161,6 +167,7 @@ impl Submitter {
             doubts,
             metrics,
             calls,
+            settled,
             nonces: Nonces::default(),
             sent: BTreeMap::new(),
             refused: BTreeMap::new(),
@@ -464,6 +471,8 @@ impl Submitter {
         entry.record.settled = Some(settled);
         entry.call = None;
         let announced = entry.announced;
+        self.settled.retain(|known| *known != id);
+        self.settled.push(id);
         self.save(id).await?;
         if !announced {
             self.announce(id).await;
@@ -490,9 +499,8 @@ impl Submitter {
 
     /// Forgets the oldest settled calls.
     async fn prune(&mut self) -> Result<(), ChainError> {
-        let settled =
-            self.calls.iter().filter(|(_, entry)| entry.is_settled()).map(|(id, _)| *id).collect();
-        for id in forgettable(settled) {
+        self.settled.retain(|id| self.calls.get(id).is_some_and(Entry::is_settled));
+        for id in forgettable(self.settled.clone()) {
             self.calls.remove(&id);
             self.on_disk(move |journal| journal.remove(id)).await?;
         }
@@ -500,8 +508,9 @@ impl Submitter {
     }
 }
 
-/// The settled calls that need not be kept, given all of them in the order of their ids. Of each
-/// half of the ids the newest are kept: a watchtower beside the engine counts in the upper one,
+/// The settled calls that need not be kept, given all of them in the order in which they have ended: one
+/// that waited for long is not forgotten before the engine knows that it has ended, or it would be
+/// offered and sent again. Of each half of the ids the last to end are kept: a watchtower beside the engine counts in the upper one,
 /// and must not push out what the engine may still ask about.
 fn forgettable(settled: Vec<CallId>) -> Vec<CallId> {
     const UPPER_HALF: CallId = CallId(1 << 63);

@@ -97,15 +97,22 @@ impl Submitter {
     }
 
     async fn too_large(&mut self, id: CallId, tx: &SentTx) -> Result<(), ChainError> {
+        if tx.purpose == Purpose::Call {
+            // Never taken by anybody: its end is this one, and no doubt.
+            self.missed.remove(&tx.nonce);
+            if let Some(entry) = self.calls.get_mut(&id) {
+                entry.record.txs.retain(|known| known.nonce != tx.nonce);
+            }
+            return self.settle(id, Excess::refused(tx.gas).into()).await;
+        }
         self.drop_tx(id, tx.nonce).await?;
         match tx.purpose {
-            Purpose::Call => self.settle(id, Excess::refused(tx.gas).into()).await,
             // No smaller call would change that.
             Purpose::Approve => {
                 let reason = format!("an approval with {} gas is too large", tx.gas);
                 self.settle(id, Settled::Reverted(reason)).await
             }
-            Purpose::Fill => Ok(()),
+            Purpose::Call | Purpose::Fill => Ok(()),
         }
     }
 

@@ -36,7 +36,7 @@ const MAX_APPROVALS: usize = 3;
 const DEFAULT_PRIORITY_FEE: u128 = 1_000_000_000;
 
 /// What a rollup charges is good to know before a transaction is sent, and not worth a long wait.
-const DATA_FEE_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const DATA_FEE_PATIENCE: Duration = Duration::from_secs(3);
 
 impl Submitter {
     /// Takes the next step of a call without a transaction of its own. A transfer or claim that cannot
@@ -477,7 +477,13 @@ impl Submitter {
                 input,
             })?,
         };
-        Ok((Attempt { hash, max_fee: fees.max, priority_fee: fees.priority }, raw))
+        // Nodes take the whole price of an old transaction for its tip: what replaces it in the other form
+        // has to outbid that.
+        let priority_fee = match form {
+            Form::Legacy => fees.max,
+            Form::DynamicFee => fees.priority,
+        };
+        Ok((Attempt { hash, max_fee: fees.max, priority_fee }, raw))
     }
 
     fn sealed<T>(&self, mut unsigned: T) -> Result<(B256, Vec<u8>), ChainError>

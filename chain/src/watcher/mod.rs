@@ -38,7 +38,7 @@ use crate::rpc::{Header, Rpc};
 use crate::scout::Report;
 use crate::status::{CallStatus, ChainStatus, EndpointStatus, GasReport, Link};
 use crate::submitter::fees::Market;
-use crate::submitter::send::market;
+use crate::submitter::send::{DATA_FEE_PATIENCE, market};
 use cursor::Plan;
 use reorg::AncestorSearch;
 
@@ -326,13 +326,15 @@ impl Watcher {
             let (balance, market, beside_gas, as_gas) = tokio::join!(
                 rpc.balance(self.account),
                 market(rpc, view.head),
-                rpc.data_fee(Oracle::OpStack, rollup::typical()),
-                rpc.data_fee(Oracle::Arbitrum, rollup::typical())
+                in_time(rpc.data_fee(Oracle::OpStack, rollup::typical())),
+                in_time(rpc.data_fee(Oracle::Arbitrum, rollup::typical()))
             );
             let (Ok(balance), Ok(market)) = (balance, market) else { return };
             let bound = self.config.fees.max_fee_per_gas;
             let data_fee = match (beside_gas, as_gas) {
-                (Ok(beside), Ok(within)) => rollup::per_gas(beside.saturating_add(within), bound),
+                (Some(beside), Some(within)) => {
+                    rollup::per_gas(beside.saturating_add(within), bound)
+                }
                 // What it was is nearer to it than nothing.
                 _ => self.account_seen.map_or(0, |account| account.data_fee),
             };
@@ -708,4 +710,9 @@ async fn forked(
         Vote::Differs => Vote::Agrees,
         vote => vote,
     })
+}
+
+/// What an endpoint says of a fee, unless it takes so long that blocks would wait for it.
+async fn in_time<T>(answer: impl Future<Output = Result<T, ChainError>>) -> Option<T> {
+    tokio::time::timeout(DATA_FEE_PATIENCE, answer).await.ok()?.ok()
 }

@@ -126,7 +126,12 @@ async fn all_logs_of(
     otherwise: Vec<Log>,
 ) -> Result<Vec<Log>, ChainError> {
     let mut shown = match rpc.all_logs_of(header.block.hash).await {
-        Ok(logs) => logs,
+        Ok(Some(logs)) => logs,
+        Ok(None) => {
+            let block = header.block.number.0;
+            warn!(block, "the endpoint shows not all logs of a block; those of our contract count");
+            return Ok(otherwise);
+        }
         Err(ChainError::Refused { kind, .. }) if kind != Refusal::Busy => return Ok(otherwise),
         Err(error) => return Err(error),
     };
@@ -135,6 +140,7 @@ async fn all_logs_of(
     if !bloom.contains(&header.bloom) {
         return Err(ChainError::LogsLeftOut { block: header.block.number });
     }
+    rpc.whole().answered();
     shown.retain(|log| log.address() == adjudicator);
     Ok(shown)
 }

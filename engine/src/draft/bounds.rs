@@ -70,6 +70,7 @@ impl Draft<'_> {
         let Some(coin) = self
             .gas
             .balance
+            .map(|balance| balance.saturating_sub(self.leaving_coin()))
             .map(|balance| balance.saturating_sub(self.promised().saturating_sub(freed)))
         else {
             return Ok(());
@@ -83,16 +84,18 @@ impl Draft<'_> {
         }
     }
 
-    /// Coin of the account beside the deposits that are agreed and not made, in wei; none while the
+    /// Coin of the account beside what is being sent and the deposits that are agreed and not made, in wei; none while the
     /// chain has not been heard.
     fn coin(&self) -> Option<Amount> {
-        self.gas.balance.map(|balance| balance.saturating_sub(self.promised()))
+        let spoken_for = self.promised().saturating_add(self.leaving_coin());
+        self.gas.balance.map(|balance| balance.saturating_sub(spoken_for))
     }
 
     /// The same for what the owner asks for: peers who have paid nothing wait until he has what he
     /// wants.
     pub(super) fn coin_of_owner(&self) -> Option<Amount> {
-        self.gas.balance.map(|balance| balance.saturating_sub(self.promised_by_owner()))
+        let spoken_for = self.promised_by_owner().saturating_add(self.leaving_coin());
+        self.gas.balance.map(|balance| balance.saturating_sub(spoken_for))
     }
 
     fn promised_by_owner(&self) -> Amount {

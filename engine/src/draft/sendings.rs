@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::Draft;
+use crate::chain::{Account, ChainCall};
+use crate::quotas::deposit_due;
 use crate::sending::Sending;
-use crate::types::{Amount, B256, CallId};
+use crate::types::{Amount, Asset, B256, CallId, ChannelId};
 
 impl Draft<'_> {
     pub(crate) fn sending(&self, key: B256) -> Option<&Sending> {
@@ -26,7 +28,47 @@ impl Draft<'_> {
     }
 
     pub(crate) fn running_sendings(&self) -> impl Iterator<Item = &Sending> {
-        self.all_sendings().map(|(_, sending)| sending).filter(|sending| sending.end.is_none())
+        let keys: BTreeSet<B256> =
+            self.state.running_sendings.iter().chain(self.sendings.keys()).copied().collect();
+        let known = keys.into_iter().filter_map(|key| self.sending(key));
+        known.filter(|sending| sending.end.is_none())
+    }
+
+    /// What is on its way from an account, and may still be in its balance.
+    pub(crate) fn leaving(&self, from: Account, asset: Asset) -> Amount {
+        let amounts = self.running_sendings().filter_map(|sending| match sending.call {
+            ChainCall::Transfer { from: of, asset: what, amount, .. }
+                if (of, what) == (from, asset) =>
+            {
+                Some(amount)
+            }
+            _ => None,
+        });
+        amounts.fold(Amount::ZERO, Amount::saturating_add)
+    }
+
+    /// Coin that the owner has had sent from the chain account, in wei.
+    pub(super) fn leaving_coin(&self) -> Amount {
+        self.leaving(Account::Chain, Asset::NATIVE)
+    }
+
+    /// True while something claims what the adjudicator owes in an asset.
+    pub(crate) fn is_claiming(&self, asset: Asset) -> bool {
+        self.running_sendings().any(|sending| match sending.call {
+            ChainCall::Claim { asset: of, .. } | ChainCall::ClaimTo { asset: of, .. } => {
+                of == asset
+            }
+            _ => false,
+        })
+    }
+
+    /// Deposits of an asset that are agreed and not made.
+    pub(crate) fn promised_in(&self, asset: Asset) -> Amount {
+        let ids: BTreeSet<ChannelId> =
+            self.state.ledgers.keys().chain(self.ledgers.keys()).copied().collect();
+        let ledgers = ids.into_iter().filter_map(|id| self.ledger(id));
+        let due = ledgers.filter(|ledger| ledger.asset == asset).map(deposit_due);
+        due.fold(Amount::ZERO, Amount::saturating_add)
     }
 
     /// The running one that a call belongs to.

@@ -13,6 +13,9 @@ use crate::types::{Address, Amount, ChannelId};
 use crate::vouchers::{self, Voucher, VoucherError};
 use crate::wire::{Envelope, Message};
 
+/// Vouchers that may wait for a payee with the list of their payments; later ones come without.
+const MOST_LISTED: u64 = 1_000;
+
 /// Pays by a message to the payee, which leaves once all payments of the input are known.
 pub(super) fn pay(
     draft: &mut Draft<'_>,
@@ -41,6 +44,8 @@ pub(super) fn hand_over(draft: &mut Draft<'_>) {
         let total = draft.paid(id).map(|paid| paid.total).unwrap_or_default();
         let voucher = Voucher::sign(id, total, draft.signer);
         draft.set_paid(id, Paid { total, voucher: Some(voucher) });
+        // Behind a payee that does not answer, the list would make the outbox grow with each payment.
+        let payments = if draft.backlog(payee) > MOST_LISTED { Vec::new() } else { payments };
         draft.send(payee, &Message::Voucher { voucher, payments, signer: draft.me() });
     }
 }
@@ -244,6 +249,10 @@ pub(super) fn credited(
     if let Some((signature, _)) = proof {
         let voucher = Some(Voucher { channel: id, total, signature });
         draft.set_paid(id, Paid { total, voucher });
+    }
+    if proof.is_none() {
+        // Words cost nothing, and each is told to the owner.
+        draft.report(from, Offence::NotAllowed);
     }
     draft.notify(Update::Surpassed { channel: id, remembered, total, proven: proof.is_some() });
 }

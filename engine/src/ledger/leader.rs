@@ -145,7 +145,8 @@ impl Ledger {
     /// for its answer would put an end to that.
     #[must_use]
     pub fn has_loose_ends(&self) -> bool {
-        !self.withdrawn.is_empty() && self.pending.is_empty() && self.is_usable()
+        let is_loose = !self.withdrawn.is_empty() || !self.given_back.is_empty();
+        is_loose && self.pending.is_empty() && self.is_usable()
     }
 
     /// Notes that the follower does not agree to something about a payment channel, or, when none is

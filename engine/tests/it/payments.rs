@@ -280,8 +280,10 @@ fn a_payee_that_claims_more_than_was_signed_gets_nothing() {
     world.inject(world.address(alice), bob, &lie);
     world.run_until_quiet();
     assert!(credits(&mut world, alice, id).is_empty());
-    let offence = (mallory.address(), Offence::NotAllowed);
-    assert_eq!(world.take_offences(alice), [offence]);
+    // Two of bob's claims had no signature at all, or somebody's.
+    let (bobs, theirs) = (world.address(bob), mallory.address());
+    let offences = [bobs, bobs, theirs].map(|by| (by, Offence::NotAllowed));
+    assert_eq!(world.take_offences(alice), offences);
     let offence = (world.address(alice), Offence::NotAllowed);
     assert_eq!(world.take_offences(bob), [offence]);
 }

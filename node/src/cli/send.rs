@@ -63,6 +63,8 @@ pub(super) struct Claim {
     #[arg(long, value_name = "ADDRESS")]
     to: Option<String>,
     #[command(flatten)]
+    consent: Consent,
+    #[command(flatten)]
     how: How,
 }
 
@@ -115,6 +117,9 @@ impl Send {
 
 impl Claim {
     pub(super) async fn execute(self, dir: &DataDir, out: Output) -> Result<(), CliError> {
+        if let Some(to) = &self.to {
+            self.consent.to(&format!("having what is owed paid to {to}"))?;
+        }
         let args = Named::default().with("asset", self.asset).with("to", self.to);
         self.how.execute("nitro_claim", args, dir, out).await
     }

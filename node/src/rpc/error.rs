@@ -170,16 +170,8 @@ impl Refusal {
 
     /// A payment of which the payee credits nothing.
     pub fn uncredited(error: Uncredited) -> Self {
-        let advice = match error.proven {
-            true => {
-                "it has shown this node's signature on that, which this node keeps now: let no other \
-                 copy of this node run, and pay again"
-            }
-            false => {
-                "it shows no signature of this node on that, so do not pay over this channel again: \
-                 close it"
-            }
-        };
+        let advice = "it has shown this node's signature on that, which this node keeps now: let no \
+                      other copy of this node run, and pay again";
         Self::new(UNCREDITED, "uncredited", format!("{error}; {advice}"))
     }
 }
@@ -313,6 +305,7 @@ const fn describe(error: &RequestError) -> (i32, Option<&'static str>, &'static 
         RequestError::DepositAboveCoin { .. } => (1_032, Some("amount"), "deposit_above_coin"),
         RequestError::CannotSend { .. } => (1_050, Some("amount"), "cannot_send"),
         RequestError::NoCoinForFee { .. } => (1_051, Some("from"), "no_coin_for_fee"),
+        RequestError::ReserveUnknown => (1_057, Some("from"), "reserve_unknown"),
         RequestError::NoPayee { .. } => (1_052, Some("to"), "no_payee"),
         RequestError::KeyUsed(_) => (1_053, Some("key"), "key_used"),
         RequestError::UnknownSending(_) => (1_054, Some("key"), "unknown_key"),

@@ -144,7 +144,9 @@ fn a_payee_that_has_signed_the_guarantee_back_is_told_of_no_payment_and_signs_no
             let reason = RefusalReason::NotExpected;
             let no = Message::Refuse { ledger: right.id, turn: removal.turn, reason };
             mallory.say(&mut world, BOB, &no);
-            assert!(world.ledger(BOB, right.id).unwrap().pending.is_empty());
+            // Bob asks to agree that nothing changes, so that nobody can agree to the removal.
+            let pending = world.ledger(BOB, right.id).unwrap().pending.clone();
+            assert!(pending.iter().all(|pending| pending.change == Change::Keep), "{pending:?}");
         }
         let seal = mallory.seal(channel.postfund_hash());
         for party in [ALICE, BOB] {

@@ -70,12 +70,12 @@ pub(super) async fn send(api: Arc<Api>, mut fields: Fields) -> Result<SendingInf
     fields.finish()?;
     let place = api.place_to_wait(wait)?;
     let wish = Wish { key, from, asset, to, amount, force };
-    let order = api.node.order(wish).await.map_err(|error| match error {
+    let quote = api.node.order(wish).await.map_err(|error| match error {
         OrderError::Chain(error) => error.into(),
         OrderError::PriceUnknown => Refusal::new(CHAIN, "chain", error),
         OrderError::Call(error) => api.explain_call(error),
     })?;
-    let sent = api.ask(Request::Send(Box::new(order))).await?;
+    let sent = api.ask(Request::Send(Box::new(quote.order))).await?;
     api.end_of(sent, wait, place).await
 }
 
