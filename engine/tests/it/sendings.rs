@@ -185,3 +185,90 @@ fn a_debt_is_claimed_by_hand_for_somebody_else() {
     assert_eq!(debts, []);
     assert_eq!(world.chain().purse(SOMEBODY, Asset::NATIVE), 100_u64.into());
 }
+
+/// A reserve that is on its way to somebody else is none, and pays no deposit.
+#[test]
+fn coin_that_is_being_sent_keeps_no_channel() {
+    let mut world = World::calm(&["alice", "bob", "carol"]);
+    world.leave_unfinished();
+    world.open_ledger(ALICE, Party(1), 100, 100);
+    world.run_until_quiet();
+    let balance = Amount::from(2 * LEDGER + 1_000);
+    world.report_gas(ALICE, GasReport { balance: Some(balance), price: 1_u64.into() });
+    let open = |world: &mut World| Request::OpenLedger {
+        peer: world.address(Party(2)),
+        asset: Asset::NATIVE,
+        mine: 100_u64.into(),
+        theirs: 100_u64.into(),
+        challenge_duration: 3_600,
+        random: world.nonce(),
+    };
+    send(&mut world, Order { balance, coin: balance, ..order(1, Some(LEDGER)) }).unwrap();
+    let request = open(&mut world);
+    let refused = world.request(ALICE, request);
+    assert!(matches!(refused, Err(RequestError::GasReserve { .. })), "{refused:?}");
+    world.run_until_quiet();
+    // What is left is told by the chain from now on.
+    world.report_gas(ALICE, GasReport { balance: Some(balance), price: 1_u64.into() });
+    let request = open(&mut world);
+    assert!(world.request(ALICE, request).is_ok());
+}
+
+/// Many small transfers of a token ate the reserve by their fees, and a token's agreed deposit was sent.
+#[test]
+fn tokens_leave_the_reserve_and_agreed_deposits_alone() {
+    let mut world = World::calm(&["alice", "bob", "carol"]);
+    world.leave_unfinished();
+    world.open_ledger(ALICE, Party(1), 100, 100);
+    world.run_until_quiet();
+    let coin = Amount::from(2 * LEDGER + 250);
+    world.report_gas(ALICE, GasReport { balance: Some(coin), price: 1_u64.into() });
+    let request = Request::OpenLedger {
+        peer: world.address(Party(2)),
+        asset: fixtures::TOKEN,
+        mine: 100_u64.into(),
+        theirs: 0_u64.into(),
+        challenge_duration: 3_600,
+        random: world.nonce(),
+    };
+    world.request(ALICE, request).unwrap();
+    let token = |byte, amount| Order {
+        asset: fixtures::TOKEN,
+        balance: 150_u64.into(),
+        coin,
+        ..order(byte, amount)
+    };
+    let refused = send(&mut world, token(1, Some(51)));
+    assert!(
+        matches!(refused, Err(RequestError::CannotSend { available, .. }) if available == 50_u64.into()),
+        "{refused:?}"
+    );
+    // Two fees of a hundred are there beside the reserve, and no third one.
+    send(&mut world, token(1, Some(1))).unwrap();
+    send(&mut world, token(2, Some(1))).unwrap();
+    let refused = send(&mut world, token(3, Some(1)));
+    assert!(matches!(refused, Err(RequestError::NoCoinForFee { .. })), "{refused:?}");
+}
+
+#[test]
+fn nothing_is_sent_before_it_is_known_what_channels_need() {
+    let mut world = with_ledger();
+    world.crash(ALICE);
+    world.restart(ALICE);
+    assert_eq!(send(&mut world, order(1, Some(1))), Err(RequestError::ReserveUnknown));
+    assert!(send(&mut world, Order { keep: Keep::Nothing, ..order(1, Some(1)) }).is_ok());
+    world.run_until_quiet();
+}
+
+#[test]
+fn what_is_owed_is_claimed_by_one_transaction_at_a_time() {
+    let mut world = with_ledger();
+    world.leave_unfinished();
+    let claim = |byte, to| Request::Claim { key: key(byte), asset: Asset::NATIVE, to };
+    assert!(world.request(ALICE, claim(1, None)).is_ok());
+    let running = Err(RequestError::ClaimRunning { asset: Asset::NATIVE });
+    assert_eq!(world.request(ALICE, claim(2, None)), running);
+    assert_eq!(world.request(ALICE, claim(3, Some(SOMEBODY))), running);
+    let lost = Request::Claim { key: key(4), asset: fixtures::TOKEN, to: Some(fixtures::TOKEN.0) };
+    assert!(matches!(world.request(ALICE, lost), Err(RequestError::NoPayee { .. })));
+}
