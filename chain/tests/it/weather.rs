@@ -306,6 +306,27 @@ async fn a_challenge_whose_log_is_lost_after_a_restart_is_seen() {
     }
 }
 
+/// Anybody can fill a block with more logs than an endpoint shows, beside what looks like a challenge:
+/// the watcher asked for all of them for ever, and saw nothing any more.
+#[tokio::test]
+async fn a_block_with_more_logs_than_an_endpoint_shows_stops_nobody() {
+    let world = World::new().await;
+    world.mine(10).await;
+    let meddler = Meddler::start(world.anvil.rpc.clone(), |method, params| match method {
+        "eth_getLogs" if params[0]["address"].is_null() => Meddling::LoseAnswer,
+        "eth_getLogs" => Meddling::Answer(json!([])),
+        _ => Meddling::Pass,
+    })
+    .await;
+    let config = ChainConfig { endpoint: meddler.url(), ..world.config() };
+    let config = ChainConfig { start_block: world.block_number().await, ..config };
+    let mut service = Service::start(config).await;
+    service.until_delivered(world.block_number().await).await;
+    is_challenged(&world).await;
+    world.mine(3).await;
+    service.until_delivered(world.block_number().await).await;
+}
+
 /// Anybody may deposit for a channel: that is told in its time, and no reason to distrust anybody.
 #[tokio::test]
 async fn a_deposit_of_a_stranger_is_no_lost_log() {
