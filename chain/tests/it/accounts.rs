@@ -6,7 +6,7 @@ use alloy::network::TransactionBuilder;
 use alloy::primitives::U256;
 use alloy::providers::Provider;
 use alloy::rpc::types::TransactionRequest;
-use chain::ChainConfig;
+use chain::{ChainConfig, ChainError};
 use engine::chain::{Account, ChainCall, DebtChange, DebtLog, Receipt};
 use engine::crypto::{LocalSigner, Signer};
 use engine::types::{Address, Amount, Asset, CallId, ChannelId};
@@ -206,4 +206,39 @@ async fn a_transfer_that_is_lost_is_not_sent_under_another_nonce() {
     let paid = service.handle.balance(Asset::NATIVE, SOMEBODY).await.unwrap();
     assert_eq!(paid, 7_u64.into(), "and not the lost one");
     assert_eq!(world.mined_nonce(account).await, 2);
+}
+
+/// After a change of `chain.account` a transfer was made again by the other account.
+#[tokio::test]
+async fn a_change_of_the_account_sends_nothing_twice() {
+    let world = World::new().await;
+    world.hold_transactions().await;
+    let both = config(&world);
+    let one = ChainConfig { key: key(3), ..both.clone() };
+    // What the chain account has on its way keeps the other one from taking over.
+    let service = Service::start(both.clone()).await;
+    service.handle.submit(CallId(1), transfer(Account::Chain, Asset::NATIVE, 5)).unwrap();
+    until(|| service.handle.status().calls.in_flight == 1).await;
+    let (journal, blocks) = service.stop().await;
+    let refused = Service::try_resume(one.clone(), journal, blocks).await.err();
+    assert!(matches!(refused, Some(ChainError::AccountBusy)), "{refused:?}");
+    // What the only account has on its way stays with it when there are two.
+    world.set("anvil_dropAllTransactions", json!([])).await;
+    let call = transfer(Account::Chain, Asset::NATIVE, 7);
+    let service = Service::start(one).await;
+    service.handle.submit(CallId(2), call.clone()).unwrap();
+    until(|| service.handle.status().calls.in_flight == 1).await;
+    let (journal, blocks) = service.stop().await;
+    world.set("evm_setAutomine", json!([true])).await;
+    let mut service = Service::resume(both, journal, blocks).await;
+    service.handle.submit(CallId(2), call).unwrap();
+    world.mine(1).await;
+    assert!(matches!(service.until_settled(2).await, Receipt::Succeeded { .. }));
+    let coin = service.handle.balance(Asset::NATIVE, SOMEBODY).await.unwrap();
+    assert_eq!(coin, 7_u64.into());
+    assert_eq!(
+        world.mined_nonce(service.handle.account()).await,
+        0,
+        "the chain account sends nothing"
+    );
 }
