@@ -56,7 +56,7 @@ impl P2pHandle {
     ///
     /// `id` must grow with every message to the same peer; an id that is not new is ignored,
     /// so an outbox may be offered again. Never blocks. The message stays queued until
-    /// [`Event::Delivered`], [`Event::Refused`] or, for strangers, [`Event::Expired`] covers its id.
+    /// [`Event::Delivered`](crate::Event::Delivered), [`Event::Refused`](crate::Event::Refused) or, for strangers, [`Event::Expired`](crate::Event::Expired) covers its id.
     pub fn send(&self, peer: Address, id: u64, message: impl Into<Bytes>) -> Result<(), SendError> {
         let message = message.into();
         self.check(peer, &message)?;
@@ -79,7 +79,7 @@ impl P2pHandle {
         self.answer(token, Vec::new())
     }
 
-    /// Like [`P2pHandle::ack`], with answers that the sender hears as [`Event::Answered`]. Nobody
+    /// Like [`P2pHandle::ack`], with answers that the sender hears as [`Event::Answered`](crate::Event::Answered). Nobody
     /// keeps them: they are lost when the acknowledgement is, and left out when they are together
     /// larger than [`MAX_ANSWERS_BYTES`](crate::messages::MAX_ANSWERS_BYTES).
     pub fn answer(&self, token: FrameToken, answers: Vec<Bytes>) -> Result<(), Stopped> {
@@ -104,12 +104,12 @@ impl P2pHandle {
     ///
     /// Partners always find room for a connection, and what is known of them is not forgotten,
     /// however many strangers there are. Everybody else competes. A connection with each partner is
-    /// kept up, as far as it can be reached, and [`Event::Located`] tells its newest record.
+    /// kept up, as far as it can be reached, and [`Event::Located`](crate::Event::Located) tells its newest record.
     pub fn set_partners(&self, partners: HashSet<Address>) -> Result<(), Stopped> {
         self.command(Command::SetPartners(partners))
     }
 
-    /// Gives back a record that [`Event::Located`] told, also in an earlier life. One that is no
+    /// Gives back a record that [`Event::Located`](crate::Event::Located) told, also in an earlier life. One that is no
     /// record of `peer`, or is older than what is known, is ignored.
     pub fn remember(&self, peer: Address, record: impl Into<Bytes>) -> Result<(), Stopped> {
         self.command(Command::Remember(peer, record.into()))

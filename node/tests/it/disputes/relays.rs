@@ -87,21 +87,16 @@ async fn a_payee_that_is_away_while_a_channel_closes_comes_back_in_time() {
 }
 
 async fn away_payee(coin: Coin) {
-    // Irene waits longer than Alice takes to answer, and Alice for as long as it takes.
-    let mut scene = Scene::start_with(coin, 3, |index, settings| {
-        settings.policy.withdrawal_delay = PATIENCE;
-        if index == IRENE {
-            settings.policy.patience = 4 * PATIENCE;
-        }
-    })
-    .await;
+    let mut scene = Scene::eager(coin, 3).await;
     let ledgers = scene.open_line().await;
     let channel = scene.open_payment(&[ALICE, IRENE, BOB]).await;
     scene.pay(ALICE, channel, 12).await;
     scene.stop(BOB).await;
+    scene.lose_patience(IRENE).await;
     let _ = scene.nodes[ALICE].begin_close_payment(channel).await;
-    // Irene has waited for Bob, and leaves their ledger.
+    // Irene has waited for Bob, and leaves their ledger. Alice may take her time.
     scene.until_challenged(IRENE, ledgers[1]).await;
+    scene.regain_patience(IRENE).await;
     let challenged = scene.status(channel).await;
     scene.nodes[BOB].resume().await;
     // Bob shows his voucher, or signs the final state that waited for him.

@@ -30,6 +30,9 @@ pub(crate) const CHALLENGE: u64 = 3_600;
 /// How long nodes wait for peers that are silent for good, where a test is about that.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
 
+/// Longer than any test takes.
+const ENDLESS_PATIENCE: Duration = Duration::from_secs(86_400);
+
 /// How often the chain is looked at, where no node says what happens.
 const LOOK: Duration = Duration::from_millis(20);
 /// Time between blocks, where a test wants them to come by themselves.
@@ -86,8 +89,17 @@ impl Scene {
     /// The node waits [`PATIENCE`] for its peers from now on, for what it has not begun to wait for.
     /// They must all be silent: on a machine under load nobody answers in time.
     pub(crate) async fn lose_patience(&mut self, index: usize) {
+        self.restart_with(index, PATIENCE).await;
+    }
+
+    /// From now on the node waits for as long as its peers take.
+    pub(crate) async fn regain_patience(&mut self, index: usize) {
+        self.restart_with(index, ENDLESS_PATIENCE).await;
+    }
+
+    async fn restart_with(&mut self, index: usize, patience: Duration) {
         let node = &mut self.nodes[index];
-        node.settings.policy.patience = PATIENCE;
+        node.settings.policy.patience = patience;
         node.restart().await;
     }
 
