@@ -46,10 +46,21 @@ pub(super) fn address(dir: &DataDir, out: Output) -> Result<(), CliError> {
 }
 
 pub(super) async fn stop(dir: &DataDir, out: Output) -> Result<(), CliError> {
-    let client = Client::connect(dir).await?;
-    let stopping: bool = client.change("nitro_stop", Args::default()).await?;
+    let stopping = match ask_to_stop(dir).await {
+        // The node may be gone before its answer has left. Asking again stops nothing twice, and tells.
+        Err(CliError::Unknown(_)) => match ask_to_stop(dir).await {
+            Err(CliError::Unreachable(_)) => true,
+            other => other?,
+        },
+        other => other?,
+    };
     out.answer(&stopping, |_| "stopping".to_owned())?;
     Ok(())
+}
+
+async fn ask_to_stop(dir: &DataDir) -> Result<bool, CliError> {
+    let client = Client::connect(dir).await?;
+    client.change("nitro_stop", Args::default()).await
 }
 
 pub(super) fn describe(status: &StatusInfo) -> String {
