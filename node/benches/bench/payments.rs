@@ -125,7 +125,9 @@ pub(crate) async fn in_process(
 
 async fn serve(node: NodeHandle) -> (RpcServer, Arc<WsClient>) {
     let listen = "127.0.0.1:0".parse().expect("an address");
-    let section = RpcSection { listen, max_queue: 4_096, ..RpcSection::default() };
+    // Half of the connections is what may wait.
+    let section =
+        RpcSection { listen, max_queue: 4_096, max_connections: 8_192, ..RpcSection::default() };
     let stop = CancellationToken::new();
     let options =
         RpcOptions { token: Token::new(TOKEN), socket: None, challenge_duration: 3_600, stop };
