@@ -510,8 +510,8 @@ impl Submitter {
 
 /// The settled calls that need not be kept, given all of them in the order in which they have ended: one
 /// that waited for long is not forgotten before the engine knows that it has ended, or it would be
-/// offered and sent again. Of each half of the ids the last to end are kept: a watchtower beside the engine counts in the upper one,
-/// and must not push out what the engine may still ask about.
+/// offered and sent again. Of each half of the ids the last to end are kept: a watchtower beside the
+/// engine counts in the upper one, and must not push out what the engine may still ask about.
 fn forgettable(settled: Vec<CallId>) -> Vec<CallId> {
     const UPPER_HALF: CallId = CallId(1 << 63);
     let (engine, others): (Vec<_>, Vec<_>) = settled.into_iter().partition(|id| *id < UPPER_HALF);
