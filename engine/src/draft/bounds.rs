@@ -84,8 +84,8 @@ impl Draft<'_> {
         }
     }
 
-    /// Coin of the account beside what is being sent and the deposits that are agreed and not made, in wei; none while the
-    /// chain has not been heard.
+    /// Coin of the account beside what is being sent and the deposits that are agreed and not made, in
+    /// wei; none while the chain has not been heard.
     fn coin(&self) -> Option<Amount> {
         let spoken_for = self.promised().saturating_add(self.leaving_coin());
         self.gas.balance.map(|balance| balance.saturating_sub(spoken_for))

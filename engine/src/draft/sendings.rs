@@ -28,10 +28,14 @@ impl Draft<'_> {
     }
 
     pub(crate) fn running_sendings(&self) -> impl Iterator<Item = &Sending> {
+        self.running().map(|(_, sending)| sending)
+    }
+
+    fn running(&self) -> impl Iterator<Item = (B256, &Sending)> {
         let keys: BTreeSet<B256> =
             self.state.running_sendings.iter().chain(self.sendings.keys()).copied().collect();
-        let known = keys.into_iter().filter_map(|key| self.sending(key));
-        known.filter(|sending| sending.end.is_none())
+        let known = keys.into_iter().filter_map(|key| Some((key, self.sending(key)?)));
+        known.filter(|(_, sending)| sending.end.is_none())
     }
 
     /// What is on its way from an account, and may still be in its balance.
@@ -73,9 +77,8 @@ impl Draft<'_> {
 
     /// The running one that a call belongs to.
     pub(crate) fn running_sending(&self, id: CallId) -> Option<(B256, Sending)> {
-        let mut all = self.all_sendings();
-        all.find(|(_, sending)| sending.id == id && sending.end.is_none())
-            .map(|(key, sending)| (key, sending.clone()))
+        let found = self.running().find(|(_, sending)| sending.id == id);
+        found.map(|(key, sending)| (key, sending.clone()))
     }
 
     /// Forgets the oldest that have ended, so that no more than `most` are kept.
