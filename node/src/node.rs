@@ -12,6 +12,7 @@ use engine::payment::{PaymentPhase, Role};
 use engine::policy::Policy;
 use engine::state::Deployment;
 use engine::types::Timestamp;
+use futures::stream::{self, StreamExt};
 use p2p::{P2p, P2pConfig};
 use store::{FjallStore, Identity, PartnerTable};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -301,6 +302,9 @@ fn follow_partners(
     located
 }
 
+/// Payees that are asked in one turn, when a node starts.
+const ASKED_AT_ONCE: usize = 256;
+
 /// Has each payee say what it counts as paid: a node that runs from an older copy of its folder learns
 /// what it has signed before it signs the same totals once more, for which the payee has nothing to say.
 async fn ask_payees(handle: NodeHandle) {
@@ -309,14 +313,17 @@ async fn ask_payees(handle: NodeHandle) {
     else {
         return;
     };
-    for view in payments {
+    let asked = payments.into_iter().filter(|view| {
         let is_paying = view.role == Role::Payer && view.phase == Some(PaymentPhase::Open);
-        if is_paying && !view.paid.is_zero() {
-            let (channel, amount, total) = (view.id, view.paid, view.paid);
-            // Refused where the owner has paid more in the meantime, which asks as well.
-            let _ = handle.request(Request::PayTo { channel, amount, total }).await;
-        }
-    }
+        is_paying && !view.paid.is_zero()
+    });
+    // Many at once, so that they share turns and their commits.
+    let ask = |(channel, total)| handle.request(Request::PayTo { channel, amount: total, total });
+    let mut answers = stream::iter(asked.map(|view| (view.id, view.paid)))
+        .map(ask)
+        .buffer_unordered(ASKED_AT_ONCE);
+    // Refused where the owner has paid more in the meantime, which asks as well.
+    while answers.next().await.is_some() {}
 }
 
 /// Connects the services with the engine; the one place to read who talks to whom.
